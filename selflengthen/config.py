@@ -1,0 +1,217 @@
+"""The configuration of a run: typed, one sentence a field, checked at load.
+
+The defaults are the paper's constants (arXiv 2410.23933). Every field is *identity* (it changes
+what a run produces) or *runtime* (it changes how fast, where, or how much is said); runtime fields
+may change between two starts of the same run.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+def identity(default: Any, sentence: str, **bounds: Any) -> Any:
+    """Declare a field that changes what a run produces."""
+    return _field("identity", default, sentence, bounds)
+
+
+def runtime(default: Any, sentence: str, **bounds: Any) -> Any:
+    """Declare a field that may change between two starts of the same run."""
+    return _field("runtime", default, sentence, bounds)
+
+
+def _field(kind: str, default: Any, sentence: str, bounds: dict[str, Any]) -> Any:
+    extra = {"kind": kind}
+    if isinstance(default, list):
+        return Field(
+            default_factory=default.copy, description=sentence, json_schema_extra=extra, **bounds
+        )
+    return Field(default, description=sentence, json_schema_extra=extra, **bounds)
+
+
+class Section(BaseModel):
+    """A part of the configuration; unknown fields are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class SamplingConfig(Section):
+    """How drafts and expansions are drawn."""
+
+    temperature: float = identity(0.7, "Sampling temperature.", ge=0, le=5)
+    top_p: float = identity(0.8, "Nucleus: the share of probability that is drawn from.", gt=0, le=1)
+    top_k: int = identity(20, "How many tokens are drawn from; 0 is all.", ge=0)
+    repetition_penalty: float = identity(1.1, "Penalty on tokens that were used before.", ge=1, le=2)
+    max_tokens: int = identity(16_384, "Most tokens of one completion.", ge=1)
+    stop: list[str] = identity(["\n\n\n", "---"], "Strings that end a completion as run-on.")
+
+
+class ChecksConfig(Section):
+    """What a text must pass; see `checks.py`."""
+
+    repeat_words: int = identity(10, "No run of this many words may stand twice.", ge=3)
+    repeat_chars: int = identity(13, "The same in characters for CJK.", ge=3)
+    ending: bool = identity(True, "A text ends in terminal punctuation.")
+    task_talk: bool = identity(True, "A text does not talk about the task.")
+    language: bool = identity(True, "A text is in its instruction's language.")
+
+
+class InstructConfig(Section):
+    """How instructions are made from seeds."""
+
+    per_round: int = identity(5_000, "Instructions a round.", ge=1)
+    attempts: int = identity(10, "Most attempts an instruction.", ge=1)
+    wave: int = identity(
+        500, "Instructions that draw their two examples from the same pool.", ge=1
+    )
+    words_over: int = identity(3, "An instruction has more words than this.", ge=0)
+    words_under: int = identity(500, "An instruction has fewer words than this.", ge=2)
+    similarity: float = identity(
+        0.7, "Least ROUGE-L to the pool at which an instruction is a near-duplicate.", gt=0, le=1
+    )
+    role: Literal["base", "generator"] = identity("base", "Who writes instructions from round 2 on.")
+    temperature: float = identity(0.7, "Sampling temperature for instructions.", ge=0, le=5)
+
+
+class DraftConfig(Section):
+    """How drafts are made from instructions."""
+
+    per_instruction: int = identity(2, "Drafts an instruction.", ge=1)
+    attempts: int = identity(20, "Most attempts a draft.", ge=1)
+    drop_short: bool = identity(True, "Drop short drafts by lot.")
+
+
+class ExpandConfig(Section):
+    """How drafts are lengthened."""
+
+    per_draft: int = identity(2, "Tries a draft; each can give one expansion.", ge=1)
+    attempts: int = identity(20, "Most attempts a try.", ge=1)
+    passes: int = identity(3, "Most passes of the two stages in one attempt.", ge=1)
+    growth: float = identity(1.2, "An expansion has more than this many times its draft's words.", ge=1)
+    outline_share: float = identity(0.5, "Share of paragraphs that stage 1 enriches.", gt=0, le=1)
+    former_share: float = identity(2 / 3, "Share of stage 1's paragraphs that is kept.", gt=0, le=1)
+    drop_short: bool = identity(True, "Drop short expansions by lot.")
+
+
+class DatasetConfig(Section):
+    """How training rows are made."""
+
+    keep_line: float = identity(
+        0.8, "Chance of a draft's line to stay in the outline of an expander row.", ge=0, le=1
+    )
+
+
+class RoleTraining(Section):
+    """What differs between the two roles' training."""
+
+    learning_rate: float = identity(1e-4, "Peak learning rate.", gt=0)
+    later_rate: float | None = identity(None, "Peak rate from round 2 on; none is the same.", gt=0)
+    epochs: float = identity(4, "Epochs over the round's rows.", gt=0)
+
+
+class TrainConfig(Section):
+    """TRL SFT with LoRA, loss on the completion alone."""
+
+    generator: RoleTraining = RoleTraining()
+    expander: RoleTraining = RoleTraining()
+    lora_r: int = identity(8, "LoRA rank.", ge=1)
+    lora_alpha: int = identity(16, "LoRA scale.", ge=1)
+    max_length: int = identity(
+        16_384, "Rows with more tokens are dropped and counted, never cut.", ge=16
+    )
+    batch: int = identity(8, "Rows an optimizer step, over all devices.", ge=1)
+    scheduler: str = identity("cosine", "Learning-rate schedule, by transformers' name.")
+    warmup: float = identity(0.1, "Share of the steps in which the rate rises.", ge=0, lt=1)
+    continue_adapter: bool = identity(True, "From round 2 on, go on from the role's adapter.")
+    min_rows: int = identity(1, "With fewer rows a role is not trained and keeps its adapter.", ge=1)
+    neftune_alpha: float | None = identity(None, "NEFTune noise; none is off.", gt=0)
+    per_device_batch: int = runtime(1, "Rows a device holds at once.", ge=1)
+    bf16: bool = runtime(True, "Compute in bfloat16 where the device can.")
+    gradient_checkpointing: bool = runtime(True, "Trade time for memory.")
+    save_every: int = runtime(50, "Steps between two checkpoints of a training.", ge=1)
+    launcher: Literal["plain", "accelerate"] = runtime("plain", "How the child is started.")
+    processes: int = runtime(1, "Processes that `accelerate launch` starts.", ge=1)
+
+
+class EngineConfig(Section):
+    """What completes requests."""
+
+    kind: Literal["auto", "vllm", "transformers", "openai", "scripted"] = runtime(
+        "auto", "Which engine; auto takes the best that works on this machine and says which."
+    )
+    in_flight: int = runtime(256, "Most samples in work at once.", ge=1)
+    context: int = runtime(32_768, "Longest prompt and completion together, in tokens.", ge=64)
+    gpu_memory: float = runtime(0.9, "Share of a GPU's memory that vLLM takes.", gt=0, le=1)
+    tensor_parallel: int = runtime(1, "GPUs that share one copy of the model.", ge=1)
+    url: str = runtime("http://127.0.0.1:8000/v1", "Address of an OpenAI-compatible server.")
+    key_variable: str = runtime(
+        "OPENAI_API_KEY", "Environment variable that holds the server's key; never written."
+    )
+    patience: float = runtime(
+        600, "Seconds that an openai server may stay away before the run stops.", gt=0
+    )
+    latency: float = runtime(0, "Seconds that the scripted engine takes for a request.", ge=0)
+
+
+class HeldOutConfig(Section):
+    """Instructions that no round trains on; they measure the generator after each round."""
+
+    source: str | None = identity(
+        None, "JSONL file, hub id or shipped set of held-out instructions; none is the language's."
+    )
+    texts: int = identity(48, "How many of them are written after each round.", ge=0)
+    min_ends: float = identity(
+        0.8, "Stop after a round if fewer of the held-out texts end by themselves.", ge=0, le=1
+    )
+    max_repeats: float = identity(
+        0.3, "Stop after a round if more of the held-out texts repeat themselves.", ge=0, le=1
+    )
+
+
+class Config(Section):
+    """A run."""
+
+    model: str = identity("pocket", "Model folder, hub id, or `pocket` for the embedded model.")
+    language: Literal["en", "zh", "pocket"] = identity("en", "Which shipped prompts are used.")
+    prompts: str | None = identity(None, "Folder of prompts instead of the shipped ones.")
+    seeds: str | None = identity(
+        None, "JSONL file, hub id or shipped set of seed instructions; none is the language's."
+    )
+    seed: int = identity(0, "Source of all chance.", ge=0)
+    iterations: int = runtime(3, "Rounds; may grow from start to start.", ge=1)
+    sampling: SamplingConfig = SamplingConfig()
+    checks: ChecksConfig = ChecksConfig()
+    instruct: InstructConfig = InstructConfig()
+    draft: DraftConfig = DraftConfig()
+    expand: ExpandConfig = ExpandConfig()
+    dataset: DatasetConfig = DatasetConfig()
+    train: TrainConfig = TrainConfig()
+    held_out: HeldOutConfig = HeldOutConfig()
+    engine: EngineConfig = EngineConfig()
+
+    @model_validator(mode="after")
+    def _fits(self) -> Config:
+        if self.instruct.words_under <= self.instruct.words_over + 1:
+            raise ValueError(
+                "instruct.words_under leaves no length over instruct.words_over; raise it"
+            )
+        if self.sampling.max_tokens >= self.engine.context:
+            raise ValueError(
+                f"sampling.max_tokens ({self.sampling.max_tokens}) leaves no room for a prompt in "
+                f"engine.context ({self.engine.context}); lower one or raise the other"
+            )
+        return self
+
+
+def identity_of(section: BaseModel) -> dict[str, Any]:
+    """Return the identity fields of a section, nested, as plain values."""
+    chosen: dict[str, Any] = {}
+    for name, info in type(section).model_fields.items():
+        value = getattr(section, name)
+        if isinstance(value, BaseModel):
+            chosen[name] = identity_of(value)
+        elif isinstance(info.json_schema_extra, dict) and info.json_schema_extra["kind"] == "identity":
+            chosen[name] = value
+    return chosen

@@ -1,0 +1,81 @@
+"""The record: one text that a round made, and where it came from.
+
+A file of records is JSONL. Accepted texts stand in `records.jsonl`, refused attempts in
+`rejected.jsonl`; `seconds` is the only field that differs between two runs of the same seed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+
+class Record(msgspec.Struct, kw_only=True, frozen=True):
+    """An accepted text.
+
+    Attributes:
+        id: round, stage, item and try, as in `r02-expand-00017-1-0`.
+        source: the id of the record or seed that it was made from.
+        text: the text itself.
+        attempts: how many attempts it took, this one included.
+        words: the length by `text.word_count`.
+        tokens: tokens generated over all attempts.
+        seed: the seed of the accepted attempt.
+        finish_reason: how the engine ended the last request.
+        seconds: wall time over all attempts.
+        dropped: why a settled stage set it aside (`lot`, `duplicate`), or None.
+        details: what only this stage knows (an expansion: words after each pass).
+    """
+
+    id: str
+    source: str | None
+    text: str
+    attempts: int
+    words: int
+    tokens: int
+    seed: int
+    finish_reason: str
+    seconds: float
+    dropped: str | None = None
+    details: dict[str, Any] = {}
+
+
+class Refusal(msgspec.Struct, kw_only=True, frozen=True):
+    """A refused attempt, with its reason of a word or two; `last` ends the item without a text."""
+
+    id: str
+    source: str | None
+    attempt: int
+    reason: str
+    text: str
+    words: int
+    tokens: int
+    seed: int
+    finish_reason: str
+    seconds: float
+    last: bool = False
+
+
+class Row(msgspec.Struct, kw_only=True, frozen=True):
+    """A training row in the prompt-completion form of TRL, with the id of its text."""
+
+    id: str
+    prompt: list[dict[str, str]]
+    completion: list[dict[str, str]]
+
+
+def encode(record: msgspec.Struct) -> bytes:
+    """Return one JSON line."""
+    return msgspec.json.encode(record) + b"\n"
+
+
+def derive_seed(*parts: object) -> int:
+    """Derive a 31-bit seed from parts (run seed, id, attempt, …), equal on every machine."""
+    return int.from_bytes(fingerprint(parts)[:4], "big") >> 1
+
+
+def fingerprint(value: object) -> bytes:
+    """Hash a plain value by its canonical JSON."""
+    return hashlib.sha256(msgspec.json.encode(value, order="sorted")).digest()

@@ -1,0 +1,1 @@
+"""Supervised fine-tuning of one role in a child process."""
