@@ -93,9 +93,13 @@ def _check(path: Path, text: str, expected: frozenset[str]) -> None:
         raise UserError(f"{path}: is no valid template: {_brief(error)}.") from error
     for name in sorted(found - expected):
         known = ", ".join(sorted(expected)) or "none"
-        raise UserError(f"{path}: unknown placeholder {{{{ {name} }}}}; this prompt knows: {known}.")
+        raise UserError(
+            f"{path}: unknown placeholder {{{{ {name} }}}}; this prompt knows: {known}."
+        )
     for name in sorted(expected - found):
-        raise UserError(f"{path}: placeholder {{{{ {name} }}}} is missing; put it where it belongs.")
+        raise UserError(
+            f"{path}: placeholder {{{{ {name} }}}} is missing; put it where it belongs."
+        )
     _try(path, text, expected)
 
 
@@ -108,7 +112,9 @@ def _try(path: Path, text: str, expected: frozenset[str]) -> None:
         raise UserError(f"{path}: cannot be filled: {_brief(error)}.") from error
     for name, value in sorted(values.items()):
         if value not in filled:
-            raise UserError(f"{path}: never writes {{{{ {name} }}}} as it is; put it where it belongs.")
+            raise UserError(
+                f"{path}: never writes {{{{ {name} }}}} as it is; put it where it belongs."
+            )
 
 
 @lru_cache(maxsize=64)
