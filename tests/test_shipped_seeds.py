@@ -1,4 +1,4 @@
-"""The shipped seeds: enough of every kind, diverse, free of lengths, and each file loads by name."""
+"""The shipped seeds: enough of every kind, diverse, free of lengths, and loaded by name."""
 
 from __future__ import annotations
 
