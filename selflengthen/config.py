@@ -47,10 +47,6 @@ class SamplingConfig(Section):
     max_tokens: int = identity(16_384, "Most tokens of one completion.", ge=1)
     stop: list[str] = identity(["\n\n\n", "---"], "Strings that end a completion as run-on.")
 
-    def resolve(self) -> Sampling:
-        """Return it as engines take it."""
-        return Sampling(**{**dict(self), "stop": tuple(self.stop)})
-
 
 class ChecksConfig(Section):
     """What a text must pass; see `checks.py`."""

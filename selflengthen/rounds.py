@@ -15,7 +15,7 @@ from selflengthen import metrics
 from selflengthen.checks import Checks
 from selflengthen.config import Config
 from selflengthen.drive import Drive, Item, Progress, Stage
-from selflengthen.engines.base import Adapter, Adapters, Engine, Role
+from selflengthen.engines.base import Adapter, Adapters, Engine, Role, Sampling
 from selflengthen.errors import SelfLengthenError
 from selflengthen.identities import Identities
 from selflengthen.models import Model
@@ -77,7 +77,7 @@ class Rounds:
         self.seeds, self.held = seeds, held[: config.held_out.texts]
         self.room, self.train, self.progress, self.note = room, train, progress, note
         self.checks = Checks(**dict(config.checks))
-        self.sampling = config.sampling.resolve()
+        self.sampling = Sampling(**dict(config.sampling) | {"stop": tuple(config.sampling.stop)})
         self.identities = Identities(config, model, run, prompts, seeds, self.held)
 
     async def play(self) -> None:
