@@ -25,7 +25,7 @@ from selflengthen.seeds import Seed
 from selflengthen.stages import dataset, draft, expand, held_out, instruct
 from selflengthen.stages.lot import drop_short
 from selflengthen.store import RunFolder, StageFolder, rewrite, write_json
-from selflengthen.text import NearDuplicates
+from selflengthen.likeness import NearDuplicates
 from selflengthen.training.job import TrainingJob, TrainingResult, job_for
 
 ROLES: tuple[Role, ...] = ("generator", "expander")
