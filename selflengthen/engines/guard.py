@@ -22,7 +22,7 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 
 VARIABLE = "SELFLENGTHEN_ENGINE"
 _QUIET_LOOKS = 3  # a process between fork and exec does not show its mark yet
@@ -73,10 +73,11 @@ def marked(mark: str) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            if process.pid != os.getpid() and process.environ().get(VARIABLE) == mark:
-                # Trackers end by themselves, after they have freed what the killed ones shared.
-                if not any("resource_tracker" in word for word in process.cmdline()):
-                    found.append(process)
+            if process.environ().get(VARIABLE) != mark or process.pid == os.getpid():
+                continue
+            # Trackers end by themselves, after they have freed what the killed ones shared.
+            if not any("resource_tracker" in word for word in process.cmdline()):
+                found.append(process)
     return found
 
 

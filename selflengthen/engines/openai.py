@@ -187,7 +187,7 @@ class OpenAIEngine:
             retry=retry_if_exception_type(_Away), wait=wait, stop=stop, reraise=True
         )
         try:
-            result = await retrying(attempt)
+            result: T = await retrying(attempt)
         except _Away as error:
             if self._answered > begun:
                 raise RequestRefused(f"the server never answers this request: {error}") from error
@@ -202,7 +202,7 @@ class OpenAIEngine:
     async def _once(
         self, path: str, body: dict[str, Any] | None, seconds: float, role: Role | None = None
     ) -> Any:
-        """Send one request; return the parsed answer, or raise _Away where trying again may help."""
+        """Send one request and parse the answer; raise _Away where trying again may help."""
         url = f"{self._config.url.rstrip('/')}/{path}"
         limits = httpx.Timeout(seconds, connect=min(10, seconds), pool=None)
         try:

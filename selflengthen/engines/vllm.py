@@ -25,7 +25,7 @@ from typing import Any
 
 from selflengthen.config import EngineConfig
 from selflengthen.engines import chat
-from selflengthen.engines.base import Adapters, Completion, Request
+from selflengthen.engines.base import Adapters, Completion, Request, Role
 from selflengthen.engines.guard import Guard
 from selflengthen.errors import EngineError, RequestRefused
 
@@ -53,7 +53,7 @@ class VllmEngine:
     """An engine on this machine's GPUs, or on its CPU with vLLM's CPU build."""
 
     def __init__(
-        self, llm: Any, chat: chat.Chat, adapters: Mapping[str, Any], guard: Guard, log: Path
+        self, llm: Any, chat: chat.Chat, adapters: Mapping[Role, Any], guard: Guard, log: Path
     ) -> None:
         """Use `open` instead; this takes what it made."""
         self._llm, self._chat, self._adapters = llm, chat, adapters
@@ -109,15 +109,15 @@ class VllmEngine:
 
         prompt = await self._chat.encode(request)
         params = self._params(request, prompt)
-        output = None
+        output: Any = None
         try:
-            async for output in self._llm.generate(
+            async for finished in self._llm.generate(
                 tokens_input(prompt),
                 params,
                 request_id=str(next(self._numbers)),
                 lora_request=self._adapters.get(request.role),
             ):
-                pass
+                output = finished
         except ValueError as error:  # vLLM's name for a request that it will not take
             raise RequestRefused(str(error)) from error
         except Exception as error:
@@ -194,6 +194,7 @@ def _start(
         options: dict[str, Any] = {"dtype": "float32", "enforce_eager": True} if cpu else {}
         if cpu and config.tensor_parallel == 1:
             os.environ.update(_ONE_PROCESS)
+            os.environ.setdefault("OMP_NUM_THREADS", str(_threads()))
             options["distributed_executor_backend"] = "uni"
         if adapters:
             rank = max(_LEAST_RANK, *(a.rank for a in adapters.values()))
@@ -246,6 +247,12 @@ def _settings(model: str | Path, logging: Path, folder: Path) -> dict[str, str]:
     return settings
 
 
+def _threads() -> int:
+    """Return the threads that compute on a CPU: all cores but the one for this process."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, (cores or 1) - 1)
+
+
 def _logging(log: Path) -> dict[str, Any]:
     """Return a logging configuration that writes vLLM's log to a file."""
     return {
@@ -292,9 +299,8 @@ def _interrupts_held() -> Iterator[None]:
 def _last_error(log: Path) -> str:
     """Return the last error that a log tells of, in one line; empty where it tells of none."""
     with contextlib.suppress(OSError):
-        lines = log.read_text("utf-8", "replace").splitlines()
-        told = [line for line in lines if _AN_ERROR.search(line)]
-        return _AN_ERROR.search(told[-1])[0].strip()[:300] if told else ""
+        told = [found[0] for found in _AN_ERROR.finditer(log.read_text("utf-8", "replace"))]
+        return told[-1].strip()[:300] if told else ""
     return ""
 
 
