@@ -200,8 +200,10 @@ class Rounds:
 
     def conclude(self, number: int) -> str | None:
         """Write the round's metrics; return why the run should stop here, or None."""
-        figures = metrics.of_round(self.run, number)
-        write_json(self.run.metrics(number), figures)
+        figures = metrics.on_file(self.run, number)
+        if figures is None:
+            figures = metrics.of_round(self.run, number)
+            write_json(self.run.metrics(number), figures)
         return metrics.stop_reason(figures["held_out"], self.config.held_out)
 
     def adapters(self, number: int) -> dict[Role, Adapter]:
