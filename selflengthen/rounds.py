@@ -18,6 +18,7 @@ from selflengthen.drive import Drive, Item, Progress, Stage
 from selflengthen.engines.base import Adapter, Adapters, Engine, Role, Sampling
 from selflengthen.errors import SelfLengthenError
 from selflengthen.identities import Identities
+from selflengthen.likeness import NearDuplicates
 from selflengthen.models import Model
 from selflengthen.prompts import Prompts
 from selflengthen.records import Record, Row, derive_seed, encode
@@ -25,7 +26,6 @@ from selflengthen.seeds import Seed
 from selflengthen.stages import dataset, draft, expand, held_out, instruct
 from selflengthen.stages.lot import drop_short
 from selflengthen.store import RunFolder, StageFolder, rewrite, write_json
-from selflengthen.likeness import NearDuplicates
 from selflengthen.training.job import TrainingJob, TrainingResult, job_for
 
 ROLES: tuple[Role, ...] = ("generator", "expander")
@@ -200,8 +200,10 @@ class Rounds:
 
     def conclude(self, number: int) -> str | None:
         """Write the round's metrics; return why the run should stop here, or None."""
-        figures = metrics.of_round(self.run, number)
-        write_json(self.run.metrics(number), figures)
+        figures = metrics.on_file(self.run, number)
+        if figures is None:
+            figures = metrics.of_round(self.run, number)
+            write_json(self.run.metrics(number), figures)
         return metrics.stop_reason(figures["held_out"], self.config.held_out)
 
     def adapters(self, number: int) -> dict[Role, Adapter]:
