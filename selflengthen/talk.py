@@ -24,7 +24,6 @@ _HERE = "(?:here(?: is|'s| are)|below (?:is|are)|the following is)"
 _SURE = "(?:sure|certainly|of course|absolutely|okay|ok|great|no problem|understood)[,.!:— -]+"
 _DO = "(?:expand|extend|rewrite|revise|provide|write|create|draft|craft|elaborate|continue)"
 
-
 _MADE_ZH = "(?:扩写|续写|改写|重写|扩充|润色)"
 _DONE_ZH = f"(?:{_MADE_ZH}|扩展|修改|修订|完善|优化|丰富|补充)"
 _PIECE_ZH = (
@@ -44,11 +43,11 @@ _FIRST = (
     rf"\b(?:here|below|following|i(?:'ll|'ve)?) (?:is|are|have|will|{_MADE})\b",
     r"as an? (?:ai\b|(?:large )?language) ?(?:language )?(?:model|assistant)\b",
     r"i(?:'m| am) (?:sorry|afraid),? but .{0,30}\b(?:can't|cannot|unable to) .{0,40}\brequest",
-    r"i (?:can't|cannot) (?:fulfil|assist with|comply with|complete) (?:this|that|your|the) ",
+    r"i (?:can't|cannot) (?:fulfill?|assist with|comply with|complete) (?:this|that|your|the) ",
     rf"{_DONE} {_WORK}\W*$",
     r"assistant\s*:",
     "(?:好的?|当然(?:可以)?|没问题|可以|明白了?)[，,！!。：: ]+"
-    "(?:以下是|下面是|这是|这里是|让我|根据|我(?:来|会|将|为|给|已)(?:您|你|帮|根据|按照|以))",
+    f"(?:以下是|下面是|这里是|(?:我|让我|根据)[^。！？]{{0,12}}(?:{_DONE_ZH}|写|创作|提供|生成))",
     f"(?:以下|下面|这里)(?:就?是|为)[^。！？]{{0,30}}{_DONE_ZH}[^。！？]{{0,6}}{_PIECE_ZH}",
     f"(?:以下|下面|这里)(?:就?是|为)[^。！？]{{0,40}}{_PIECE_ZH}[^。！？]{{0,8}}[：:]\\W*$",
     "(?:以下|下面)(?:就?是|为)(?:我)?(?:为|根据|按照|基于|应)(?:您|你)",
