@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 
 # Read are this many lines at each end, and of a line so many characters.
 _LINES, _SIZE = 2, 300
@@ -134,13 +135,16 @@ class _Talk:
         )
 
 
-_AT_FIRST, _AT_LAST = _Talk(_FIRST, ()), _Talk(_LAST, _WITHIN_LAST)
+@cache  # compiled with the first text: that takes a tenth of a second, too long for --help
+def _ends() -> tuple[_Talk, _Talk]:
+    return _Talk(_FIRST, ()), _Talk(_LAST, _WITHIN_LAST)
 
 
 def about_task(text: str) -> bool:
     """Say whether one of the first two or last two lines that are not blank talks of the task."""
-    return any(_AT_FIRST.found(line[:_SIZE]) for line in _lines(text)) or any(
-        _AT_LAST.found(line[-_SIZE:]) for line in _lines_backwards(text)
+    at_first, at_last = _ends()
+    return any(at_first.found(line[:_SIZE]) for line in _lines(text)) or any(
+        at_last.found(line[-_SIZE:]) for line in _lines_backwards(text)
     )
 
 

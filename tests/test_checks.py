@@ -27,7 +27,7 @@ FRENCH = (
 )
 GERMAN = (
     "Der alte Wärter stieg jeden Abend die Treppe des Leuchtturms hinauf und zündete die Lampe an. "
-    "Tief unten kehrten die Fischerboote mit der Flut heim, und er zählte sie eins nach dem anderen."
+    "Tief unten kehrten die Fischerboote mit der Flut heim, und er zählte sie alle."
 )
 JAPANESE = (
     "秋の夕暮れ、老人は山道をゆっくりと村へ帰っていった。遠くから子どもたちの笑い声が聞こえてくる。"
