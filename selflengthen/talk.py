@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 
 # Read are this many lines at each end, and of a line so many characters.
 _LINES, _SIZE = 2, 300
@@ -23,7 +24,6 @@ _DONE = f"(?:{_MADE}|extended|revised|improved|polished|longer|more detailed)"
 _HERE = "(?:here(?: is|'s| are)|below (?:is|are)|the following is)"
 _SURE = "(?:sure|certainly|of course|absolutely|okay|ok|great|no problem|understood)[,.!:— -]+"
 _DO = "(?:expand|extend|rewrite|revise|provide|write|create|draft|craft|elaborate|continue)"
-
 
 _MADE_ZH = "(?:扩写|续写|改写|重写|扩充|润色)"
 _DONE_ZH = f"(?:{_MADE_ZH}|扩展|修改|修订|完善|优化|丰富|补充)"
@@ -44,11 +44,11 @@ _FIRST = (
     rf"\b(?:here|below|following|i(?:'ll|'ve)?) (?:is|are|have|will|{_MADE})\b",
     r"as an? (?:ai\b|(?:large )?language) ?(?:language )?(?:model|assistant)\b",
     r"i(?:'m| am) (?:sorry|afraid),? but .{0,30}\b(?:can't|cannot|unable to) .{0,40}\brequest",
-    r"i (?:can't|cannot) (?:fulfil|assist with|comply with|complete) (?:this|that|your|the) ",
+    r"i (?:can't|cannot) (?:fulfill?|assist with|comply with|complete) (?:this|that|your|the) ",
     rf"{_DONE} {_WORK}\W*$",
     r"assistant\s*:",
     "(?:好的?|当然(?:可以)?|没问题|可以|明白了?)[，,！!。：: ]+"
-    "(?:以下是|下面是|这是|这里是|让我|根据|我(?:来|会|将|为|给|已)(?:您|你|帮|根据|按照|以))",
+    f"(?:以下是|下面是|这里是|(?:我|让我|根据)[^。！？]{{0,12}}(?:{_DONE_ZH}|写|创作|提供|生成))",
     f"(?:以下|下面|这里)(?:就?是|为)[^。！？]{{0,30}}{_DONE_ZH}[^。！？]{{0,6}}{_PIECE_ZH}",
     f"(?:以下|下面|这里)(?:就?是|为)[^。！？]{{0,40}}{_PIECE_ZH}[^。！？]{{0,8}}[：:]\\W*$",
     "(?:以下|下面)(?:就?是|为)(?:我)?(?:为|根据|按照|基于|应)(?:您|你)",
@@ -135,13 +135,16 @@ class _Talk:
         )
 
 
-_AT_FIRST, _AT_LAST = _Talk(_FIRST, ()), _Talk(_LAST, _WITHIN_LAST)
+@cache  # compiled with the first text: that takes a tenth of a second, too long for --help
+def _ends() -> tuple[_Talk, _Talk]:
+    return _Talk(_FIRST, ()), _Talk(_LAST, _WITHIN_LAST)
 
 
 def about_task(text: str) -> bool:
     """Say whether one of the first two or last two lines that are not blank talks of the task."""
-    return any(_AT_FIRST.found(line[:_SIZE]) for line in _lines(text)) or any(
-        _AT_LAST.found(line[-_SIZE:]) for line in _lines_backwards(text)
+    at_first, at_last = _ends()
+    return any(at_first.found(line[:_SIZE]) for line in _lines(text)) or any(
+        at_last.found(line[-_SIZE:]) for line in _lines_backwards(text)
     )
 
 
