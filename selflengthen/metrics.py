@@ -9,7 +9,7 @@ from typing import Any
 
 from selflengthen.config import HeldOutConfig
 from selflengthen.records import Record
-from selflengthen.store import RunFolder, StageFolder
+from selflengthen.store import STAGES, RunFolder, StageFolder, read_json
 from selflengthen.text import distinct, gzip_ratio, has_repeat, repetition
 
 
@@ -63,12 +63,7 @@ def quality(records: Iterable[Record]) -> dict[str, Any]:
 
 def of_round(run: RunFolder, number: int) -> dict[str, Any]:
     """Return the metrics of a finished round."""
-    stages = {
-        name.split("-", 1)[1]: run.stage(number, name).done() or {}
-        for name in ("1-instruct", "2-draft", "3-expand", "4-dataset")
-    }
-    for role in ("generator", "expander"):
-        stages[f"train {role}"] = run.stage(number, f"5-train/{role}").done() or {}
+    stages = _stages(run, number)
     expand = stages["expand"]
     return {
         "round": number,
@@ -81,6 +76,18 @@ def of_round(run: RunFolder, number: int) -> dict[str, Any]:
             for name, done in stages.items()
         },
     }
+
+
+def on_file(run: RunFolder, number: int) -> dict[str, Any] | None:
+    """Return the metrics of a finished round as they were written, where they are those of its files.
+
+    Reading them costs nothing; making them reads and measures every text of the round.
+    """
+    figures: dict[str, Any] | None = read_json(run.metrics(number))
+    made_of = {name: stage.get("digest") for name, stage in (figures or {}).get("stages", {}).items()}
+    if figures and made_of == {n: d.get("digest") for n, d in _stages(run, number).items()}:
+        return figures
+    return None
 
 
 def stop_reason(held_out: dict[str, Any], config: HeldOutConfig) -> str | None:
@@ -98,6 +105,13 @@ def stop_reason(held_out: dict[str, Any], config: HeldOutConfig) -> str | None:
             f"(held_out.max_repeats is {config.max_repeats:.0%})"
         )
     return None
+
+
+def _stages(run: RunFolder, number: int) -> dict[str, dict[str, Any]]:
+    """Return the DONE.json of every stage of a round, by name; empty for what is not done."""
+    folders = {name.split("-", 1)[1]: name for name in STAGES if name != "5-train"}
+    folders |= {f"train {role}": f"5-train/{role}" for role in ("generator", "expander")}
+    return {name: run.stage(number, folder).done() or {} for name, folder in folders.items()}
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -10,6 +10,7 @@ import hashlib
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
+from typing import TypeVar
 
 from selflengthen import metrics
 from selflengthen.checks import Checks
@@ -18,6 +19,7 @@ from selflengthen.drive import Drive, Item, Progress, Stage
 from selflengthen.engines.base import Adapter, Adapters, Engine, Role, Sampling
 from selflengthen.errors import SelfLengthenError
 from selflengthen.identities import Identities
+from selflengthen.likeness import NearDuplicates
 from selflengthen.models import Model
 from selflengthen.prompts import Prompts
 from selflengthen.records import Record, Row, derive_seed, encode
@@ -25,10 +27,10 @@ from selflengthen.seeds import Seed
 from selflengthen.stages import dataset, draft, expand, held_out, instruct
 from selflengthen.stages.lot import drop_short
 from selflengthen.store import RunFolder, StageFolder, rewrite, write_json
-from selflengthen.text import NearDuplicates
 from selflengthen.training.job import TrainingJob, TrainingResult, job_for
 
 ROLES: tuple[Role, ...] = ("generator", "expander")
+T = TypeVar("T")
 Train = Callable[[TrainingJob, Path], Awaitable[TrainingResult]]
 
 
@@ -123,7 +125,9 @@ class Rounds:
         """Draft every instruction."""
         stage = draft.Draft(self.config.draft, self.prompts, self.checks, self.sampling)
         items = draft.items(number, self.config.draft, instructions.records())
-        return await self._texts(number, "2-draft", stage, items, lot=self.config.draft.drop_short)
+        total = instructions.count() * self.config.draft.per_instruction
+        lot = self.config.draft.drop_short
+        return await self._texts(number, "2-draft", stage, items, total, lot=lot)
 
     async def expand(
         self, number: int, instructions: StageFolder, drafts: StageFolder
@@ -132,7 +136,9 @@ class Rounds:
         stage = expand.Expand(self.config.expand, self.prompts, self.checks, self.sampling)
         asked = {r.id: r.text for r in instructions.records()}
         items = expand.items(number, self.config.expand, drafts.records(), asked)
-        return await self._texts(number, "3-expand", stage, items, lot=self.config.expand.drop_short)
+        total = drafts.count() * self.config.expand.per_draft
+        lot = self.config.expand.drop_short
+        return await self._texts(number, "3-expand", stage, items, total, lot=lot)
 
     def make_rows(
         self, number: int, instructions: StageFolder, drafts: StageFolder, expansions: StageFolder
@@ -196,12 +202,14 @@ class Rounds:
         """
         stage = held_out.HeldOut(self.prompts, self.sampling)
         items = held_out.items(number, self.held)
-        await self._texts(number, "6-held-out", stage, items, lot=False, after=True)
+        await self._texts(number, "6-held-out", stage, items, len(self.held), lot=False, after=True)
 
     def conclude(self, number: int) -> str | None:
         """Write the round's metrics; return why the run should stop here, or None."""
-        figures = metrics.of_round(self.run, number)
-        write_json(self.run.metrics(number), figures)
+        figures = metrics.on_file(self.run, number)
+        if figures is None:
+            figures = metrics.of_round(self.run, number)
+            write_json(self.run.metrics(number), figures)
         return metrics.stop_reason(figures["held_out"], self.config.held_out)
 
     def adapters(self, number: int) -> dict[Role, Adapter]:
@@ -218,20 +226,22 @@ class Rounds:
         return found
 
     async def _texts(
-        self, number: int, name: str, stage: Stage[str] | Stage[expand.Given],
-        items: Iterable[Item[str]] | Iterable[Item[expand.Given]], *, lot: bool, after: bool = False,
+        self, number: int, name: str, stage: Stage[T], items: Iterable[Item[T]], total: int,
+        *, lot: bool, after: bool = False,
     ) -> StageFolder:  # fmt: skip
-        """Run a stage of texts from its key to its DONE.json; `after`: with this round's adapters."""
+        """Run a stage of texts from its key to its DONE.json; `after`: with this round's adapters.
+
+        `items` are drawn one by one, so that a run of any size starts again at once.
+        """
         folder = self.run.stage(number, name)
         if folder.done():
             return folder
         folder.begin(self.identities.of(folder))
-        owed = list(items)
-        drive, began = await self._drive(number + after, folder, len(owed))
-        await drive.run(stage, owed, folder)  # type: ignore[arg-type]
+        drive, began = await self._drive(number + after, folder, total)
+        await drive.run(stage, items, folder)
         lengths = ((r.id, r.words) for r in folder.records(dropped=True))
         dropped = drop_short(lengths, self.config.seed) if lot else {}
-        self._finish(folder, len(owed), dropped, drive, began)
+        self._finish(folder, total, dropped, drive, began)
         return folder
 
     async def _drive(self, number: int, folder: StageFolder, total: int) -> tuple[Drive, float]:

@@ -72,6 +72,31 @@ class RunFolder:
             file.flush()
             yield
 
+    def holder(self) -> str | None:
+        """Return who holds the lock, or None; nothing is written.
+
+        The lock is tried only where its holder may still live, so that looking does not keep a
+        controller from starting.
+        """
+        try:
+            with open(self.path / "lock", encoding="utf-8") as file:
+                named = file.read().strip() or "another process"
+                if _is_gone(named):
+                    return None
+                try:
+                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    return named
+        except FileNotFoundError:
+            pass
+        return None
+
+    def keep(self, config: str, prompts: Mapping[str, str]) -> None:
+        """Save the configuration (YAML) and the prompts (file name to text) that a start uses."""
+        rewrite(self.config, [config.encode()])
+        for name, text in prompts.items():
+            rewrite(self.prompts / name, [text.encode() + b"\n"])
+
     def new_log(self) -> Path:
         """Start the log of this attempt, and point `latest` at it."""
         self.logs.mkdir(parents=True, exist_ok=True)
@@ -105,7 +130,9 @@ class StageFolder:
     @property
     def title(self) -> str:
         """The folder as people name it: `01/2-draft`."""
-        return "/".join(self.path.parts[self.path.parts.index("rounds") + 1 :])
+        parts = self.path.parts
+        below = len(parts) - parts[::-1].index("rounds")  # a folder above may be called so too
+        return "/".join(parts[below:])
 
     def begin(self, identity: Mapping[str, Any]) -> None:
         """Say what this stage is made of, and drop what a kill left half-written."""
@@ -128,6 +155,10 @@ class StageFolder:
         """Return the ids of items that have a verdict."""
         accepted = {line.id for line in read_lines(self.records_path)}
         return accepted | {line.id for line in read_lines(self.rejected_path) if line.last}
+
+    def count(self) -> int:
+        """Count the accepted texts that were not set aside."""
+        return sum(line.dropped is None for line in read_lines(self.records_path))
 
     def records(self, *, dropped: bool = False) -> Iterator[Record]:
         """Read the accepted texts; those set aside only when asked for."""
@@ -173,6 +204,19 @@ class StageFolder:
         done = {"key": stage["key"] if stage else None, "digest": digest, **summary}
         done |= {"version": __version__, "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
         write_json(self.path / "DONE.json", done)
+
+
+def _is_gone(holder: str) -> bool:
+    """Whether `process PID on HOST` speaks of this machine and no such process is left."""
+    match holder.split():
+        case ["process", pid, "on", host] if host == socket.gethostname() and pid.isdecimal():
+            try:
+                os.kill(int(pid), 0)
+            except ProcessLookupError:
+                return True
+            except PermissionError:
+                pass
+    return False
 
 
 def _settled(

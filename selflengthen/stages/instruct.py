@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 from selflengthen.config import InstructConfig
 from selflengthen.drive import Ask, Item, Verdict
 from selflengthen.engines.base import Role, Sampling
+from selflengthen.likeness import NearDuplicates
 from selflengthen.prompts import Prompts
 from selflengthen.records import Record
-from selflengthen.text import NearDuplicates, word_count
+from selflengthen.text import word_count
 
 Shown = Mapping[str, str]
 """Instructions by id."""
