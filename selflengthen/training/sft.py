@@ -31,7 +31,7 @@ from selflengthen.training.progress import Progress, read_steps
 
 
 def run(job: TrainingJob, given: list[Row], stop: Stop, started: float) -> TrainingResult:
-    """Train on the rows `given`, from the newest whole checkpoint where there is one, and save the adapter.
+    """Train on the rows `given`, from the newest whole checkpoint if any, and save the adapter.
 
     `started` is when the process began (`time.monotonic`). Raises Stopped after SIGTERM, when all
     is saved, and TrainingError with the reason where the job cannot be done.
@@ -42,7 +42,7 @@ def run(job: TrainingJob, given: list[Row], stop: Stop, started: float) -> Train
     data = rows.tokenize(given, tokenizer, _stops(model, tokenizer), job.max_length)
     if not data.input_ids:
         raise TrainingError(
-            f"{job.rows}: no row has at most {job.max_length} tokens (the longest has {data.longest}); "
+            f"{job.rows}: no row has at most {job.max_length} tokens (the longest: {data.longest}); "
             "raise train.max_length."
         )
     arguments = _arguments(job)
@@ -127,12 +127,6 @@ def _adapted(model: PreTrainedModel, job: TrainingJob) -> PeftModel:
         fresh: PeftModel = get_peft_model(model, lora)
         return fresh
     adapted: PeftModel = PeftModel.from_pretrained(model, job.start_from, is_trainable=True)
-    rank = adapted.peft_config["default"].r
-    if rank != job.lora_r:
-        raise TrainingError(
-            f"{job.start_from}: this adapter has rank {rank}, train.lora_r is {job.lora_r}; "
-            "make them equal, or set train.continue_adapter to false."
-        )
     return adapted
 
 
@@ -233,4 +227,7 @@ def _peak_memory() -> int:
 
 def _versions() -> dict[str, str]:
     libraries = ("torch", "transformers", "trl", "peft", "accelerate", "datasets")
-    return {"python": platform.python_version(), **{name: metadata.version(name) for name in libraries}}
+    return {
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in libraries},
+    }
