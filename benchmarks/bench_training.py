@@ -72,7 +72,8 @@ def _long(work: Path, pocket: Path) -> TrainingResult:
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    Qwen2ForCausalLM(config).bfloat16().save_pretrained(model)
+    make: Any = Qwen2ForCausalLM  # has no types
+    make(config).bfloat16().save_pretrained(model)
     tokenizer.save_pretrained(model)
     rows = _rows(work, count=16, words=None, tokenizer=tokenizer)
     job = _job(model, rows, work, learning_rate=1e-4, epochs=2.0, lora_r=8, lora_alpha=16)

@@ -24,7 +24,7 @@ from selflengthen.training.launch import train
 
 from .conftest import MakeJob
 
-LONG = {"epochs": 20.0, "save_every": 5}
+LONG: dict[str, Any] = {"epochs": 20.0, "save_every": 5}
 STEPS = 60  # 12 rows, 4 a step, 20 epochs
 _PARENT = """
 import asyncio, sys
@@ -97,7 +97,8 @@ def test_it_learns_and_reports(trained: tuple[TrainingJob, TrainingResult, list[
     assert max(step["learning_rate"] for step in steps) == pytest.approx(5e-3)
     files = {path.name for path in job.folder.iterdir()}
     assert files == {
-        "adapter_config.json", "adapter_model.safetensors", "job.json", "metrics.jsonl", "result.json",
+        "adapter_config.json", "adapter_model.safetensors", "job.json", "metrics.jsonl",
+        "result.json",
     }  # fmt: skip
 
 
@@ -136,7 +137,7 @@ def test_it_goes_on_from_an_adapter_and_drops_long_rows(
     trained: tuple[TrainingJob, TrainingResult, list[Any]], make_job: MakeJob
 ) -> None:
     job, first, _ = trained
-    second, steps = _run(
+    second, _ = _run(
         make_job(
             start_from=job.output, epochs=2.0, max_length=first.longest - 1, learning_rate=1e-4
         )
