@@ -86,5 +86,5 @@ def _read(folder: Path, job: str) -> Seal | None:
         if whole and stamp.job == job and digest_of_file(folder / _WEIGHTS) == stamp.adapter:
             return stamp
     except Exception:  # whatever is wrong with a checkpoint, it is not one to go on from
-        pass
+        return None
     return None

@@ -26,7 +26,7 @@ class Stopped(Exception):
 
 
 class Stop:
-    """Whether SIGTERM came. Until `armed` there is nothing to save, and the process ends at once."""
+    """Whether SIGTERM came; until `armed` nothing is to be saved, and the process just ends."""
 
     def __init__(self) -> None:
         """Start to listen."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from pathlib import Path
 from typing import Any, Literal
@@ -67,9 +68,10 @@ class TrainingJob(msgspec.Struct, kw_only=True, frozen=True):
         asked = {name: getattr(same, name) for name in _IDENTITY}
         asked["rows"] = _digest_of(Path(self.rows))
         if self.start_from is not None:
-            asked["start_from"] = [_digest_of(Path(self.start_from, name)) for name in ADAPTER_FILES]
+            asked["start_from"] = [
+                _digest_of(Path(self.start_from, name)) for name in ADAPTER_FILES
+            ]
         return fingerprint(asked).hex()
-
 
     def accumulation(self, devices: int) -> int:
         """Return the micro-batches of a step on each of `devices`; raise where none fit."""
@@ -80,6 +82,21 @@ class TrainingJob(msgspec.Struct, kw_only=True, frozen=True):
                 f"({self.per_device_batch}) times {devices} process(es); change one of them."
             )
         return self.batch // held
+
+    def check_start(self) -> None:
+        """Raise where the adapter to go on from is none, or of another rank."""
+        if self.start_from is None:
+            return
+        path = Path(self.start_from) / ADAPTER_FILES[0]
+        try:
+            rank = json.loads(path.read_bytes())["r"]
+        except (OSError, ValueError, KeyError) as error:
+            raise TrainingError(f"{path}: is no configuration of a LoRA adapter.") from error
+        if rank != self.lora_r:
+            raise TrainingError(
+                f"{self.start_from}: this adapter has rank {rank}, train.lora_r is {self.lora_r}; "
+                "make them equal, or set train.continue_adapter to false."
+            )
 
 
 _IDENTITY = (
@@ -181,4 +198,6 @@ def _digest_of(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise TrainingError(f"{path}: cannot be read ({error.strerror}); training needs it.") from error
+        raise TrainingError(
+            f"{path}: cannot be read ({error.strerror}); training needs it."
+        ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -43,6 +44,7 @@ async def train(
         shutil.rmtree(job.folder / "checkpoints", ignore_errors=True)
         return done
     job.accumulation(job.processes if job.launcher == "accelerate" else 1)
+    job.check_start()
     _prepare(job)
     metrics = _Metrics(job.folder / "metrics.jsonl")
     with log.open("ab") as output:
@@ -103,7 +105,7 @@ def _environment(job: TrainingJob) -> dict[str, str]:
         "HF_HUB_DISABLE_TELEMETRY": "1",
     }
     if not _has_gpu():
-        # glibc gives memory back and takes it again all the time; this made steps up to 70 % quicker.
+        # glibc gives memory back and takes it again all the time; steps are 25 to 70 % quicker so.
         return {**environment, **(_ALLOCATOR if sys.platform == "linux" else {})}
     if job.launcher == "plain":
         # TRL refuses a single process that sees several GPUs.
@@ -129,10 +131,8 @@ async def _end(child: asyncio.subprocess.Process, ended: asyncio.Task[int]) -> N
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(group, number)
-    except ProcessLookupError:
-        pass
 
 
 def _reason(job: TrainingJob, code: int, log: Path) -> str:
@@ -146,7 +146,9 @@ def _reason(job: TrainingJob, code: int, log: Path) -> str:
     if code < 0:
         memory = " (often: out of memory)" if code == -signal.SIGKILL else ""
         return f"it was killed by {signal.Signals(-code).name}{memory}; the same command goes on."
-    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
+    lines = [
+        line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()
+    ]
     return next((line for line in reversed(lines) if line), f"exit code {code}, and no word.")
 
 

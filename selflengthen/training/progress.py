@@ -44,7 +44,12 @@ class Progress(TrainerCallback):
     """Follows one training; `expected` is the seal of the checkpoint that it goes on from."""
 
     def __init__(
-        self, trainer: RoleTrainer, metrics: Path, job: str, stop: Stop, expected: checkpoints.Seal | None
+        self,
+        trainer: RoleTrainer,
+        metrics: Path,
+        job: str,
+        stop: Stop,
+        expected: checkpoints.Seal | None,
     ) -> None:
         """Forget the steps on file that lie behind the checkpoint."""
         self.trainer, self.metrics, self.job, self.stop = trainer, metrics, job, stop
@@ -65,7 +70,7 @@ class Progress(TrainerCallback):
             if state.global_step != self.expected.step or weights != self.expected.adapter:
                 raise TrainingError(
                     f"The training did not go on from its checkpoint of step {self.expected.step} "
-                    f"(it stands at step {state.global_step}); delete {args.output_dir} to start over."
+                    f"(it stands at {state.global_step}); delete {args.output_dir} to start over."
                 )
         self.stop.armed = True
         self.began = self.last = time.monotonic()

@@ -110,7 +110,7 @@ def _tail(whole: str, text: str) -> str:
         if place >= 0:
             return whole[place + len(form) :]
     raise TrainingError(
-        "The model's chat template changes the text of an assistant's turn; it cannot be trained on."
+        "The model's chat template changes the text of an assistant's turn; use another model."
     )
 
 

@@ -19,8 +19,9 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from torch.utils.data import Sampler
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, set_seed
 from transformers.trainer_pt_utils import get_length_grouped_indices
-from transformers.utils import is_flash_attn_2_available
-from trl import SFTConfig, SFTTrainer
+from transformers.utils.import_utils import is_flash_attn_2_available
+from trl.trainer.sft_config import SFTConfig
+from trl.trainer.sft_trainer import SFTTrainer
 
 from selflengthen.errors import TrainingError
 from selflengthen.records import Row
@@ -31,7 +32,7 @@ from selflengthen.training.progress import Progress, read_steps
 
 
 def run(job: TrainingJob, given: list[Row], stop: Stop, started: float) -> TrainingResult:
-    """Train on the rows `given`, from the newest whole checkpoint where there is one, and save the adapter.
+    """Train on the rows `given`, from the newest whole checkpoint if any, and save the adapter.
 
     `started` is when the process began (`time.monotonic`). Raises Stopped after SIGTERM, when all
     is saved, and TrainingError with the reason where the job cannot be done.
@@ -42,7 +43,7 @@ def run(job: TrainingJob, given: list[Row], stop: Stop, started: float) -> Train
     data = rows.tokenize(given, tokenizer, _stops(model, tokenizer), job.max_length)
     if not data.input_ids:
         raise TrainingError(
-            f"{job.rows}: no row has at most {job.max_length} tokens (the longest has {data.longest}); "
+            f"{job.rows}: every row has over {job.max_length} tokens (longest: {data.longest}); "
             "raise train.max_length."
         )
     arguments = _arguments(job)
@@ -87,7 +88,8 @@ class ByLength(Sampler[int]):
     def __iter__(self) -> Any:
         """Return the epoch's order."""
         generator = torch.Generator().manual_seed(self.seed + 1_000_003 * self.epoch)
-        return iter(get_length_grouped_indices(self.lengths, self.batch, generator=generator))
+        grouped: Any = get_length_grouped_indices  # has no types
+        return iter(grouped(self.lengths, self.batch, generator=generator))
 
 
 class RoleTrainer(SFTTrainer):  # type: ignore[misc, unused-ignore]
@@ -96,14 +98,16 @@ class RoleTrainer(SFTTrainer):  # type: ignore[misc, unused-ignore]
     order: ByLength
 
     def _get_train_sampler(self, train_dataset: Any = None) -> ByLength:
-        lengths = [len(ids) for ids in (train_dataset or self.train_dataset)["input_ids"]]
+        dataset: Any = train_dataset or self.train_dataset
+        lengths = [len(ids) for ids in dataset["input_ids"]]
         step = self.args.train_batch_size * self.args.gradient_accumulation_steps
         self.order = ByLength(lengths, step * self.args.world_size, self.args.seed)
         return self.order
 
     def save_here(self) -> None:
         """Save a checkpoint of the last finished step."""
-        self._save_checkpoint(self.model, None)
+        trainer: Any = self
+        trainer._save_checkpoint(self.model, None)
 
 
 def _base(job: TrainingJob) -> PreTrainedModel:
@@ -127,12 +131,6 @@ def _adapted(model: PreTrainedModel, job: TrainingJob) -> PeftModel:
         fresh: PeftModel = get_peft_model(model, lora)
         return fresh
     adapted: PeftModel = PeftModel.from_pretrained(model, job.start_from, is_trainable=True)
-    rank = adapted.peft_config["default"].r
-    if rank != job.lora_r:
-        raise TrainingError(
-            f"{job.start_from}: this adapter has rank {rank}, train.lora_r is {job.lora_r}; "
-            "make them equal, or set train.continue_adapter to false."
-        )
     return adapted
 
 
@@ -233,4 +231,7 @@ def _peak_memory() -> int:
 
 def _versions() -> dict[str, str]:
     libraries = ("torch", "transformers", "trl", "peft", "accelerate", "datasets")
-    return {"python": platform.python_version(), **{name: metadata.version(name) for name in libraries}}
+    return {
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in libraries},
+    }

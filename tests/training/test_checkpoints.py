@@ -31,7 +31,9 @@ def test_the_newest_by_step_is_taken(parent: Path) -> None:
     assert seal.adapter == checkpoints.digest_of({"a": torch.full((4,), 10.0)})
 
 
-@pytest.mark.parametrize("fault", ["no seal", "torn seal", "short file", "other weights", "lost file"])
+@pytest.mark.parametrize(
+    "fault", ["no seal", "torn seal", "short file", "other weights", "lost file"]
+)
 def test_a_torn_one_is_set_aside_and_the_one_before_taken(parent: Path, fault: str) -> None:
     folder = parent / "checkpoint-10"
     weights = folder / "adapter_model.safetensors"

@@ -13,7 +13,9 @@ from selflengthen.training.job import finished, job_for
 from .conftest import MakeJob
 
 
-def test_the_digest_follows_the_content_and_not_the_place(make_job: MakeJob, tmp_path: Path) -> None:
+def test_the_digest_follows_the_content_and_not_the_place(
+    make_job: MakeJob, tmp_path: Path
+) -> None:
     job = make_job()
     copy = tmp_path / "copy.jsonl"
     copy.write_bytes(Path(job.rows).read_bytes())

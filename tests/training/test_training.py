@@ -24,7 +24,7 @@ from selflengthen.training.launch import train
 
 from .conftest import MakeJob
 
-LONG = {"epochs": 20.0, "save_every": 5}
+LONG: dict[str, Any] = {"epochs": 20.0, "save_every": 5}
 STEPS = 60  # 12 rows, 4 a step, 20 epochs
 _PARENT = """
 import asyncio, sys
@@ -65,6 +65,10 @@ def _run(job: TrainingJob) -> tuple[TrainingResult, list[dict[str, Any]]]:
     return asyncio.run(train(job, log=log, on_step=steps.append)), steps
 
 
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(Path(selflengthen.__file__).parents[1])}
+
+
 def _processes(job: TrainingJob) -> list[psutil.Process]:
     """Return the processes that work on `job`."""
     found = []
@@ -93,7 +97,8 @@ def test_it_learns_and_reports(trained: tuple[TrainingJob, TrainingResult, list[
     assert max(step["learning_rate"] for step in steps) == pytest.approx(5e-3)
     files = {path.name for path in job.folder.iterdir()}
     assert files == {
-        "adapter_config.json", "adapter_model.safetensors", "job.json", "metrics.jsonl", "result.json",
+        "adapter_config.json", "adapter_model.safetensors", "job.json", "metrics.jsonl",
+        "result.json",
     }  # fmt: skip
 
 
@@ -132,8 +137,10 @@ def test_it_goes_on_from_an_adapter_and_drops_long_rows(
     trained: tuple[TrainingJob, TrainingResult, list[Any]], make_job: MakeJob
 ) -> None:
     job, first, _ = trained
-    second, steps = _run(
-        make_job(start_from=job.output, epochs=2.0, max_length=first.longest - 1, learning_rate=1e-4)
+    second, _ = _run(
+        make_job(
+            start_from=job.output, epochs=2.0, max_length=first.longest - 1, learning_rate=1e-4
+        )
     )
     assert abs(second.first_loss - first.last_loss) < 0.2 * (first.first_loss - first.last_loss)
     assert second.adapter != first.adapter
@@ -165,10 +172,9 @@ def test_no_kill_takes_more_than_the_steps_since_a_checkpoint(
 
 
 def _kill_the_parent(job: TrainingJob, tmp_path: Path) -> None:
-    root = str(Path(selflengthen.__file__).parents[1])
     parent = subprocess.Popen(
         [sys.executable, "-c", _PARENT, msgspec.json.encode(job), str(tmp_path / "parent.log")],
-        env={**os.environ, "PYTHONPATH": root},
+        env=_environment(),
     )
     _wait(lambda: list(job.folder.glob("checkpoints/*/seal.json")), 150)
     assert _processes(job)
@@ -216,7 +222,9 @@ def _newest(job: TrainingJob) -> Path:
     return found[0]
 
 
-def test_a_failure_is_one_line_with_the_reason_and_the_log(make_job: MakeJob, tmp_path: Path) -> None:
+def test_a_failure_is_one_line_with_the_reason_and_the_log(
+    make_job: MakeJob, tmp_path: Path
+) -> None:
     rows = tmp_path / "bad.jsonl"
     rows.write_text('{"id": "a"}\n')
     job = make_job(rows=str(rows))
@@ -239,8 +247,13 @@ def test_two_processes_by_accelerate(make_job: MakeJob) -> None:
 
 
 def test_a_child_without_a_parent_ends(tmp_path: Path) -> None:
-    code = "from selflengthen.training import guard; import time; guard.die_with_parent(); time.sleep(60)"
-    child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, cwd=Path.cwd())
+    code = (
+        "from selflengthen.training import guard; import time\n"
+        "guard.die_with_parent(); time.sleep(60)"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, env=_environment()
+    )
     time.sleep(1)
     assert child.poll() is None
     assert child.stdin is not None
