@@ -123,6 +123,7 @@ class Rounds:
 
     async def draft(self, number: int, instructions: StageFolder) -> StageFolder:
         """Draft every instruction."""
+        _some(instructions)
         stage = draft.Draft(self.config.draft, self.prompts, self.checks, self.sampling)
         items = draft.items(number, self.config.draft, instructions.records())
         total = instructions.count() * self.config.draft.per_instruction
@@ -133,6 +134,7 @@ class Rounds:
         self, number: int, instructions: StageFolder, drafts: StageFolder
     ) -> StageFolder:
         """Lengthen every draft that the lot left."""
+        _some(drafts)
         stage = expand.Expand(self.config.expand, self.prompts, self.checks, self.sampling)
         asked = {r.id: r.text for r in instructions.records()}
         items = expand.items(number, self.config.expand, drafts.records(), asked)
@@ -144,6 +146,7 @@ class Rounds:
         self, number: int, instructions: StageFolder, drafts: StageFolder, expansions: StageFolder
     ) -> None:
         """Write the training rows of both roles."""
+        _some(expansions)
         folder = self.run.stage(number, "4-dataset")
         if folder.done():
             return
@@ -172,11 +175,6 @@ class Rounds:
         if folder.done():
             return
         rows = (self.run.stage(number, "4-dataset").done() or {})["rows"]
-        if rows == 0:
-            raise SelfLengthenError(
-                f"round {number}: no expansion was accepted, so there is nothing to learn from; "
-                f"see the reasons in {self.run.stage(number, '3-expand').rejected_path}."
-            )
         folder.begin(self.identities.of(folder))
         if rows < self.config.train.min_rows:
             self.note(f"Round {number}: {rows} rows are too few to train the {role}; it stays.")
@@ -264,3 +262,13 @@ class Rounds:
         for earlier in range(1, number):
             pool |= {r.id: r.text for r in self.run.stage(earlier, "1-instruct").records()}
         return pool
+
+
+def _some(folder: StageFolder) -> None:
+    """Raise where a stage accepted nothing: no later stage has anything to work on."""
+    if folder.count() == 0:
+        raise SelfLengthenError(
+            f"{folder.path}: nothing was accepted, so the round cannot go on; the reasons stand in "
+            f"{folder.rejected_path.name}, and --redo {'/'.join(folder.title.split('/')[:2])} makes "
+            "it again with other settings."
+        )
