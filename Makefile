@@ -43,7 +43,7 @@ check: install
 	$(VENV) -m ruff format --check
 	$(VENV) -m ruff check
 	$(VENV) -m mypy
-	$(VENV) -m pytest -q -k 'layers or config or docs'
+	$(VENV) -m pytest -q $(wildcard tests/test_layers.py tests/test_config*.py tests/test_docs*.py)
 
 bench: install
 	$(VENV) -m benchmarks

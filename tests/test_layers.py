@@ -18,8 +18,10 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "selflengthen"
 
 GROUND = frozenset(
-    {"errors", "text", "likeness", "records", "models", "prompts", "seeds", "checks", "config"}
+    {"errors", "text", "languages", "talk", "likeness", "records", "models", "prompts", "seeds"}
+    | {"checks", "config"}
 )
+ENGINE = frozenset({"engines.base", "engines.chat", "engines.guard", "engines.vllm_log"})
 KEPT = GROUND | {"store", "metrics", "identities"}
 ROUND = KEPT | {"engines.base", "engines", "training", "drive", "stages"}
 WING = ROUND | {"rounds"}
@@ -29,12 +31,14 @@ FLOORS: Mapping[str, frozenset[str]] = {
     # The ground: pure.
     "errors": frozenset(),
     "text": frozenset({"errors"}),
+    "languages": frozenset({"errors", "text"}),
+    "talk": frozenset({"errors", "text"}),
     "likeness": frozenset({"errors", "text"}),
     "records": frozenset({"errors"}),
     "models": frozenset({"errors"}),
     "prompts": frozenset({"errors"}),
     "seeds": frozenset({"errors", "text", "prompts"}),
-    "checks": frozenset({"errors", "text", "records"}),
+    "checks": frozenset({"errors", "text", "languages", "talk", "records"}),
     "config": frozenset({"errors", "text", "checks"}),
     # What is kept on disk.
     "lines": frozenset({"errors"}),
@@ -43,8 +47,11 @@ FLOORS: Mapping[str, frozenset[str]] = {
     "identities": GROUND | {"store"},
     # What does the work.
     "engines.base": GROUND,
-    "engines": GROUND | {"engines.base"},
-    "engines.ray": GROUND | {"engines.base", "engines"},  # replicas of the vllm engine
+    "engines.chat": GROUND | {"engines.base"},
+    "engines.guard": frozenset(),
+    "engines.vllm_log": frozenset(),
+    "engines": GROUND | ENGINE,
+    "engines.ray": GROUND | ENGINE | {"engines"},  # replicas of the vllm engine
     "training": GROUND,
     "drive": GROUND | {"store", "engines.base"},
     "stages": GROUND | {"engines.base", "drive"},
