@@ -1,18 +1,20 @@
 """Prompt texts: loaded from a folder, checked, filled.
 
 A folder holds one file per turn. `NAME.user.md` is what the user says; `instruct.assistant.md` is
-how the model's own turn begins. Files are Jinja2 templates in a sandbox; what is filled in is only
-ever a value, never a template.
+how the model's own turn begins. They are Jinja2 templates in a sandbox; what is filled in is only
+ever a value, never a template. `judge.answers.md` is no template: its two lines are the judge's yes
+and its no.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 
-from jinja2 import StrictUndefined, TemplateError, meta
+from jinja2 import StrictUndefined, Template, TemplateError, meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from selflengthen.errors import UserError
@@ -24,18 +26,23 @@ PLACEHOLDERS: Mapping[str, frozenset[str]] = {
     "draft.user": frozenset({"instruction"}),
     "expand.user": frozenset({"instruction", "outline"}),
 }
+ANSWERS = "judge.answers"
 _ENV = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
 
 
 @dataclass(frozen=True)
 class Prompts:
-    """The prompt texts of one language, by name; `fill` makes a message of one."""
+    """The prompt texts of one language, by name; `fill` makes a message of one.
+
+    `answers` are what the judge may say: yes first, then no.
+    """
 
     texts: Mapping[str, str]
+    answers: tuple[str, str]
 
     def fill(self, name: str, **values: str) -> str:
         """Fill the placeholders of prompt `name`."""
-        return _ENV.from_string(self.texts[name]).render(values)
+        return _template(self.texts[name]).render(values)
 
 
 def load(folder: Path) -> Prompts:
@@ -43,15 +50,9 @@ def load(folder: Path) -> Prompts:
     texts = {}
     for name, expected in PLACEHOLDERS.items():
         path = folder / f"{name}.md"
-        try:
-            text = path.read_text(encoding="utf-8").rstrip("\n")
-        except OSError as error:
-            raise UserError(f"{path}: cannot read this prompt ({error.strerror}).") from error
-        except UnicodeDecodeError as error:
-            raise UserError(f"{path}: is not UTF-8 (byte {error.start}); save it as UTF-8.") from error
-        _check(path, text, expected)
-        texts[name] = text
-    return Prompts(texts)
+        texts[name] = _read(path)
+        _check(path, texts[name], expected)
+    return Prompts(texts, _answers(folder / f"{ANSWERS}.md"))
 
 
 def shipped(language: str) -> Path:
@@ -66,13 +67,60 @@ def root() -> Path:
     return inside if inside.is_dir() else here.parent / "prompts"
 
 
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").rstrip("\n")
+    except OSError as error:
+        raise UserError(f"{path}: cannot read this prompt ({error.strerror}).") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: is not UTF-8 (byte {error.start}); save it as UTF-8.") from error
+
+
+def _answers(path: Path) -> tuple[str, str]:
+    lines = [line.strip() for line in _read(path).split("\n")]
+    if len(lines) != 2 or not all(lines) or lines[0] == lines[1]:
+        raise UserError(
+            f"{path}: must be two different lines, the judge's yes and then its no; "
+            f"found {lines!r:.80}."
+        )
+    return lines[0], lines[1]
+
+
 def _check(path: Path, text: str, expected: frozenset[str]) -> None:
     try:
         found = meta.find_undeclared_variables(_ENV.parse(text))
     except TemplateError as error:
-        raise UserError(f"{path}: is no valid template: {error}.") from error
+        raise UserError(f"{path}: is no valid template: {_brief(error)}.") from error
     for name in sorted(found - expected):
         known = ", ".join(sorted(expected)) or "none"
-        raise UserError(f"{path}: unknown placeholder {{{{ {name} }}}}; this prompt knows: {known}.")
+        raise UserError(
+            f"{path}: unknown placeholder {{{{ {name} }}}}; this prompt knows: {known}."
+        )
     for name in sorted(expected - found):
-        raise UserError(f"{path}: placeholder {{{{ {name} }}}} is missing; put it where it belongs.")
+        raise UserError(
+            f"{path}: placeholder {{{{ {name} }}}} is missing; put it where it belongs."
+        )
+    _try(path, text, expected)
+
+
+def _try(path: Path, text: str, expected: frozenset[str]) -> None:
+    """Fill a template once: what the sandbox forbids shows only when the template runs."""
+    values = {name: f"value-of-{name}" for name in expected}
+    try:
+        filled = _template(text).render(values)
+    except Exception as error:  # a template is the user's code: it can raise anything
+        raise UserError(f"{path}: cannot be filled: {_brief(error)}.") from error
+    for name, value in sorted(values.items()):
+        if value not in filled:
+            raise UserError(
+                f"{path}: never writes {{{{ {name} }}}} as it is; put it where it belongs."
+            )
+
+
+@lru_cache(maxsize=64)
+def _template(text: str) -> Template:
+    return _ENV.from_string(text)
+
+
+def _brief(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__

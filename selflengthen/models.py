@@ -1,0 +1,105 @@
+"""The base model as a folder: found, checked and known by its digest, never by its path."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from selflengthen.errors import UserError
+
+POCKET = Path(__file__).parent / "pocket" / "weights"
+_SAMPLES, _SAMPLE_BYTES = 64, 1 << 16
+
+
+@dataclass(frozen=True)
+class Model:
+    """A base model: its folder, config.json, and the digest by which a run knows it."""
+
+    path: Path
+    config: dict[str, Any]
+    digest: str
+
+    @property
+    def positions(self) -> int | None:
+        """The longest context in tokens, where the configuration says one."""
+        value = self.config.get("max_position_embeddings")
+        return value if isinstance(value, int) else None
+
+
+def find(name: str) -> Model:
+    """Return the model that `name` means: `pocket`, a folder, or a hub id (fetched if need be).
+
+    Raises UserError where it is none, has no chat template, or has no safetensors weights.
+    """
+    folder = POCKET if name == "pocket" else Path(name)
+    if not folder.is_dir():
+        folder = _fetch(name)
+    try:
+        config = json.loads((folder / "config.json").read_bytes())
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"model: {name} is no model folder (config.json: {_short(error)}); give a folder that "
+            "transformers can load, a hub id, or `pocket`."
+        ) from error
+    if not list(folder.glob("*.safetensors")):
+        raise UserError(f"model: {name} holds no *.safetensors; convert its weights to safetensors.")
+    if not _has_chat_template(folder):
+        raise UserError(
+            f"model: {name} has no chat template (tokenizer_config.json or chat_template.jinja); "
+            "use an instruction-tuned model, or add a template to its tokenizer."
+        )
+    return Model(folder, config, _digest(folder))
+
+
+def _fetch(name: str) -> Path:
+    """Download a model of the hub into its cache."""
+    if name.count("/") != 1 or name.startswith((".", "/")) or name.endswith("/"):
+        raise UserError(f"model: no folder {name}; give a model folder, a hub id, or `pocket`.")
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(
+            snapshot_download(name, allow_patterns=["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"])
+        )
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"model: {name} is no folder here and could not be had from the hub ({_short(error)}); "
+            "check the name, the network, or download it first."
+        ) from error
+
+
+def _has_chat_template(folder: Path) -> bool:
+    if (folder / "chat_template.jinja").is_file() or (folder / "chat_template.json").is_file():
+        return True
+    try:
+        return bool(json.loads((folder / "tokenizer_config.json").read_bytes()).get("chat_template"))
+    except (OSError, ValueError):
+        return False
+
+
+def _digest(folder: Path) -> str:
+    """Hash names, sizes and contents; of a large file its header and 64 samples.
+
+    A whole hash of tens of gigabytes would take minutes at every start.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.suffix not in (".json", ".safetensors", ".jinja", ".model", ".txt"):
+            continue
+        size = path.stat().st_size
+        digest.update(f"{path.name} {size}\n".encode())
+        with open(path, "rb") as file:
+            if size <= _SAMPLES * _SAMPLE_BYTES:
+                digest.update(file.read())
+                continue
+            for i in range(_SAMPLES):
+                file.seek(i * (size - _SAMPLE_BYTES) // (_SAMPLES - 1))
+                digest.update(file.read(_SAMPLE_BYTES))
+    return digest.hexdigest()
+
+
+def _short(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error).splitlines()[0]

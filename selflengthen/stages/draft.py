@@ -1,0 +1,43 @@
+"""Stage 2: the generator drafts each instruction (paper section 3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from selflengthen.checks import Checks
+from selflengthen.config import DraftConfig
+from selflengthen.drive import Ask, Item, Verdict
+from selflengthen.engines.base import Sampling
+from selflengthen.prompts import Prompts
+from selflengthen.records import Record
+
+
+@dataclass
+class Draft:
+    """Writes one draft an item; what is given is the instruction."""
+
+    config: DraftConfig
+    prompts: Prompts
+    checks: Checks
+    sampling: Sampling
+
+    def __post_init__(self) -> None:
+        """Take the number of attempts from the configuration."""
+        self.attempts = self.config.attempts
+
+    async def attempt(self, item: Item[str], ask: Ask) -> Verdict:
+        """Write a draft; the text checks accept it."""
+        user = self.prompts.fill("draft.user", instruction=item.given)
+        written = await ask(user, "generator", self.sampling)
+        text = written.text.strip()
+        reason = self.checks.refuse(text, written.finish_reason, item.given)
+        return Verdict(text, written.finish_reason, reason)
+
+
+def items(number: int, config: DraftConfig, instructions: Iterable[Record]) -> Iterator[Item[str]]:
+    """Yield the drafts that a round owes."""
+    for instruction in instructions:
+        place = instruction.id.rsplit("-", 1)[1]
+        for copy in range(config.per_instruction):
+            yield Item(f"r{number:02d}-draft-{place}-{copy:02d}", instruction.id, instruction.text)

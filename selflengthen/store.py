@@ -1,0 +1,276 @@
+"""The only writer of a run's folder: its paths, appends, atomic writes, done markers and lock.
+
+    config.yaml   prompts/   logs/attempt-NN.log
+    rounds/01/1-instruct/  stage.json  records.jsonl  rejected.jsonl  DONE.json
+
+What a kill can do: a torn last line is dropped at the next start, and its item is owed again;
+refusals whose item has no verdict yet go with it. `stage.json` says what a stage's key was made
+of; `DONE.json` is written last. Both are written beside their place and renamed into it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import socket
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from selflengthen.errors import UserError
+from selflengthen.lines import Line, read_lines, trim
+from selflengthen.records import Record, Refusal, encode, fingerprint
+
+STAGES = ("1-instruct", "2-draft", "3-expand", "4-dataset", "5-train", "6-held-out")
+
+
+class RunFolder:
+    """A run on disk."""
+
+    def __init__(self, path: Path) -> None:
+        """Name the folder; nothing is read or made."""
+        self.path = path
+        self.config = path / "config.yaml"
+        self.prompts = path / "prompts"
+        self.rounds = path / "rounds"
+        self.logs = path / "logs"
+
+    def stage(self, number: int, name: str) -> StageFolder:
+        """Return the folder of a stage; round 0 holds what was measured before the first."""
+        return StageFolder(self.rounds / f"{number:02d}" / name)
+
+    def metrics(self, number: int) -> Path:
+        """Return where a round's metrics stand."""
+        return self.rounds / f"{number:02d}" / "metrics.json"
+
+    def stages(self) -> list[StageFolder]:
+        """Return the stage folders that were begun, in the order of the method."""
+        begun = self.rounds.glob("*/*/stage.json"), self.rounds.glob("*/5-train/*/stage.json")
+        return [StageFolder(p.parent) for p in sorted(p for found in begun for p in found)]
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run's lock; raise UserError naming who holds it."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with open(self.path / "lock", "a+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                file.seek(0)
+                raise UserError(
+                    f"{self.path}: this run is in use by {file.read().strip() or 'another process'};"
+                    " wait for it, stop it, or use another --run-dir."
+                ) from error
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+            file.flush()
+            yield
+
+    def holder(self) -> str | None:
+        """Return who holds the lock, or None; nothing is written.
+
+        The lock is tried only where its holder may still live, so that looking does not keep a
+        controller from starting.
+        """
+        try:
+            with open(self.path / "lock", encoding="utf-8") as file:
+                named = file.read().strip() or "another process"
+                if _is_gone(named):
+                    return None
+                try:
+                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    return named
+        except FileNotFoundError:
+            pass
+        return None
+
+    def keep(self, config: str, prompts: Mapping[str, str]) -> None:
+        """Save the configuration (YAML) and the prompts (file name to text) that a start uses."""
+        rewrite(self.config, [config.encode()])
+        for name, text in prompts.items():
+            rewrite(self.prompts / name, [text.encode() + b"\n"])
+
+    def new_log(self) -> Path:
+        """Start the log of this attempt, and point `latest` at it."""
+        self.logs.mkdir(parents=True, exist_ok=True)
+        log = self.logs / f"attempt-{len(list(self.logs.glob('attempt-*.log'))) + 1:02d}.log"
+        log.touch()
+        temporary = self.logs / ".latest"
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(log.name)
+        temporary.replace(self.logs / "latest")
+        return log
+
+    def set_aside(self, folders: Iterable[StageFolder]) -> Path:
+        """Move stage folders out of the way, to `superseded/`; nothing is deleted."""
+        place = self.path / "superseded" / time.strftime("%Y%m%d-%H%M%S")
+        for folder in folders:
+            target = place / folder.path.relative_to(self.rounds)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            folder.path.rename(target)
+        return place
+
+
+class StageFolder:
+    """One stage of one round on disk."""
+
+    def __init__(self, path: Path) -> None:
+        """Name the folder; nothing is read or made."""
+        self.path = path
+        self.records_path = path / "records.jsonl"
+        self.rejected_path = path / "rejected.jsonl"
+
+    @property
+    def title(self) -> str:
+        """The folder as people name it: `01/2-draft`."""
+        parts = self.path.parts
+        below = len(parts) - parts[::-1].index("rounds")  # a folder above may be called so too
+        return "/".join(parts[below:])
+
+    def begin(self, identity: Mapping[str, Any]) -> None:
+        """Say what this stage is made of, and drop what a kill left half-written."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        if not (self.path / "stage.json").exists():
+            write_json(self.path / "stage.json", {"key": key_of(identity), "identity": identity})
+        for path in (self.records_path, self.rejected_path):
+            trim(path)
+
+    def identity(self) -> dict[str, Any] | None:
+        """Return what the stage was begun with, or None."""
+        stage = read_json(self.path / "stage.json")
+        return stage["identity"] if stage else None
+
+    def done(self) -> dict[str, Any] | None:
+        """Return DONE.json, or None."""
+        return read_json(self.path / "DONE.json")
+
+    def finished(self) -> set[str]:
+        """Return the ids of items that have a verdict."""
+        accepted = {line.id for line in read_lines(self.records_path)}
+        return accepted | {line.id for line in read_lines(self.rejected_path) if line.last}
+
+    def count(self) -> int:
+        """Count the accepted texts that were not set aside."""
+        return sum(line.dropped is None for line in read_lines(self.records_path))
+
+    def records(self, *, dropped: bool = False) -> Iterator[Record]:
+        """Read the accepted texts; those set aside only when asked for."""
+        decoder = msgspec.json.Decoder(Record)
+        for line in read_lines(self.records_path):
+            if dropped or line.dropped is None:
+                yield decoder.decode(line.raw)
+
+    def refusals(self) -> Iterator[Refusal]:
+        """Read the refused attempts."""
+        decoder = msgspec.json.Decoder(Refusal)
+        for line in read_lines(self.rejected_path):
+            yield decoder.decode(line.raw)
+
+    def append(self, records: Iterable[Record], refusals: Iterable[Refusal]) -> None:
+        """Append verdicts and force them to disk, refusals first: a record ends its item."""
+        _append(self.rejected_path, refusals)
+        _append(self.records_path, records)
+
+    def settle(self, dropped: Mapping[str, str]) -> str:
+        """Sort both files by id, mark what is dropped and why; return the digest of the texts.
+
+        Whatever the order in which things finished, and however often the stage was started, the
+        files are then the same but for `seconds`.
+        """
+        finished = self.finished()
+        refused = {
+            (line.id, line.attempt): line
+            for line in read_lines(self.rejected_path)
+            if line.id in finished
+        }
+        rewrite(self.rejected_path, (refused[key].raw for key in sorted(refused)))
+        accepted = {line.id: line for line in read_lines(self.records_path)}
+        digest = hashlib.sha256()
+        rewrite(self.records_path, _settled(accepted, dropped, digest))
+        return digest.hexdigest()
+
+    def finish(self, digest: str, summary: Mapping[str, Any]) -> None:
+        """Write DONE.json, the last thing of a stage."""
+        from selflengthen import __version__
+
+        stage = read_json(self.path / "stage.json")
+        done = {"key": stage["key"] if stage else None, "digest": digest, **summary}
+        done |= {"version": __version__, "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+        write_json(self.path / "DONE.json", done)
+
+
+def _is_gone(holder: str) -> bool:
+    """Whether `process PID on HOST` speaks of this machine and no such process is left."""
+    match holder.split():
+        case ["process", pid, "on", host] if host == socket.gethostname() and pid.isdecimal():
+            try:
+                os.kill(int(pid), 0)
+            except ProcessLookupError:
+                return True
+            except PermissionError:
+                pass
+    return False
+
+
+def _settled(
+    accepted: Mapping[str, Line], dropped: Mapping[str, str], digest: Any
+) -> Iterator[bytes]:
+    """Yield the lines in order, marked where dropped; feed the digest with all but the times."""
+    decoder = msgspec.json.Decoder(Record)
+    for name in sorted(accepted):
+        record = decoder.decode(accepted[name].raw)
+        record = msgspec.structs.replace(record, dropped=dropped.get(name))
+        digest.update(encode(msgspec.structs.replace(record, seconds=0.0)))
+        yield encode(record)
+
+
+def key_of(identity: Mapping[str, Any]) -> str:
+    """Return the key of a stage: the digest of all that decides what it makes."""
+    return fingerprint(identity).hex()
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file for people, atomically."""
+    text = json.dumps(value, indent=1, ensure_ascii=False, sort_keys=False)
+    rewrite(path, [text.encode() + b"\n"])
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file, or return None where there is none."""
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+
+
+def rewrite(path: Path, lines: Iterable[bytes]) -> None:
+    """Replace a file as a whole: a temporary name beside it, fsync, rename, fsync of the folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.partial")
+    with open(temporary, "wb") as file:
+        for line in lines:
+            file.write(line)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _append(path: Path, records: Iterable[msgspec.Struct]) -> None:
+    data = b"".join(encode(r) for r in records)
+    if data:
+        with open(path, "ab") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())

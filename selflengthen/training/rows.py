@@ -1,0 +1,129 @@
+"""Rows to tokens: exactly what the engine shows the model, and then what it should have written.
+
+The prompt is rendered by the chat template as for a request, and the completion is tokenized by
+itself, for so it is when the model writes: a token never spans the place where its turn begins.
+The tokens of prompt and completion are computed here and not by TRL, because TRL cuts what is too
+long, and a cut row teaches the model never to stop.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from selflengthen.errors import TrainingError
+from selflengthen.records import Row
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+IGNORED = -100
+
+
+@dataclass(frozen=True)
+class TokenRows:
+    """Rows as tokens; `labels` is `IGNORED` over the prompt.
+
+    `dropped` rows had more than the allowed tokens; `longest` counts them too.
+    """
+
+    input_ids: list[list[int]]
+    labels: list[list[int]]
+    dropped: int
+    longest: int
+
+
+def read(path: Path) -> list[Row]:
+    """Read rows; raise TrainingError naming the line that is none."""
+    rows = []
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                rows.append(msgspec.json.decode(line, type=Row))
+            except msgspec.DecodeError as error:
+                raise TrainingError(f"{path}:{number}: is no training row: {error}.") from error
+    return rows
+
+
+def tokenize(
+    rows: list[Row], tokenizer: PreTrainedTokenizerBase, stops: set[int], max_length: int
+) -> TokenRows:
+    """Make tokens of rows and leave out those with more than `max_length`.
+
+    `stops` are the tokens that end generation; each row ends in one of them, and it is trained.
+    """
+    if tokenizer.chat_template is None:
+        raise TrainingError("The model has no chat template; use an instruction-tuned model.")
+    prompts = _render(tokenizer, [row.prompt for row in rows], add_generation_prompt=True)
+    whole = _render(tokenizer, [row.prompt + row.completion for row in rows])
+    texts = [row.completion[-1]["content"] for row in rows]
+    tails = [_tail(*parts) for parts in zip(whole, texts, strict=True)]
+    endings = {tail: _ending(tail, tokenizer, stops) for tail in set(tails)}
+    before = _ids(tokenizer, prompts)
+    # Markup inside of a text stays text: a turn that ends in the middle must not be learnt.
+    written = _ids(tokenizer, texts, split_special_tokens=True)
+    input_ids, labels, longest = [], [], 0
+    for prompt, text, tail in zip(before, written, tails, strict=True):
+        answer = text + endings[tail]
+        longest = max(longest, len(prompt) + len(answer))
+        if len(prompt) + len(answer) <= max_length:
+            input_ids.append(prompt + answer)
+            labels.append([IGNORED] * len(prompt) + answer)
+    return TokenRows(input_ids, labels, len(rows) - len(input_ids), longest)
+
+
+def _render(
+    tokenizer: PreTrainedTokenizerBase,
+    chats: list[list[dict[str, str]]],
+    add_generation_prompt: bool = False,
+) -> list[str]:
+    return [
+        str(
+            tokenizer.apply_chat_template(
+                chat, tokenize=False, add_generation_prompt=add_generation_prompt
+            )
+        )
+        for chat in chats
+    ]
+
+
+def _ids(
+    tokenizer: PreTrainedTokenizerBase, texts: list[str], split_special_tokens: bool = False
+) -> list[list[int]]:
+    encoded = tokenizer(
+        texts,
+        add_special_tokens=False,
+        return_attention_mask=False,
+        split_special_tokens=split_special_tokens,
+        verbose=False,
+    )
+    return [list(ids) for ids in encoded["input_ids"]]
+
+
+def _tail(whole: str, text: str) -> str:
+    """Return what the template puts after the completion; some templates strip the text."""
+    for form in (text, text.strip()):
+        place = whole.rfind(form)
+        if place >= 0:
+            return whole[place + len(form) :]
+    raise TrainingError(
+        "The model's chat template changes the text of an assistant's turn; it cannot be trained on."
+    )
+
+
+def _ending(tail: str, tokenizer: PreTrainedTokenizerBase, stops: set[int]) -> list[int]:
+    """Return the tokens that close a turn, up to and with the first that ends generation.
+
+    Base models often have a chat template whose end of turn does not end generation; then the
+    token that does is added.
+    """
+    ids: list[int] = _ids(tokenizer, [tail])[0]
+    for place, token in enumerate(ids):
+        if token in stops:
+            return ids[: place + 1]
+    if tokenizer.eos_token_id is None:
+        raise TrainingError("The model's tokenizer has no end-of-sequence token; texts cannot end.")
+    return [*_ids(tokenizer, [tail.rstrip()])[0], int(tokenizer.eos_token_id)]

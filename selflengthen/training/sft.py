@@ -1,0 +1,235 @@
+"""The training itself: TRL's SFTTrainer over rows that are tokens already, with LoRA."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import shutil
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+from accelerate import PartialState
+from datasets import Dataset
+from peft import LoraConfig, PeftModel, get_peft_model
+from torch.utils.data import Sampler
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, set_seed
+from transformers.trainer_pt_utils import get_length_grouped_indices
+from transformers.utils import is_flash_attn_2_available
+from trl import SFTConfig, SFTTrainer
+
+from selflengthen.errors import TrainingError
+from selflengthen.training import checkpoints, rows
+from selflengthen.training.guard import Stop, Stopped
+from selflengthen.training.job import ADAPTER_FILES, TrainingJob, TrainingResult, write_whole
+from selflengthen.training.progress import Progress, read_steps
+
+
+def run(job: TrainingJob, stop: Stop, started: float) -> TrainingResult:
+    """Train, from the newest whole checkpoint where there is one, and save the adapter.
+
+    `started` is when the process began (`time.monotonic`). Raises Stopped after SIGTERM, when all
+    is saved, and TrainingError with the reason where the job cannot be done.
+    """
+    digest = job.digest()
+    tokenizer = AutoTokenizer.from_pretrained(job.model)
+    model = _base(job)
+    data = rows.tokenize(rows.read(Path(job.rows)), tokenizer, _stops(model, tokenizer), job.max_length)
+    if not data.input_ids:
+        raise TrainingError(
+            f"{job.rows}: no row has at most {job.max_length} tokens (the longest has {data.longest}); "
+            "raise train.max_length."
+        )
+    arguments = _arguments(job)
+    trainer = RoleTrainer(
+        model=_adapted(model, job),
+        args=arguments,
+        train_dataset=Dataset.from_dict({"input_ids": data.input_ids, "labels": data.labels}),
+        processing_class=tokenizer,
+    )
+    with PartialState().main_process_first():
+        found = checkpoints.newest(Path(str(arguments.output_dir)), digest)
+    progress = Progress(
+        trainer, job.folder / "metrics.jsonl", digest, stop, expected=found[1] if found else None
+    )
+    trainer.add_callback(progress)
+    trainer.train(resume_from_checkpoint=str(found[0]) if found else None)
+    if trainer.state.global_step < trainer.state.max_steps:
+        raise Stopped
+    result = _result(trainer, progress, data, digest, progress.began - started)
+    if trainer.is_world_process_zero():
+        _save(trainer.model, job.folder, result)
+    trainer.accelerator.wait_for_everyone()
+    return result
+
+
+class ByLength(Sampler[int]):
+    """Rows of like length together, in an order that depends on the seed and the epoch alone.
+
+    transformers' own sampler draws from the global generator: after a resumption in the middle of
+    an epoch it draws another order, and some rows are seen twice and others not at all.
+    """
+
+    def __init__(self, lengths: list[int], batch: int, seed: int) -> None:
+        """Group `lengths` (tokens by row) into steps of `batch` rows."""
+        self.lengths, self.batch, self.seed = lengths, batch, seed
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        """Rows."""
+        return len(self.lengths)
+
+    def __iter__(self) -> Any:
+        """Return the epoch's order."""
+        generator = torch.Generator().manual_seed(self.seed + 1_000_003 * self.epoch)
+        return iter(get_length_grouped_indices(self.lengths, self.batch, generator=generator))
+
+
+class RoleTrainer(SFTTrainer):  # type: ignore[misc, unused-ignore]
+    """SFTTrainer with our order of rows, and a checkpoint when asked for one."""
+
+    order: ByLength
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> ByLength:
+        lengths = [len(ids) for ids in (train_dataset or self.train_dataset)["input_ids"]]
+        step = self.args.train_batch_size * self.args.gradient_accumulation_steps
+        self.order = ByLength(lengths, step * self.args.world_size, self.args.seed)
+        return self.order
+
+    def save_here(self) -> None:
+        """Save a checkpoint of the last finished step."""
+        self._save_checkpoint(self.model, None)
+
+
+def _base(job: TrainingJob) -> PreTrainedModel:
+    kwargs: dict[str, Any] = {"dtype": torch.bfloat16 if _half(job) else torch.float32}
+    if _padding_free(job):
+        kwargs["attn_implementation"] = "flash_attention_2"
+    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(job.model, **kwargs)
+    return model
+
+
+def _adapted(model: PreTrainedModel, job: TrainingJob) -> PeftModel:
+    """Put a fresh adapter on the model, or the one to go on from."""
+    set_seed(job.seed)
+    if job.start_from is None:
+        lora = LoraConfig(
+            r=job.lora_r,
+            lora_alpha=job.lora_alpha,
+            target_modules="all-linear",
+            task_type="CAUSAL_LM",
+        )
+        fresh: PeftModel = get_peft_model(model, lora)
+        return fresh
+    adapted: PeftModel = PeftModel.from_pretrained(model, job.start_from, is_trainable=True)
+    rank = adapted.peft_config["default"].r
+    if rank != job.lora_r:
+        raise TrainingError(
+            f"{job.start_from}: this adapter has rank {rank}, train.lora_r is {job.lora_r}; "
+            "make them equal, or set train.continue_adapter to false."
+        )
+    return adapted
+
+
+def _stops(model: PreTrainedModel, tokenizer: Any) -> set[int]:
+    """Return the tokens at which generation ends."""
+    ends = model.generation_config.eos_token_id if model.generation_config else None
+    stops = set(ends) if isinstance(ends, list) else {ends}
+    return {int(token) for token in (*stops, tokenizer.eos_token_id) if token is not None}
+
+
+def _half(job: TrainingJob) -> bool:
+    # On a CPU bfloat16 was slower than float32 for a small model, with the instructions for it.
+    return job.bf16 and torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+
+
+def _padding_free(job: TrainingJob) -> bool:
+    # Rows are joined without padding, not packed over the micro-batch's bounds: packing would
+    # change how many rows a step has, and so what is learnt, with the machine.
+    return _half(job) and job.per_device_batch > 1 and is_flash_attn_2_available()
+
+
+def _arguments(job: TrainingJob) -> SFTConfig:
+    devices = int(os.environ.get("WORLD_SIZE", "1"))
+    cuda = torch.cuda.is_available()
+    return SFTConfig(
+        output_dir=str(job.folder / "checkpoints"),
+        per_device_train_batch_size=job.per_device_batch,
+        gradient_accumulation_steps=job.accumulation(devices),
+        num_train_epochs=job.epochs,
+        learning_rate=job.learning_rate,
+        lr_scheduler_type=job.scheduler,
+        warmup_steps=job.warmup,
+        neftune_noise_alpha=job.neftune_alpha,
+        loss_type="nll",  # computed in chunks: the logits of a long row are never there at once
+        bf16=_half(job),
+        gradient_checkpointing=job.gradient_checkpointing,
+        max_length=None,  # longer rows are gone already; TRL would cut them
+        padding_free=_padding_free(job),
+        seed=job.seed,
+        use_cpu=not cuda and not torch.backends.mps.is_available(),
+        dataloader_pin_memory=cuda,
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        disable_tqdm=True,
+        report_to="none",
+        save_strategy="steps",
+        save_steps=job.save_every,
+        save_total_limit=2,  # one would be deleted before the next is sealed
+    )
+
+
+def _result(
+    trainer: RoleTrainer, progress: Progress, data: rows.TokenRows, digest: str, startup: float
+) -> TrainingResult:
+    steps = read_steps(progress.metrics)
+    tokens, seconds = sum(step.tokens for step in steps), sum(step.seconds for step in steps)
+    return TrainingResult(
+        job=digest,
+        adapter="",
+        rows=len(data.input_ids),
+        dropped=data.dropped,
+        longest=data.longest,
+        steps=trainer.state.global_step,
+        tokens=tokens,
+        first_loss=steps[0].loss,
+        last_loss=steps[-1].loss,
+        seconds=round(seconds, 3),
+        startup_seconds=round(startup, 3),
+        tokens_per_second=round(tokens / max(seconds, 1e-9), 1),
+        peak_memory=_peak_memory(),
+        resumed_from=progress.expected.step if progress.expected else 0,
+        versions=_versions(),
+    )
+
+
+def _save(model: Any, folder: Path, result: TrainingResult) -> None:
+    """Put the adapter and then the result into `folder`; each file is there whole or not at all."""
+    partial = folder / ".partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    model.save_pretrained(partial)
+    for name in ADAPTER_FILES:
+        with (partial / name).open("rb") as file:
+            os.fsync(file.fileno())
+        (partial / name).replace(folder / name)
+    shutil.rmtree(partial)
+    digest = checkpoints.digest_of_file(folder / ADAPTER_FILES[1])
+    whole = msgspec.structs.replace(result, adapter=digest)
+    write_whole(folder / "result.json", msgspec.json.format(msgspec.json.encode(whole)))
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+
+
+def _peak_memory() -> int:
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    kilobyte = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * kilobyte
+
+
+def _versions() -> dict[str, str]:
+    libraries = ("torch", "transformers", "trl", "peft", "accelerate", "datasets")
+    return {"python": platform.python_version(), **{name: metadata.version(name) for name in libraries}}
