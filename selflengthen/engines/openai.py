@@ -39,18 +39,21 @@ _EXTRAS = (
     *("top_k", "repetition_penalty", "repetition_detection", "structured_outputs"),
     *("continue_final_message", "add_generation_prompt"),
 )
-_ATTEMPTS = 10  # of one request while the server answers others
+_FAULTS = 10  # that one request may meet while the server answers others
 _ASKED_AGAIN = 3  # for an answer from a closed list
 
 T = TypeVar("T")
 
 
 class _Away(Exception):
-    """The server did not answer, or not with an answer; `after` is its Retry-After in seconds."""
+    """The server did not answer, or not with an answer.
 
-    def __init__(self, reason: str, after: float = 0) -> None:
+    `after` is its Retry-After in seconds; `busy` says that it has nothing against the request.
+    """
+
+    def __init__(self, reason: str, after: float = 0, busy: bool = False) -> None:
         super().__init__(reason)
-        self.after = after
+        self.after, self.busy = after, busy
 
 
 def longest(max_tokens: int) -> float:
@@ -65,12 +68,12 @@ class OpenAIEngine:
         self,
         config: EngineConfig,
         *,
-        timeout: Callable[[int], float] = longest,
+        seconds: Callable[[int], float] = longest,
         on_note: Callable[[str], None],
     ) -> None:
         """Make a client that knows no model yet; see `open`."""
         key = os.environ.get(config.key_variable, "")
-        self._config, self._timeout, self._note = config, timeout, on_note
+        self._config, self._seconds, self._note = config, seconds, on_note
         self._http = httpx.AsyncClient(
             headers={"Authorization": f"Bearer {key}"} if key else {},
             limits=httpx.Limits(max_connections=config.in_flight),
@@ -90,13 +93,14 @@ class OpenAIEngine:
         adapters: Adapters,
         *,
         on_note: Callable[[str], None],
-        timeout: Callable[[int], float] = longest,
+        seconds: Callable[[int], float] = longest,
     ) -> OpenAIEngine:
         """Find the model on the server and load the adapters there.
 
-        Raises EngineError where the server stays away, or has not what is needed.
+        `seconds` says how long a completion of so many tokens may take. Raises EngineError where
+        the server stays away, or has not what is needed.
         """
-        engine = cls(config, timeout=timeout, on_note=on_note)
+        engine = cls(config, seconds=seconds, on_note=on_note)
         try:
             engine._chat = await asyncio.to_thread(chat.load, model, config.context)
         except UserError:
@@ -160,7 +164,7 @@ class OpenAIEngine:
         return body
 
     async def _chat_completion(self, body: dict[str, Any], role: Role) -> Completion:
-        seconds = self._timeout(body["max_tokens"])
+        seconds = self._seconds(body["max_tokens"])
 
         async def attempt() -> Completion:
             sent = body if self._extras else _without_extras(body)
@@ -172,6 +176,7 @@ class OpenAIEngine:
         """Call until it works; give up on the server, or on what only this request brings up."""
         begun = time.monotonic()
         backoff = wait_exponential_jitter(initial=0.5, max=30, jitter=1)
+        faults = 0
 
         def wait(state: RetryCallState) -> float:
             error = state.outcome.exception() if state.outcome else None
@@ -179,9 +184,12 @@ class OpenAIEngine:
             return min(max(backoff(state), after), self._config.patience)
 
         def stop(state: RetryCallState) -> bool:
+            nonlocal faults
+            error = state.outcome.exception() if state.outcome else None
+            faults += not (isinstance(error, _Away) and error.busy)
             away = time.monotonic() - max(begun, self._answered)
             others = self._answered > begun
-            return away > self._config.patience or (others and state.attempt_number >= _ATTEMPTS)
+            return away > self._config.patience or (others and faults >= _FAULTS)
 
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(_Away), wait=wait, stop=stop, reraise=True
@@ -229,7 +237,8 @@ class OpenAIEngine:
         """Raise what a refusal means."""
         status, said = response.status_code, _message(response)
         if status in (408, 409, 425, 429) or status >= 500:
-            raise _Away(f"HTTP {status}: {said}", _retry_after(response))
+            busy = status in (429, 503)
+            raise _Away(f"HTTP {status}: {said}", _retry_after(response), busy)
         if status in (401, 403):
             raise EngineError(
                 f"engine.url {self._config.url}: the server refuses the key (HTTP {status}); put "
@@ -315,7 +324,7 @@ def _completion(answer: Any) -> Completion:
 
 
 def _without_extras(body: dict[str, Any]) -> dict[str, Any]:
-    """Return what any server takes; a begun turn is then asked for in words by its presence."""
+    """Return what any server takes; a begun turn then stands there as a turn of its own."""
     return {name: value for name, value in body.items() if name not in _EXTRAS}
 
 

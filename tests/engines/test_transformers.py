@@ -18,9 +18,7 @@ Ask = Callable[..., Request]
 
 
 @pytest.fixture(scope="module")
-def complete(
-    pocket_model: Path, adapters: Adapters
-) -> Iterator[Callable[..., list[Completion]]]:
+def complete(pocket_model: Path, adapters: Adapters) -> Iterator[Callable[..., list[Completion]]]:
     with asyncio.Runner() as runner:
         notes: list[str] = []
         opening = open_engine(CONFIG, pocket_model, adapters, on_note=notes.append)
@@ -86,5 +84,5 @@ def test_greedy_ignores_the_seed(complete, ask: Ask) -> None:  # type: ignore[no
 
 
 def test_too_long(complete, ask: Ask) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(RequestRefused, match="^too long$"):
+    with pytest.raises(RequestRefused, match=r"^too long$"):
         complete(ask("bread " * 5000))

@@ -87,7 +87,9 @@ def test_prefix_begins_the_turn(vllm: Running, ask: Callable[..., Request]) -> N
 
 
 def test_choices(vllm: Running, ask: Callable[..., Request]) -> None:
-    done = vllm(*[ask(seed=i, choices=("yes", "no"), temperature=2.0, top_p=1.0) for i in range(24)])
+    done = vllm(
+        *[ask(seed=i, choices=("yes", "no"), temperature=2.0, top_p=1.0) for i in range(24)]
+    )
     assert {c.text for c in done} == {"yes", "no"}
     assert {c.finish_reason for c in done} == {"stop"}
 
@@ -110,7 +112,7 @@ def test_loops_end_early(vllm: Running, ask: Callable[..., Request]) -> None:
 
 
 def test_too_long(vllm: Running, ask: Callable[..., Request]) -> None:
-    with pytest.raises(RequestRefused, match="^too long$"):
+    with pytest.raises(RequestRefused, match=r"^too long$"):
         vllm(ask("bread " * 5000))
     (done,) = vllm(ask("bread " * 100, max_tokens=10_000))
     assert done.prompt_tokens + done.tokens <= 512
