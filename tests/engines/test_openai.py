@@ -68,6 +68,13 @@ def config(url: str, **fields: Any) -> EngineConfig:
     return EngineConfig(kind="openai", url=url, context=512, **({"in_flight": 16} | fields))
 
 
+async def served(server: str) -> list[str]:
+    """Return the names of what a server serves, adapters last."""
+    async with httpx.AsyncClient() as client:
+        cards = (await client.get(f"{server}/v1/models")).json()["data"]
+    return [card["id"] for card in cards]
+
+
 async def test_every_request_is_answered_whatever_breaks(
     server: str, pocket_model: Path, adapters: Adapters, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -92,10 +99,9 @@ async def test_every_request_is_answered_whatever_breaks(
         assert await engine.complete(requests[4]) == done[4]
         assert done[0].text != (await engine.complete(ask(role="expander", max_tokens=12))).text
         await engine.close()
-        left = httpx.get(f"{server}/v1/models").json()["data"]
-        assert [card["id"] for card in left] == ["pocket"]
+        assert await served(server) == ["pocket"]
     assert proxy.authorization == {"Bearer s3cret"}
-    assert "s3cret" not in repr(notes) + repr(vars(engine))
+    assert "s3cret" not in repr(notes) + repr(vars(engine)) + repr(vars(engine._wire))
 
 
 async def test_forms_of_request(
@@ -121,9 +127,10 @@ async def test_forms_of_request(
 
         # A server that was started anew has lost the adapters; they are given to it again.
         generated = await engine.complete(ask(role="generator"))
-        for card in httpx.get(f"{server}/v1/models").json()["data"][1:]:
-            body = {"lora_name": card["id"]}
-            httpx.post(f"{server}/v1/unload_lora_adapter", json=body).raise_for_status()
+        async with httpx.AsyncClient() as client:
+            for name in (await served(server))[1:]:
+                gone = f"{server}/v1/unload_lora_adapter"
+                (await client.post(gone, json={"lora_name": name})).raise_for_status()
         assert await engine.complete(ask(role="generator")) == generated
         await engine.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import subprocess
@@ -30,7 +31,7 @@ class Running:
         self.notes: list[str] = []
         self.log = log
         self.runner = asyncio.Runner()
-        self.before = dict(os.environ)
+        self.before = _environment()
         self.engine = self.runner.run(
             open_engine(CONFIG, model, adapters, on_note=self.notes.append, log=log)
         )
@@ -54,7 +55,8 @@ def vllm(
 
 def test_opens_and_leaves_the_environment_alone(vllm: Running) -> None:
     assert vllm.notes == ["engine: starting vLLM (half a minute or more) ..."]
-    assert dict(os.environ) == vllm.before
+    assert _environment() == vllm.before
+    assert not logging.getLogger("vllm").propagate
     assert "Initializing" in vllm.log.read_text()
 
 
@@ -140,6 +142,10 @@ def test_a_dead_core_is_an_engine_error(vllm: Running, ask: Callable[..., Reques
     assert all(isinstance(e, EngineError) and str(e).startswith("vLLM died: ") for e in died)
     with pytest.raises(EngineError, match="vLLM died"):
         vllm(ask())
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
 
 
 _CONTROLLER = """
