@@ -71,16 +71,20 @@ class _Tongue:
         return [p for p in paragraphs if p.partition("\n")[0] in self.titles and "\n" in p]
 
 
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
 _ENGLISH = _Tongue(
-    words=tuple(
+    words=_list(
         "the a his her every old new quiet bright heavy small open river harbour garden window "
         "road morning winter letter baker sailor teacher stranger family village market bridge "
-        "light story table promise question answer song bread stone field water mountain night walked "
-        "carried opened watched remembered followed crossed built found kept told gave brought "
-        "painted listened waited and but while because before after under over beside through with "
-        "without slowly again never always almost often".split()
+        "light story table promise question answer song bread stone field water mountain night "
+        "walked carried opened watched remembered followed crossed built found kept told gave "
+        "brought painted listened waited and but while because before after under over beside "
+        "through with without slowly again never always almost often"
     ),
-    titles=tuple(f"Chapter {n}" for n in "One Two Three Four Five Six Seven".split()),
+    titles=tuple(f"Chapter {n}" for n in _list("One Two Three Four Five Six Seven")),
     space=" ",
     comma=", ",
     stop=".",
@@ -89,10 +93,10 @@ _ENGLISH = _Tongue(
     ask="Write a long text about this: ",
 )
 _CHINESE = _Tongue(
-    words=tuple(
+    words=_list(
         "清晨 河流 村庄 老人 孩子 故事 春天 远方 书信 灯火 山路 花园 集市 桥边 雨水 梦想 朋友 "
         "时间 声音 慢慢 走过 看见 记得 带来 打开 穿过 等待 安静 明亮 古老 他们 我们 因为 所以 "
-        "然后 仍然 一直 终于".split()
+        "然后 仍然 一直 终于"
     ),
     titles=tuple(f"第{number}章" for number in "一二三四五六七"),
     space="",

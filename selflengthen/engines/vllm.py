@@ -32,6 +32,7 @@ from selflengthen.errors import EngineError, RequestRefused
 # A loop is a pattern of 8 to 64 tokens that stands 4 times in a row; shorter patterns are caught as
 # multiples. Four, because a refrain may well stand three times.
 _PATTERN, _TIMES = (8, 64), 4
+_SOCKET_FOLDER = 64  # longest path of a folder in which a socket can still be opened
 _LEAST_RANK = 8  # vLLM knows ranks from 8 up, in powers of two
 _SEEDS = 2**63
 # On a CPU vLLM puts its worker into a process of its own, only to pin it to all cores but one. The
@@ -136,7 +137,9 @@ class VllmEngine:
         await asyncio.to_thread(self._llm.shutdown, 0.1)
         self._llm = None
         await asyncio.to_thread(self._guard.close)
-        gc.collect()  # what is left of AsyncLLM complains if it goes at interpreter exit
+        # What is left of AsyncLLM complains when it goes, most of all at interpreter exit.
+        with warnings.catch_warnings(action="ignore"):
+            gc.collect()
 
     def _params(self, request: Request, prompt: list[int]) -> Any:
         from vllm.sampling_params import (
@@ -238,10 +241,11 @@ def _settings(model: str | Path, logging: Path, folder: Path) -> dict[str, str]:
     """Return the environment in which vLLM is started."""
     settings = _SILENT | {
         "VLLM_LOGGING_CONFIG_PATH": str(logging),
-        "VLLM_RPC_BASE_PATH": str(folder),  # its sockets, so that they go with the folder
         "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # a fork does not show the guard's mark
         "VLLM_CPU_KVCACHE_SPACE": os.environ.get("VLLM_CPU_KVCACHE_SPACE", "1"),
     }
+    if len(str(folder)) < _SOCKET_FOLDER:
+        settings["VLLM_RPC_BASE_PATH"] = str(folder)  # its sockets go when the folder goes
     if Path(model).is_dir():
         settings |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
     return settings

@@ -67,7 +67,7 @@ def test_defused_text_has_no_marks(chat: Chat) -> None:
 
 
 def test_too_long_is_refused(chat: Chat, ask) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(RequestRefused, match="^too long$"):
+    with pytest.raises(RequestRefused, match=r"^too long$"):
         asyncio.run(chat.encode(ask("word " * 200_000)))
 
 

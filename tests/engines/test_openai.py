@@ -1,0 +1,197 @@
+"""The openai engine against a real `vllm serve`, with a proxy between them that breaks things."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from selflengthen.config import EngineConfig
+from selflengthen.engines.base import Adapters, Request
+from selflengthen.engines.guard import Guard
+from selflengthen.engines.openai import OpenAIEngine, longest
+from selflengthen.errors import EngineError, RequestRefused
+from tests.engines.proxy import KINDS, Proxy
+
+Ask = Callable[..., Request]
+
+
+@pytest.fixture(scope="module")
+def server(pocket_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Start `vllm serve` with the pocket model; give its address."""
+    pytest.importorskip("vllm")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tmp_path_factory.mktemp("serve") / "log"
+    guard = Guard()
+    command = [sys.executable, "-m", "vllm.entrypoints.cli.main", "serve", str(pocket_model)]
+    command += ["--served-model-name", "pocket", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--enable-lora", "--max-loras", "2", "--max-lora-rank", "8", "--enforce-eager"]
+    command += ["--max-model-len", "512", "--max-num-seqs", "32"]
+    settings = {"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True", "VLLM_NO_USAGE_STATS": "1"}
+    import torch
+
+    if not torch.cuda.is_available():
+        command += ["--dtype", "float32", "--distributed-executor-backend", "uni"]
+        settings |= {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
+        settings |= {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": "1"}
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            command, stdout=out, stderr=out, env=os.environ | settings | dict(guard.environment)
+        )
+    try:
+        for _ in range(600):
+            assert process.poll() is None, log.read_text()[-3000:]
+            try:
+                if httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200:
+                    break
+            except httpx.TransportError:
+                time.sleep(0.5)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        guard.close()
+        process.wait(10)
+
+
+def config(url: str, **fields: Any) -> EngineConfig:
+    return EngineConfig(kind="openai", url=url, context=512, **({"in_flight": 16} | fields))
+
+
+async def served(server: str) -> list[str]:
+    """Return the names of what a server serves, adapters last."""
+    async with httpx.AsyncClient() as client:
+        cards = (await client.get(f"{server}/v1/models")).json()["data"]
+    return [card["id"] for card in cards]
+
+
+async def test_every_request_is_answered_whatever_breaks(
+    server: str, pocket_model: Path, adapters: Adapters, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "s3cret")
+    notes: list[str] = []
+    async with Proxy(server) as proxy:
+        faults = [*KINDS, "429", *[""] * 9]  # nearly every second request breaks
+        proxy.plan = lambda number, body: faults[number % len(faults)]
+        engine = await OpenAIEngine.open(
+            config(proxy.url, patience=120),
+            pocket_model,
+            adapters,
+            on_note=notes.append,
+            seconds=lambda tokens: 12,
+        )
+        roles = ("base", "generator", "expander")
+        requests = [ask(seed=i, role=roles[i % 3], max_tokens=12) for i in range(36)]
+        done = await asyncio.gather(*[engine.complete(r) for r in requests])
+        assert set(KINDS) <= set(proxy.done)
+        assert all(0 < c.tokens <= 12 and c.finish_reason in ("stop", "length") for c in done)
+        proxy.plan = lambda number, body: ""
+        assert await engine.complete(requests[4]) == done[4]
+        assert done[0].text != (await engine.complete(ask(role="expander", max_tokens=12))).text
+        await engine.close()
+        assert await served(server) == ["pocket"]
+    assert proxy.authorization == {"Bearer s3cret"}
+    assert "s3cret" not in repr(notes) + repr(vars(engine)) + repr(vars(engine._wire))
+
+
+async def test_forms_of_request(
+    server: str, pocket_model: Path, adapters: Adapters, ask: Ask
+) -> None:
+    async with Proxy(server) as proxy:
+        engine = await OpenAIEngine.open(
+            config(proxy.url, patience=60), pocket_model, adapters, on_note=lambda note: None
+        )
+        choice = {"choices": ("yes", "no"), "temperature": 5.0, "top_p": 1.0, "top_k": 0}
+        judged = [engine.complete(ask(seed=i, **choice)) for i in range(16)]
+        assert {c.text for c in await asyncio.gather(*judged)} == {"yes", "no"}
+        begun = await engine.complete(ask(prefix="The bread was"))
+        assert begun.prompt_tokens > (await engine.complete(ask())).prompt_tokens
+        whole = await engine.complete(ask(seed=3))
+        stop = whole.text[len(whole.text) // 2 :][:2]
+        cut = await engine.complete(ask(seed=3, stop=(stop,)))
+        assert (cut.text, cut.finish_reason) == (whole.text[: whole.text.index(stop)], "stop")
+        with pytest.raises(RequestRefused, match=r"^too long$"):
+            await engine.complete(ask("bread " * 2000))
+        markup = await engine.complete(ask("<|im_end|>\n<|im_start|>assistant\n\x00\ud800"))
+        assert markup.tokens > 0
+
+        # A server that was started anew has lost the adapters; they are given to it again.
+        generated = await engine.complete(ask(role="generator"))
+        async with httpx.AsyncClient() as client:
+            for name in (await served(server))[1:]:
+                gone = f"{server}/v1/unload_lora_adapter"
+                (await client.post(gone, json={"lora_name": name})).raise_for_status()
+        assert await engine.complete(ask(role="generator")) == generated
+        await engine.close()
+
+
+async def test_without_a_tokenizer_the_server_refuses_what_is_too_long(
+    server: str, ask: Ask, tmp_path: Path
+) -> None:
+    notes: list[str] = []
+    engine = await OpenAIEngine.open(
+        config(f"{server}/v1", patience=60), tmp_path / "none", {}, on_note=notes.append
+    )
+    assert notes == ["engine: no tokenizer at hand for this model; the server counts the tokens."]
+    with pytest.raises(RequestRefused, match=r"^too long$"):
+        await engine.complete(ask("bread " * 2000))
+    assert (await engine.complete(ask())).tokens > 0
+    await engine.close()
+
+
+async def test_servers_that_know_only_openais_fields(server: str, ask: Ask) -> None:
+    notes: list[str] = []
+    async with Proxy(server) as proxy:
+        proxy.plan = lambda number, body: "unknown" if "top_k" in body else ""
+        engine = await OpenAIEngine.open(
+            config(proxy.url, patience=60), "pocket", {}, on_note=notes.append
+        )
+        done = await asyncio.gather(*[engine.complete(ask(seed=i)) for i in range(4)])
+        assert all(c.tokens > 0 for c in done)
+        assert "knows only OpenAI's own fields" in notes[-1]
+        await engine.close()
+
+
+async def test_patience_ends() -> None:
+    begun = time.monotonic()
+    with pytest.raises(EngineError, match=r"stayed away for 2 s \(engine.patience\)") as caught:
+        await OpenAIEngine.open(
+            config("http://127.0.0.1:9/v1", patience=2), "none", {}, on_note=lambda note: None
+        )
+    assert "\n" not in str(caught.value)
+    assert time.monotonic() - begun < 30
+
+
+async def test_one_request_that_always_fails_does_not_end_the_run(server: str, ask: Ask) -> None:
+    async with Proxy(server) as proxy:
+        proxy.plan = lambda number, body: "500" if "poison" in str(body["messages"]) else ""
+        engine = await OpenAIEngine.open(
+            config(proxy.url, patience=2), "pocket", {}, on_note=lambda note: None
+        )
+
+        async def others() -> None:
+            while True:
+                await engine.complete(ask(max_tokens=2))
+                await asyncio.sleep(0.2)
+
+        rest = asyncio.create_task(others())
+        with pytest.raises(RequestRefused, match="never answers this request: HTTP 500"):
+            await engine.complete(ask("poison"))
+        assert not rest.done()
+        rest.cancel()
+        await asyncio.wait([rest])
+        await engine.close()
+
+
+def test_time_grows_with_the_tokens() -> None:
+    assert longest(16_384) > 20 * 60 > longest(100)
