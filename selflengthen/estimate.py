@@ -90,7 +90,8 @@ def estimate(config: Config, model: Model, run: RunFolder | None) -> Estimate:
     """Reckon what a run takes; `run` is a run of this configuration, which may not exist yet."""
     shape, seen = shape_of(model), look(run) if run else Seen()
     generated, trained, texts = _tokens(config, seen)
-    lengths = _source(seen.draft_tokens, f"drafts of {FIRST_DRAFT} tokens that double with every round")
+    rule = f"drafts of {FIRST_DRAFT} tokens (or max_tokens / 8) that double with every round"
+    lengths = _source(seen.draft_tokens, rule)
     tries = _source(seen.attempts, f"{ATTEMPTS} attempts a text")
     speed, how = _generate_rate(shape, config, seen)
     train_speed, train_how = _train_rate(shape, seen)
@@ -98,7 +99,7 @@ def estimate(config: Config, model: Model, run: RunFolder | None) -> Estimate:
     training = 3 * shape.lora(config.train.lora_r) * 4 * 2  # weights and two moments, two kept
     disk = int(texts * _TEXT_BYTES * _COPIES + adapters + training)
     used = sum(f.stat().st_size for f in run.path.rglob("*") if f.is_file()) if run else 0
-    disk_how = f"{lengths}; {_COPIES:.0f} copies of a text at {_TEXT_BYTES} bytes a token; adapters in float32"
+    disk_how = f"{lengths}; {_COPIES:.0f} copies of a text, {_TEXT_BYTES} bytes a token; adapters"
     return Estimate(
         generated=Figure(generated, "tokens", f"{lengths}; {tries}"),
         trained=Figure(trained, "tokens", f"{lengths}; prompts included, over all epochs"),
@@ -145,7 +146,8 @@ def look(run: RunFolder) -> Seen:
         tokens = sum(r.tokens / r.attempts for r in records) / len(records)
     if drafts and expansions and expansions.get("accepted") and drafts["words"]["mean"]:
         growth = expansions["words"]["mean"] / drafts["words"]["mean"]
-    rates = [d["tokens_per_second"] for d in (drafts, expansions) if d and d.get("tokens_per_second")]
+    stages = [stage for stage in (drafts, expansions) if stage]
+    rates = [s["tokens_per_second"] for s in stages if s.get("tokens_per_second")]
     return Seen(
         draft_tokens=tokens, attempts=attempts, growth=growth,
         generate_rate=sum(rates) / len(rates) if rates else None,
@@ -179,7 +181,7 @@ def _tokens(config: Config, seen: Seen) -> tuple[float, float, float]:
         generated += config.instruct.per_round * attempts * _INSTRUCTION
         generated += drafts * attempts * length + made * attempts * expand.passes * _PASS * grown
         generated += config.held_out.texts * grown
-        texts += drafts * attempts * length + made * attempts * grown + config.held_out.texts * grown
+        texts += drafts * attempts * length + (made * attempts + config.held_out.texts) * grown
         trained += rows * config.train.generator.epochs * (_PROMPT + grown)
         outline = config.dataset.keep_line * length
         trained += rows * config.train.expander.epochs * (_PROMPT + outline + grown)
@@ -211,7 +213,7 @@ def _device() -> tuple[float, float, str]:
     """Return bytes and operations a second that one device gives, and its name."""
     if Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi"):
         return 1e12, 1e14, "one GPU of 1 TB/s and 100 TFLOP/s in use"
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = os.cpu_count() or 1
     return 1e10, 1e10 * cores, f"{cores} CPU core(s) of 10 GFLOP/s in use"
 
 
@@ -222,8 +224,8 @@ def _engine_memory(shape: Shape, config: Config) -> Figure:
     return Figure(
         value, "bytes",
         f"weights {size(shape.weight_bytes)}, and {shape.kv_bytes} bytes of cache a token for "
-        f"{config.engine.in_flight} samples of {config.sampling.max_tokens} tokens; with less, fewer "
-        f"are in work at once (one takes {size(sample)})",
+        f"{config.engine.in_flight} samples of {config.sampling.max_tokens} tokens; with less, "
+        f"fewer are in work at once (one takes {size(sample)})",
     )  # fmt: skip
 
 
@@ -238,7 +240,7 @@ def _train_memory(shape: Shape, config: Config) -> Figure:
     how = "with gradient checkpointing" if sparing else "without gradient checkpointing"
     return Figure(
         value, "bytes",
-        f"weights, 16 bytes a LoRA parameter, activations of {tokens} tokens {how}; logits in chunks",
+        f"weights, 16 bytes a LoRA parameter, activations of {tokens} tokens {how}, chunked logits",
     )  # fmt: skip
 
 

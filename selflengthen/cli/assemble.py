@@ -37,7 +37,7 @@ def gather(settings: Settings) -> Parts:
     if run.path.exists() and not run.path.is_dir():
         raise UserError(f"{run.path}: is a file; name another folder with --run-dir.")
     _check_batch(config)
-    texts = prompts.load(prompts.shipped(config.language) if config.prompts is None else Path(config.prompts))
+    texts = prompts.load(Path(config.prompts or prompts.shipped(config.language)))
     pool = seeds.load(config.seeds or config.language)
     held = seeds.load(config.held_out.source or f"held-out-{config.language}")
     model = models.find(config.model)
@@ -105,6 +105,6 @@ def _check_lengths(config: Config, model: Model) -> None:
             over.setdefault("sampling.max_tokens", asked["sampling.max_tokens"])
         fitting = " ".join(f"--{name} {fits}" for name, (_, fits) in over.items())
         raise UserError(
-            f"model {config.model} has {positions} positions, but {found}; say {fitting}, or take a "
-            "model with a longer context."
+            f"model {config.model} has {positions} positions, but {found}; say {fitting}, or take "
+            "a model with a longer context."
         )

@@ -17,7 +17,11 @@ def main(words: Sequence[str]) -> int:
         config=True,
     )
     parser.add_argument("source", nargs="?", metavar="CONFIG", help="a YAML file, or paper, pocket")
-    parser.add_argument("--run-dir", help="the run to learn from; by default runs/ and the config's name")
+    parser.add_argument(
+        "--run-dir",
+        metavar="DIR",
+        help="the run to learn from; by default runs/ and the config's name",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     asked = parser.parse(words)
 

@@ -80,13 +80,13 @@ def _find(run: RunFolder, name: str) -> Found:
     match = _ID.fullmatch(name)
     if match is None:
         raise UserError(
-            f"--id: {name!r:.80} is no id of a text; `show RUN --round 1 --stage expand` lists them."
+            f"--id: {name!r:.80} is no id of a text; `show RUN --round 1 --stage draft` lists some."
         )
     folder = run.stage(int(match[1]), _TEXTS[match[2]])
     record = next((r for r in folder.records(dropped=True) if r.id == name), None)
     refusals = sorted(_refusals(folder, name), key=lambda r: r.attempt)
     if record is None and not refusals:
-        raise UserError(f"{run.path}: has no text {name!r:.80}; list them with --round and --stage.")
+        raise UserError(f"{run.path}: has no text {name!r:.80}; --round and --stage list them.")
     return Found(_TEXTS[match[2]], name, record, refusals)
 
 

@@ -38,7 +38,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise what argparse would print."""
-        raise UserError(f"{message}; see {self.prog.removeprefix('python -m selflengthen ')} --help.")
+        raise UserError(f"{message}; see {self.prog.rpartition(' ')[2]} --help.")
 
     def parse(self, words: Sequence[str]) -> argparse.Namespace:
         """Parse; what a field was given stands in `fields`, by its dotted name, as text."""
@@ -83,6 +83,4 @@ class Parser(argparse.ArgumentParser):
         known = [option for action in self._actions for option in action.option_strings]
         what = "option or config field" if self.config else "option"
         hint = nearest(name, known)
-        raise UserError(
-            f"{name}: no such {what}{hint or '; see --help.'}"
-        )
+        raise UserError(f"{name}: no such {what}{hint or '; see --help.'}")

@@ -28,7 +28,7 @@ class Reporter:
         plain = environment.get("CI") or environment.get("TERM", "dumb") == "dumb"
         self._live = out.isatty() and not plain
         self._bar: Bar | None = None
-        self._title = ""
+        self._title, self._total, self._tokens = "", 0, 0
         self._reset("", 0, 0)
 
     # What drive calls.

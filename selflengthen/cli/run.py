@@ -29,14 +29,20 @@ def main(words: Sequence[str]) -> int:
     """Check all there is to check, then play the rounds."""
     parser = Parser("run", _ABOUT, config=True)
     parser.add_argument("source", nargs="?", metavar="CONFIG", help="a YAML file, or paper, pocket")
-    parser.add_argument("--run-dir", metavar="DIR", help="the run's folder; by default runs/ and the config's name")
-    parser.add_argument("--redo", metavar="ROUND/STAGE", help="make again from there on, as in 2/3-expand; what is there is set aside")
+    parser.add_argument(
+        "--run-dir", metavar="DIR", help="the run's folder; by default runs/ and the config's name"
+    )
+    parser.add_argument(
+        "--redo", metavar="ROUND/STAGE",
+        help="make again from there on, as in 2/3-expand; what is there is set aside",
+    )  # fmt: skip
     asked = parser.parse(words)
 
     from selflengthen.cli.assemble import check_disk, gather, parse_redo
     from selflengthen.cli.settings import dump, resolve
     from selflengthen.cli.standing import standing
     from selflengthen.cli.status import table, verdict
+    from selflengthen.prompts import files
 
     redo = parse_redo(asked.redo)
     settings = resolve(asked.source, asked.fields, asked.run_dir)
@@ -46,15 +52,14 @@ def main(words: Sequence[str]) -> int:
     if redo and not again:
         raise UserError(f"--redo {asked.redo}: {run.path} has nothing there yet; see status.")
     if holder := run.holder():
-        raise UserError(f"{run.path}: this run is in use by {holder}; wait for it, stop it, or use another --run-dir.")
+        raise run.in_use(holder)
     if redo or not standing(run, parts.config)["complete"]:
         check_disk(parts)
         with run.locked():
             again = parts.identities.check(redo)
             if again:
                 print(f"set aside: {run.set_aside(again)}", file=sys.stderr)
-            prompts = {f"{name}.md": text for name, text in parts.prompts.texts.items()}
-            run.keep(dump(parts.config), prompts | {"judge.answers.md": "\n".join(parts.prompts.answers)})
+            run.keep(dump(parts.config), files(parts.prompts))
             _play(parts, run.new_log(), command(words))
     figures = standing(run, parts.config)
     print(f"{run.path}: {verdict(figures)}")
@@ -64,7 +69,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def command(words: Sequence[str]) -> str:
-    """Return the command that goes on with the run: the same one, but nothing is made again twice."""
+    """Return the command that goes on with the run: the same one without --redo."""
     kept: list[str] = []
     rest = iter(words)
     for word in rest:
@@ -102,4 +107,3 @@ def _play(parts: Parts, log: Path, again: str) -> None:
             raise
         finally:
             reporter.close()
-

@@ -107,9 +107,9 @@ def _current(run: RunFolder, config: Config) -> dict[str, Any] | None:
     here: dict[str, Any] = {"round": number, "stage": name}
     if name.startswith("5-train/"):
         training = _training(folder)
-        left = training["steps"] - training["step"] if training["steps"] else None
-        seconds = left * training["seconds_a_step"] if left and training["seconds_a_step"] else None
-        return here | {"done": training["step"], "total": training["steps"], "seconds_left": seconds}
+        step, steps, each = training["step"], training["steps"], training["seconds_a_step"]
+        left = (steps - step) * each if steps and each else None
+        return here | {"done": step, "total": steps, "seconds_left": left}
     total, done = _total(run, config, number, name), len(folder.finished())
     return here | {
         "done": done, "total": total,
@@ -164,11 +164,11 @@ def steps_of(job: dict[str, Any]) -> int | None:
             rows = sum(1 for _ in file)
     except OSError:
         return None
-    return math.ceil(math.ceil(rows / job["batch"]) * job["epochs"])
+    epoch: int = math.ceil(rows / job["batch"])
+    return math.ceil(epoch * float(job["epochs"]))
 
 
 def _metrics(path: Path) -> list[dict[str, Any]]:
-
 
     try:
         return [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]

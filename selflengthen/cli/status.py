@@ -12,7 +12,7 @@ from selflengthen.cli.words import duration, reasons, visible
 
 def main(words: Sequence[str]) -> int:
     """Print where a run stands."""
-    parser = Parser("status", "Say where a run stands, from its files alone; also while it goes on.")
+    parser = Parser("status", "Say where a run stands, from its files; also while it goes on.")
     parser.add_argument("run", metavar="RUN", help="folder of a run, or its name below runs/")
     parser.add_argument("--json", action="store_true", help="print JSON")
     asked = parser.parse(words)
@@ -32,7 +32,9 @@ def table(figures: dict[str, Any]) -> Iterator[str]:
     """Write the table of rounds; in brackets, how many times the round before."""
     if figures["base"] is None:
         return
-    heads = ("round", "draft words", "expansion words", "accepted", "held-out words", "end", "repeat")
+    heads = (
+        "round", "draft words", "expansion words", "accepted", "held-out words", "end", "repeat",
+    )  # fmt: skip
     rows = [heads, ("base", "", "", "", *_held(figures["base"], None))]
     before: dict[str, Any] = dict(figures["base"])
     for row in figures["rounds"]:
@@ -89,10 +91,12 @@ def _stages(figures: dict[str, Any]) -> Iterator[str]:
             said.append("dropped: " + reasons(stage["dropped"]))
         if stage.get("refusals"):
             said.append("refused: " + reasons(stage["refusals"]))
+        if "rows" in stage:
+            said.append(f"{stage['rows']:,} rows")
         if stage.get("last_loss") is not None:
-            said.append(f"{stage['rows']:,} rows, loss {stage['first_loss']:.3g} to {stage['last_loss']:.3g}")
-        elif "rows" in stage:
-            said.append(f"{stage['rows']:,} rows" + (", too few to train" if stage.get("skipped") else ""))
+            said.append(f"loss {stage['first_loss']:.3g} to {stage['last_loss']:.3g}")
+        if stage.get("skipped"):
+            said.append("too few to train")
         if "step" in stage:
             said.append(f"step {stage['step']} of {stage['steps'] or '?'}")
         if stage.get("seconds"):

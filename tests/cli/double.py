@@ -19,7 +19,7 @@ async def train(
     job: TrainingJob, *, log: Path, on_step: Callable[[dict[str, Any]], None]
 ) -> TrainingResult:
     """Write what a training leaves behind; the adapter's digest is that of the job."""
-    rows = Path(job.rows).read_bytes().count(b"\n")
+    rows = _count(Path(job.rows))
     steps = [
         {"step": n, "loss": 2.0 / n, "learning_rate": 1e-4, "tokens": 100, "seconds": 0.1}
         for n in range(1, 4)
@@ -31,12 +31,16 @@ async def train(
     (job.folder / "metrics.jsonl").write_text("".join(json.dumps(step) + "\n" for step in steps))
     (job.folder / "adapter_config.json").write_text(json.dumps({"r": job.lora_r}))
     (job.folder / "adapter_model.safetensors").write_bytes(job.digest().encode())
-    log.write_text("trained\n")
     return TrainingResult(
-        job=job.digest(), adapter=job.digest(), rows=rows, dropped=0, longest=10, steps=3, tokens=300,
+        job=job.digest(), adapter=job.digest(), rows=rows, dropped=0, longest=10, steps=3,
+        tokens=300,
         first_loss=2.0, last_loss=0.67, seconds=0.3, startup_seconds=0.1, tokens_per_second=1000.0,
         peak_memory=1, resumed_from=0, versions={},
     )  # fmt: skip
+
+
+def _count(path: Path) -> int:
+    return path.read_bytes().count(b"\n")
 
 
 if __name__ == "__main__":

@@ -134,7 +134,9 @@ def test_show_without_an_id_is_the_median_of_the_last_round(
 
 
 def test_show_lists_a_stage(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert asked(capsys, "show", "small", "--round", "1", "--stage", "draft") == records(run, "01/2-draft")
+    assert asked(capsys, "show", "small", "--round", "1", "--stage", "draft") == records(
+        run, "01/2-draft"
+    )
     assert main(["show", "small", "--round", "0", "--stage", "6-held-out"]) == 0
     assert capsys.readouterr().out.count("\n") == 6
 
@@ -164,7 +166,9 @@ def test_no_orders_to_the_terminal() -> None:
 def test_estimate_says_what_it_assumes(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("runs").mkdir()
     said = asked(capsys, "estimate", "small.yaml")
-    assert said["generated"]["value"] > 0 and "double with every round" in said["generated"]["assumes"]
+    assert (
+        said["generated"]["value"] > 0 and "double with every round" in said["generated"]["assumes"]
+    )
     assert all(figure["assumes"] for figure in said.values())
     more = asked(capsys, "estimate", "small.yaml", "--instruct.per_round", "120")
     for name in ("generated", "trained", "disk"):

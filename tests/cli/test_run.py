@@ -25,7 +25,7 @@ def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_run_is_complete_in_its_folder(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "small.yaml", "--train.lora-r", "4", "--draft.drop_short=false"]) == 0
-    out, err = capsys.readouterr()
+    out, _ = capsys.readouterr()
     assert "runs/small: Complete: 2 of 2 rounds." in out and "\n    2  " in out
     run = Path("runs/small")
     saved = Config.model_validate(yaml.safe_load((run / "config.yaml").read_text()))
@@ -75,7 +75,12 @@ def test_redo_sets_aside_and_makes_again(work: Path) -> None:
     words[-1] = "1/3-expand"
     assert main(words) == 0
     (aside,) = Path("runs/small/superseded").iterdir()
-    assert sorted(p.name for p in (aside / "01").iterdir()) == ["3-expand", "4-dataset", "5-train", "6-held-out"]
+    assert sorted(p.name for p in (aside / "01").iterdir()) == [
+        "3-expand",
+        "4-dataset",
+        "5-train",
+        "6-held-out",
+    ]
     now = tree(Path("runs/small/rounds/01"))
     assert {n for n in now if n.startswith("2-draft")} <= {n for n in now if now[n] == kept.get(n)}
     assert Path("runs/small/rounds/02/metrics.json").is_file()
@@ -97,9 +102,7 @@ def test_quality_that_falls_stops_the_run(work: Path, capsys: pytest.CaptureFixt
     assert "Complete: 2 of 2 rounds." in capsys.readouterr().out
 
 
-def test_a_broken_promise_shows_its_traceback(
-    work: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_broken_promise_shows_its_traceback(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def broken(*_: object, **__: object) -> None:
         raise KeyError("promise")
 

@@ -63,7 +63,9 @@ def test_a_signal_saves_and_the_same_command_goes_on(
     again[latency] = "0"  # a runtime field may change between two starts
     process = start(*again[3:])
     assert "Complete: 1 of 1 rounds." in process.communicate(timeout=60)[0]
-    assert set(saved.splitlines()) <= set(records.read_text().splitlines()) or stage != "00/6-held-out"
+    assert (
+        set(saved.splitlines()) <= set(records.read_text().splitlines()) or stage != "00/6-held-out"
+    )
     assert Path("runs/small/logs/attempt-02.log").exists()
 
 
