@@ -20,11 +20,11 @@ $(STAMP): pyproject.toml $(wildcard requirements/*.txt)
 	@$(PYTHON) -c 'import sys; sys.version_info < (3, 11) and sys.exit("selflengthen needs Python 3.11 or newer: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
 	rm -f .venv/installed-*
-	$(VENV) -m pip install -q uv==0.13.9
+	$(VENV) -m pip install -q --no-compile uv==0.13.9
 ifeq ($(VLLM),cpu)
 # First, alone and by pip: pip's configuration decides which build of torch this machine gets, and
 # uv leaves out what would bring CUDA builds.
-	$(VENV) -m pip install -q $(PINS) -r requirements/torch.txt
+	$(VENV) -m pip install -q --no-compile $(PINS) -r requirements/torch.txt
 endif
 	$(VENV) -m uv pip install -q --python $(VENV) $(PINS) -e '.[$(EXTRAS_$(VLLM))]' \
 		$(if $(filter cpu,$(VLLM)),--excludes requirements/not-on-cpu.txt)

@@ -11,7 +11,7 @@ from itertools import chain
 
 from selflengthen.text import CJK
 
-_WORD = re.compile(f"(?!\\W)[{CJK}]|[^{CJK}\\W_]+")
+_WORD = re.compile(f"[^{CJK}\\W_]+|(?!\\W)[{CJK}]")
 
 
 def rouge_l(a: str, b: str) -> float:

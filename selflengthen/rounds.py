@@ -10,6 +10,7 @@ import hashlib
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
+from typing import TypeVar
 
 from selflengthen import metrics
 from selflengthen.checks import Checks
@@ -29,6 +30,7 @@ from selflengthen.store import RunFolder, StageFolder, rewrite, write_json
 from selflengthen.training.job import TrainingJob, TrainingResult, job_for
 
 ROLES: tuple[Role, ...] = ("generator", "expander")
+T = TypeVar("T")
 Train = Callable[[TrainingJob, Path], Awaitable[TrainingResult]]
 
 
@@ -121,23 +123,30 @@ class Rounds:
 
     async def draft(self, number: int, instructions: StageFolder) -> StageFolder:
         """Draft every instruction."""
+        _some(instructions)
         stage = draft.Draft(self.config.draft, self.prompts, self.checks, self.sampling)
         items = draft.items(number, self.config.draft, instructions.records())
-        return await self._texts(number, "2-draft", stage, items, lot=self.config.draft.drop_short)
+        total = instructions.count() * self.config.draft.per_instruction
+        lot = self.config.draft.drop_short
+        return await self._texts(number, "2-draft", stage, items, total, lot=lot)
 
     async def expand(
         self, number: int, instructions: StageFolder, drafts: StageFolder
     ) -> StageFolder:
         """Lengthen every draft that the lot left."""
+        _some(drafts)
         stage = expand.Expand(self.config.expand, self.prompts, self.checks, self.sampling)
         asked = {r.id: r.text for r in instructions.records()}
         items = expand.items(number, self.config.expand, drafts.records(), asked)
-        return await self._texts(number, "3-expand", stage, items, lot=self.config.expand.drop_short)
+        total = drafts.count() * self.config.expand.per_draft
+        lot = self.config.expand.drop_short
+        return await self._texts(number, "3-expand", stage, items, total, lot=lot)
 
     def make_rows(
         self, number: int, instructions: StageFolder, drafts: StageFolder, expansions: StageFolder
     ) -> None:
         """Write the training rows of both roles."""
+        _some(expansions)
         folder = self.run.stage(number, "4-dataset")
         if folder.done():
             return
@@ -166,11 +175,6 @@ class Rounds:
         if folder.done():
             return
         rows = (self.run.stage(number, "4-dataset").done() or {})["rows"]
-        if rows == 0:
-            raise SelfLengthenError(
-                f"round {number}: no expansion was accepted, so there is nothing to learn from; "
-                f"see the reasons in {self.run.stage(number, '3-expand').rejected_path}."
-            )
         folder.begin(self.identities.of(folder))
         if rows < self.config.train.min_rows:
             self.note(f"Round {number}: {rows} rows are too few to train the {role}; it stays.")
@@ -196,7 +200,7 @@ class Rounds:
         """
         stage = held_out.HeldOut(self.prompts, self.sampling)
         items = held_out.items(number, self.held)
-        await self._texts(number, "6-held-out", stage, items, lot=False, after=True)
+        await self._texts(number, "6-held-out", stage, items, len(self.held), lot=False, after=True)
 
     def conclude(self, number: int) -> str | None:
         """Write the round's metrics; return why the run should stop here, or None."""
@@ -220,20 +224,22 @@ class Rounds:
         return found
 
     async def _texts(
-        self, number: int, name: str, stage: Stage[str] | Stage[expand.Given],
-        items: Iterable[Item[str]] | Iterable[Item[expand.Given]], *, lot: bool, after: bool = False,
+        self, number: int, name: str, stage: Stage[T], items: Iterable[Item[T]], total: int,
+        *, lot: bool, after: bool = False,
     ) -> StageFolder:  # fmt: skip
-        """Run a stage of texts from its key to its DONE.json; `after`: with this round's adapters."""
+        """Run a stage of texts from its key to its DONE.json; `after`: with this round's adapters.
+
+        `items` are drawn one by one, so that a run of any size starts again at once.
+        """
         folder = self.run.stage(number, name)
         if folder.done():
             return folder
         folder.begin(self.identities.of(folder))
-        owed = list(items)
-        drive, began = await self._drive(number + after, folder, len(owed))
-        await drive.run(stage, owed, folder)  # type: ignore[arg-type]
+        drive, began = await self._drive(number + after, folder, total)
+        await drive.run(stage, items, folder)
         lengths = ((r.id, r.words) for r in folder.records(dropped=True))
         dropped = drop_short(lengths, self.config.seed) if lot else {}
-        self._finish(folder, len(owed), dropped, drive, began)
+        self._finish(folder, total, dropped, drive, began)
         return folder
 
     async def _drive(self, number: int, folder: StageFolder, total: int) -> tuple[Drive, float]:
@@ -256,3 +262,13 @@ class Rounds:
         for earlier in range(1, number):
             pool |= {r.id: r.text for r in self.run.stage(earlier, "1-instruct").records()}
         return pool
+
+
+def _some(folder: StageFolder) -> None:
+    """Raise where a stage accepted nothing: no later stage has anything to work on."""
+    if folder.count() == 0:
+        raise SelfLengthenError(
+            f"{folder.path}: nothing was accepted, so the round cannot go on; the reasons stand in "
+            f"{folder.rejected_path.name}, and --redo {'/'.join(folder.title.split('/')[:2])} makes "
+            "it again with other settings."
+        )

@@ -160,6 +160,10 @@ class StageFolder:
         accepted = {line.id for line in read_lines(self.records_path)}
         return accepted | {line.id for line in read_lines(self.rejected_path) if line.last}
 
+    def count(self) -> int:
+        """Count the accepted texts that were not set aside."""
+        return sum(line.dropped is None for line in read_lines(self.records_path))
+
     def records(self, *, dropped: bool = False) -> Iterator[Record]:
         """Read the accepted texts; those set aside only when asked for."""
         decoder = msgspec.json.Decoder(Record)

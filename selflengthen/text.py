@@ -191,9 +191,7 @@ def _keys(found: _Found) -> Hashes:
     import numpy as np
 
     # Words of eight bytes from every byte on, without a copy; the end is padded for it.
-    words: Hashes = np.ndarray(
-        len(found.raw) + 1, "<u8", buffer=found.raw + bytes(8), strides=(1,)
-    )
+    words: Hashes = np.ndarray(len(found.raw) + 1, "<u8", buffer=found.raw + bytes(8), strides=(1,))
     low = np.array([(1 << 8 * count) - 1 for count in range(9)], np.uint64)
     odd = np.uint64(_ODD)
     at, size = found.starts * found.width, (found.ends - found.starts) * found.width

@@ -17,27 +17,39 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "selflengthen"
 
-GROUND = frozenset({"errors", "text", "records", "prompts", "seeds", "checks", "config"})
-ROUND = GROUND | {"store", "engines.base", "engines", "training", "drive"}
-WING = ROUND | {"stages", "rounds"}
+GROUND = frozenset(
+    {"errors", "text", "likeness", "records", "models", "prompts", "seeds", "checks", "config"}
+)
+KEPT = GROUND | {"store", "metrics", "identities"}
+ROUND = KEPT | {"engines.base", "engines", "training", "drive", "stages"}
+WING = ROUND | {"rounds"}
 WINGS = frozenset({"curate", "evaluate", "inspect", "pocket"})
 
 FLOORS: Mapping[str, frozenset[str]] = {
+    # The ground: pure.
     "errors": frozenset(),
     "text": frozenset({"errors"}),
+    "likeness": frozenset({"errors", "text"}),
     "records": frozenset({"errors"}),
+    "models": frozenset({"errors"}),
     "prompts": frozenset({"errors"}),
     "seeds": frozenset({"errors", "text", "prompts"}),
     "checks": frozenset({"errors", "text", "records"}),
     "config": frozenset({"errors", "text", "checks"}),
-    "store": GROUND,
+    # What is kept on disk.
+    "lines": frozenset({"errors"}),
+    "store": GROUND | {"lines"},
+    "metrics": GROUND | {"store"},
+    "identities": GROUND | {"store"},
+    # What does the work.
     "engines.base": GROUND,
     "engines": GROUND | {"engines.base"},
     "engines.ray": GROUND | {"engines.base", "engines"},  # replicas of the vllm engine
     "training": GROUND,
     "drive": GROUND | {"store", "engines.base"},
     "stages": GROUND | {"engines.base", "drive"},
-    "rounds": ROUND | {"stages"},
+    "rounds": ROUND,
+    # The wings.
     "curate": WING,
     "evaluate": WING,
     "inspect": WING,
@@ -53,8 +65,8 @@ HEAVY = frozenset(
     | {"trl", "vllm"}
 )
 MAY_BE_HEAVY = frozenset(
-    {"engines.ray", "engines.transformers", "engines.vllm", "training.sft"}
-    | {"pocket.build", "pocket.gate", "pocket.model"}
+    {"engines.ray", "engines.transformers", "engines.vllm"}
+    | {"pocket.build", "pocket.gate", "pocket.model", "training.progress", "training.sft"}
 )
 
 

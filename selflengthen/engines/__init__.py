@@ -1,1 +1,72 @@
-"""Engines turn requests into completions; they know no stage and write no file."""
+"""Engines: what completes requests. `base` is the contract, `open_engine` the door."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+
+from selflengthen.config import EngineConfig
+from selflengthen.engines.base import Adapters, Engine
+from selflengthen.errors import UserError
+
+_NEEDS = {"vllm": "vllm", "transformers": "transformers", "openai": "httpx", "scripted": ""}
+
+
+async def open_engine(
+    config: EngineConfig,
+    model: str | Path,
+    adapters: Adapters,
+    *,
+    on_note: Callable[[str], None],
+    log: Path | None = None,
+) -> Engine:
+    """Open the engine that the configuration names, with the adapters of a phase.
+
+    `on_note` takes one line for people at a time. `log` is a file for what an engine's own
+    processes say; without it that is thrown away when the engine closes. Raises UserError where the
+    kind is not installed or the model cannot be used, EngineError where the engine does not start.
+    """
+    kind = await asyncio.to_thread(choose, config.kind, on_note)
+    if kind == "vllm":
+        from selflengthen.engines.vllm import VllmEngine
+
+        return await VllmEngine.open(config, model, adapters, on_note=on_note, log=log)
+    if kind == "transformers":
+        from selflengthen.engines.transformers import TransformersEngine
+
+        return await TransformersEngine.open(config, model, adapters, on_note=on_note)
+    if kind == "openai":
+        from selflengthen.engines.openai import OpenAIEngine
+
+        return await OpenAIEngine.open(config, model, adapters, on_note=on_note)
+    from selflengthen.engines.scripted import Scripted
+
+    return Scripted(latency=config.latency)
+
+
+def choose(kind: str, on_note: Callable[[str], None]) -> str:
+    """Return the engine to use; `auto` becomes the best that works here, and a note says why.
+
+    Looking for vLLM imports it, which takes seconds.
+    """
+    if kind in ("auto", "vllm"):
+        from selflengthen.engines.vllm import trouble as trouble_with_vllm
+
+        trouble = trouble_with_vllm()
+    if kind == "auto":
+        if trouble is None:
+            on_note("engine: vllm (it is installed and works on this machine)")
+            return "vllm"
+        on_note(f"engine: transformers ({trouble})")
+        kind = "transformers"
+    elif kind == "vllm" and trouble:
+        raise UserError(
+            f"engine.kind vllm: {trouble}; `make install` installs it where it can, or use "
+            "--engine.kind transformers."
+        )
+    need = _NEEDS[kind]
+    if need and importlib.util.find_spec(need) is None:
+        raise UserError(f"engine.kind {kind}: {need} is not installed; `make install` installs it.")
+    return kind

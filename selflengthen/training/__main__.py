@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from selflengthen.errors import SelfLengthenError
-from selflengthen.training import guard
+from selflengthen.training import guard, rows
 from selflengthen.training.job import TrainingJob, finished
 
 
@@ -28,9 +28,10 @@ def main(arguments: list[str]) -> int:
     job = msgspec.json.decode(Path(arguments[-1]).read_bytes(), type=TrainingJob)
     try:
         if finished(job) is None:
+            given = rows.read(Path(job.rows))  # what is wrong with them is said before the imports
             from selflengthen.training import sft
 
-            sft.run(job, stop, started)
+            sft.run(job, given, stop, started)
     except guard.Stopped:
         print("Stopped by a signal; all steps are saved.", flush=True)
         return guard.STOPPED

@@ -62,7 +62,9 @@ class TrainingJob(msgspec.Struct, kw_only=True, frozen=True):
         The base model counts by its name. What only changes speed (launcher, processes,
         per_device_batch, bf16, gradient_checkpointing, save_every) does not count.
         """
-        asked = {name: getattr(self, name) for name in _IDENTITY}
+        # The numbers as the child reads them: 6 and 6.0 are one.
+        same = msgspec.convert(msgspec.to_builtins(self), TrainingJob)
+        asked = {name: getattr(same, name) for name in _IDENTITY}
         asked["rows"] = _digest_of(Path(self.rows))
         if self.start_from is not None:
             asked["start_from"] = [_digest_of(Path(self.start_from, name)) for name in ADAPTER_FILES]

@@ -23,14 +23,15 @@ from transformers.utils import is_flash_attn_2_available
 from trl import SFTConfig, SFTTrainer
 
 from selflengthen.errors import TrainingError
+from selflengthen.records import Row
 from selflengthen.training import checkpoints, rows
 from selflengthen.training.guard import Stop, Stopped
 from selflengthen.training.job import ADAPTER_FILES, TrainingJob, TrainingResult, write_whole
 from selflengthen.training.progress import Progress, read_steps
 
 
-def run(job: TrainingJob, stop: Stop, started: float) -> TrainingResult:
-    """Train, from the newest whole checkpoint where there is one, and save the adapter.
+def run(job: TrainingJob, given: list[Row], stop: Stop, started: float) -> TrainingResult:
+    """Train on the rows `given`, from the newest whole checkpoint where there is one, and save the adapter.
 
     `started` is when the process began (`time.monotonic`). Raises Stopped after SIGTERM, when all
     is saved, and TrainingError with the reason where the job cannot be done.
@@ -38,7 +39,7 @@ def run(job: TrainingJob, stop: Stop, started: float) -> TrainingResult:
     digest = job.digest()
     tokenizer = AutoTokenizer.from_pretrained(job.model)
     model = _base(job)
-    data = rows.tokenize(rows.read(Path(job.rows)), tokenizer, _stops(model, tokenizer), job.max_length)
+    data = rows.tokenize(given, tokenizer, _stops(model, tokenizer), job.max_length)
     if not data.input_ids:
         raise TrainingError(
             f"{job.rows}: no row has at most {job.max_length} tokens (the longest has {data.longest}); "

@@ -1,0 +1,132 @@
+"""How fast the text checks are, on one core, against a plain set of tuples in the same run.
+
+    python benchmarks/bench_checks.py [--json] [--megabytes 20]
+
+Texts of 2,000 to 8,000 words are drawn at random by a Zipf law, so that none is refused and every
+check reads all that it ever reads. Sizes are UTF-8 bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from itertools import accumulate, islice
+
+from selflengthen import checks
+from selflengthen.text import tokens
+
+RATIO = 4
+
+
+def english(rng: random.Random, count: int) -> str:
+    """Write paragraphs of English words out of Python's own help texts."""
+    words = list(islice(_drawn(rng, _vocabulary()), count))
+    sentences = [" ".join(words[i : i + 15]).capitalize() + "." for i in range(0, count, 15)]
+    return "\n\n".join(" ".join(sentences[i : i + 8]) for i in range(0, len(sentences), 8))
+
+
+def chinese(rng: random.Random, count: int) -> str:
+    """Write paragraphs of the 3,755 frequent characters of GB 2312."""
+    draw = _drawn(rng, _characters())
+    sentences = ["".join(islice(draw, 19)) + "。" for _ in range(count // 20)]
+    return "\n\n".join("".join(sentences[i : i + 10]) for i in range(0, len(sentences), 10))
+
+
+@cache
+def _characters() -> list[str]:
+    places = ((row, cell) for row in range(0xB0, 0xD8) for cell in range(0xA1, 0xFF))
+    return sorted(filter(None, (bytes(place).decode("gb2312", "ignore") for place in places)))
+
+
+@cache
+def _vocabulary() -> list[str]:
+    from pydoc_data.topics import topics
+
+    return sorted(set(re.findall(r"\b[a-z]{1,12}\b", " ".join(topics.values()))))
+
+
+def _drawn(rng: random.Random, vocabulary: list[str]) -> Iterator[str]:
+    shuffled = rng.sample(vocabulary, len(vocabulary))
+    weights = list(accumulate(1 / (rank + 3) for rank in range(len(shuffled))))
+    while True:
+        yield from rng.choices(shuffled, cum_weights=weights, k=10_000)
+
+
+# Who writes the texts, their instruction, n-gram of the sliding tuples, MB/s to reach.
+CASES = {
+    "english": (english, "Write a long story about a lighthouse.", 10, 40),
+    "chinese": (chinese, "写一篇关于秋天的长篇散文。", 13, 15),
+}
+
+
+def sliding(text: str, n: int) -> bool:
+    """Look for a repeat the plain way."""
+    split, seen = tokens(text), set()
+    for i in range(len(split) - n + 1):
+        gram = tuple(split[i : i + n])
+        if gram in seen:
+            return True
+        seen.add(gram)
+    return False
+
+
+def measure(texts: Sequence[str], instruction: str, n: int) -> dict[str, float]:
+    """Return MB/s of the checks, alone and together, and of the sliding tuples.
+
+    They take turns text by text and their CPU time counts, so that a busy machine hurts little.
+    """
+    every = checks.Checks()
+    timed: dict[str, Callable[[str], object]] = {
+        "all checks": lambda t: every.refuse(t, "stop", instruction),
+        "sliding tuples": lambda t: sliding(t, n),
+        "ending": checks.ending,
+        "task talk": checks.task_talk,
+        "language": lambda t: checks.language(t, instruction),
+        "repeats": checks.repeats,
+    }
+    seconds = dict.fromkeys(timed, 0.0)
+    for text in texts:
+        for name, function in timed.items():
+            start = time.thread_time()
+            refused = function(text)
+            seconds[name] += time.thread_time() - start
+            if refused:
+                raise SystemExit(f"{name} refuses a text of this benchmark: {refused}")
+    size = sum(len(text.encode()) for text in texts) / 1e6
+    return {name: size / spent for name, spent in seconds.items()}
+
+
+def main() -> int:
+    """Print the table, or the same as JSON; exit 1 where a speed falls short."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", action="store_true", help="print JSON in place of the table")
+    parser.add_argument("--megabytes", type=float, default=20, help="of text for each language")
+    args = parser.parse_args()
+    results: dict[str, dict[str, float]] = {}
+    for name, (write, instruction, n, least) in CASES.items():
+        rng, texts, size = random.Random(1), [], 0.0
+        while size < args.megabytes * 1e6:
+            texts.append(write(rng, rng.randint(2000, 8000)))
+            size += len(texts[-1].encode())
+        checks.Checks().refuse(texts[0], "stop", instruction)  # imports and tables, once a process
+        speeds = measure(texts, instruction, n)
+        ratio = speeds["all checks"] / speeds["sliding tuples"]
+        reached = speeds["all checks"] >= least or ratio >= RATIO
+        results[name] = {**speeds, "ratio": ratio, "reached": reached}
+    if args.json:
+        print(json.dumps(results, indent=2))
+    else:
+        print(f"{'MB/s':16}" + "".join(f"{name:>10}" for name in results))
+        for row in [row for row in results["english"] if row != "reached"]:
+            print(f"{row:16}" + "".join(f"{results[name][row]:10.1f}" for name in results))
+    return 0 if all(result["reached"] for result in results.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,360 @@
+"""Any OpenAI-compatible server, over chat completions.
+
+A server may be busy, broken or gone for a while: such requests are sent again, ever more slowly and
+no sooner than its `Retry-After`, until it has stayed away for `engine.patience` seconds. For a vLLM
+server to take this run's adapters, start it like this:
+
+    VLLM_ALLOW_RUNTIME_LORA_UPDATING=True vllm serve MODEL --enable-lora --max-lora-rank R
+
+The adapter folders must then be readable by the server under the same paths. Elsewhere an adapter
+must be served under its own name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import re
+import time
+from collections.abc import Awaitable, Callable
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import httpx
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
+
+from selflengthen.config import EngineConfig
+from selflengthen.engines import chat
+from selflengthen.engines.base import Adapter, Adapters, Completion, Request, Role
+from selflengthen.errors import EngineError, RequestRefused, UserError
+
+_TOO_LONG = re.compile(r"context.{0,20}length|maximum.{0,40}(length|tokens)|too (long|large)", re.I)
+_UNKNOWN = re.compile(
+    r"(unknown|unrecogni[sz]ed|unsupported|unexpected|extra).{0,60}(argument|parameter|field|input)",
+    re.I,
+)
+_EXTRAS = (
+    *("top_k", "repetition_penalty", "repetition_detection", "structured_outputs"),
+    *("continue_final_message", "add_generation_prompt"),
+)
+_ATTEMPTS = 10  # of one request while the server answers others
+_ASKED_AGAIN = 3  # for an answer from a closed list
+
+T = TypeVar("T")
+
+
+class _Away(Exception):
+    """The server did not answer, or not with an answer; `after` is its Retry-After in seconds."""
+
+    def __init__(self, reason: str, after: float = 0) -> None:
+        super().__init__(reason)
+        self.after = after
+
+
+def longest(max_tokens: int) -> float:
+    """Return how many seconds a completion of so many tokens may take on a busy server."""
+    return 60 + 0.1 * max_tokens
+
+
+class OpenAIEngine:
+    """A client; all that it holds are connections."""
+
+    def __init__(
+        self,
+        config: EngineConfig,
+        *,
+        timeout: Callable[[int], float] = longest,
+        on_note: Callable[[str], None],
+    ) -> None:
+        """Make a client that knows no model yet; see `open`."""
+        key = os.environ.get(config.key_variable, "")
+        self._config, self._timeout, self._note = config, timeout, on_note
+        self._http = httpx.AsyncClient(
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            limits=httpx.Limits(max_connections=config.in_flight),
+        )
+        self._chat: chat.Chat | None = None
+        self._names: dict[Role, str] = {}
+        self._adapters: dict[str, Adapter] = {}  # those loaded by this engine, by served name
+        self._loading = asyncio.Lock()
+        self._extras = True
+        self._answered = 0.0
+
+    @classmethod
+    async def open(
+        cls,
+        config: EngineConfig,
+        model: str | Path,
+        adapters: Adapters,
+        *,
+        on_note: Callable[[str], None],
+        timeout: Callable[[int], float] = longest,
+    ) -> OpenAIEngine:
+        """Find the model on the server and load the adapters there.
+
+        Raises EngineError where the server stays away, or has not what is needed.
+        """
+        engine = cls(config, timeout=timeout, on_note=on_note)
+        try:
+            engine._chat = await asyncio.to_thread(chat.load, model, config.context)
+        except UserError:
+            on_note("engine: no tokenizer at hand for this model; the server counts the tokens.")
+        try:
+            served = await engine._models()
+            engine._names["base"] = engine._base(str(model), served)
+            for role, adapter in adapters.items():
+                engine._names[role] = await engine._offer(adapter, served)
+        except BaseException:
+            await engine.close()
+            raise
+        return engine
+
+    async def complete(self, request: Request) -> Completion:
+        """Answer one request; sends it again for as long as that may help."""
+        body = self._body(request)
+        if not request.choices:
+            return await self._chat_completion(body, request.role)
+        for again in range(_ASKED_AGAIN):
+            got = await self._chat_completion(body | {"seed": body["seed"] + again}, request.role)
+            if (answer := _choice(got.text, request.choices)) is not None:
+                return Completion(answer, "stop", got.prompt_tokens, got.tokens)
+        raise RequestRefused(f"the server answered none of: {', '.join(request.choices)}")
+
+    async def close(self) -> None:
+        """Unload the adapters that this engine loaded, and hang up."""
+        for name in self._adapters:
+            try:
+                await self._once("unload_lora_adapter", {"lora_name": name}, 10)
+            except (EngineError, _Away):
+                break
+        self._adapters = {}
+        await self._http.aclose()
+
+    def _body(self, request: Request) -> dict[str, Any]:
+        read: Callable[[str], str] = self._chat.defuse if self._chat else chat.clean
+        sampling, messages = request.sampling, request.messages
+        turns = [{"role": m.role, "content": read(m.content)} for m in messages]
+        body: dict[str, Any] = {
+            "model": self._names.get(request.role, self._names["base"]),
+            "messages": turns,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "max_tokens": sampling.max_tokens,
+            "seed": request.seed % 2**62,
+            "stop": list(sampling.stop) or None,
+            "top_k": sampling.top_k,
+            "repetition_penalty": sampling.repetition_penalty,
+        }
+        if self._chat:
+            prompt = self._chat.render(messages, request.prefix)
+            if len(prompt) >= self._chat.context:
+                raise RequestRefused("too long")
+            body["max_tokens"] = self._chat.most_tokens(request, prompt)
+        if request.prefix:
+            turns.append({"role": "assistant", "content": read(request.prefix)})
+            body |= {"continue_final_message": True, "add_generation_prompt": False}
+        if request.choices:
+            body["structured_outputs"] = {"choice": list(request.choices)}
+        return body
+
+    async def _chat_completion(self, body: dict[str, Any], role: Role) -> Completion:
+        seconds = self._timeout(body["max_tokens"])
+
+        async def attempt() -> Completion:
+            sent = body if self._extras else _without_extras(body)
+            return _completion(await self._once("chat/completions", sent, seconds, role))
+
+        return await self._again(attempt)
+
+    async def _again(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Call until it works; give up on the server, or on what only this request brings up."""
+        begun = time.monotonic()
+        backoff = wait_exponential_jitter(initial=0.5, max=30, jitter=1)
+
+        def wait(state: RetryCallState) -> float:
+            error = state.outcome.exception() if state.outcome else None
+            after = error.after if isinstance(error, _Away) else 0
+            return min(max(backoff(state), after), self._config.patience)
+
+        def stop(state: RetryCallState) -> bool:
+            away = time.monotonic() - max(begun, self._answered)
+            others = self._answered > begun
+            return away > self._config.patience or (others and state.attempt_number >= _ATTEMPTS)
+
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(_Away), wait=wait, stop=stop, reraise=True
+        )
+        try:
+            result: T = await retrying(attempt)
+        except _Away as error:
+            if self._answered > begun:
+                raise RequestRefused(f"the server never answers this request: {error}") from error
+            raise EngineError(
+                f"engine.url {self._config.url}: the server has stayed away for "
+                f"{self._config.patience:.0f} s (engine.patience): {error}; bring it back, and the "
+                "same command continues the run."
+            ) from error
+        self._answered = time.monotonic()
+        return result
+
+    async def _once(
+        self, path: str, body: dict[str, Any] | None, seconds: float, role: Role | None = None
+    ) -> Any:
+        """Send one request and parse the answer; raise _Away where trying again may help."""
+        url = f"{self._config.url.rstrip('/')}/{path}"
+        limits = httpx.Timeout(seconds, connect=min(10, seconds), pool=None)
+        try:
+            # httpx's read limit is per piece; a server that trickles must not hold a request.
+            async with asyncio.timeout(seconds):
+                if body is None:
+                    response = await self._http.get(url, timeout=limits)
+                else:
+                    response = await self._http.post(url, json=body, timeout=limits)
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            raise UserError(f"engine.url {self._config.url}: is no address ({error}).") from error
+        except (httpx.HTTPError, TimeoutError) as error:
+            raise _Away(str(error) or f"no answer within {seconds:.0f} s") from error
+        if response.status_code >= 400:
+            await self._judge(response, role)
+        try:
+            return response.json() if response.content else None
+        except ValueError as error:
+            if path.endswith("_lora_adapter"):  # these answer with a sentence
+                return None
+            raise _Away("an answer that is no JSON") from error
+
+    async def _judge(self, response: httpx.Response, role: Role | None) -> NoReturn:
+        """Raise what a refusal means."""
+        status, said = response.status_code, _message(response)
+        if status in (408, 409, 425, 429) or status >= 500:
+            raise _Away(f"HTTP {status}: {said}", _retry_after(response))
+        if status in (401, 403):
+            raise EngineError(
+                f"engine.url {self._config.url}: the server refuses the key (HTTP {status}); put "
+                f"the right one in the environment variable {self._config.key_variable}."
+            )
+        if status == 404 and role is not None:
+            name = self._names.get(role, "")
+            if name not in self._adapters:
+                raise EngineError(f"engine.url {self._config.url}: {said} (HTTP 404)")
+            # The server was started anew and has lost what it was given.
+            await self._load(name, self._adapters[name])
+            raise _Away(f"HTTP 404: {said}")
+        if self._extras and _UNKNOWN.search(said):
+            self._extras = False
+            self._note(
+                "engine: the server knows only OpenAI's own fields; top_k, repetition_penalty,"
+                " continued turns and closed lists of answers are left to the model."
+            )
+            raise _Away(f"HTTP {status}: {said}")
+        raise RequestRefused("too long" if _TOO_LONG.search(said) else f"HTTP {status}: {said}")
+
+    async def _models(self) -> dict[str, dict[str, Any]]:
+        async def attempt() -> dict[str, dict[str, Any]]:
+            answer = await self._once("models", None, 30)
+            try:
+                return {card["id"]: card for card in answer["data"]}
+            except (TypeError, KeyError) as error:
+                raise _Away("a list of models that is none") from error
+
+        return await self._again(attempt)
+
+    def _base(self, model: str, served: dict[str, dict[str, Any]]) -> str:
+        if model in served:
+            return model
+        bases = [name for name, card in served.items() if not card.get("parent")]
+        if len(bases) == 1:
+            return bases[0]
+        raise EngineError(
+            f"engine.url {self._config.url}: serves no model {model}; it has: "
+            f"{', '.join(bases) or 'none'}. Name one of them as the model."
+        )
+
+    async def _offer(self, adapter: Adapter, served: dict[str, dict[str, Any]]) -> str:
+        """Return the name under which the server has an adapter, having loaded it if need be."""
+        # Named by content: another run's adapter, or a redone one, must not answer in its place.
+        digest = await asyncio.to_thread(_digest, adapter.path)
+        name = f"{adapter.name}-{digest}"
+        self._adapters[name] = adapter
+        if name in served:
+            return name
+        if adapter.name in served:
+            del self._adapters[name]
+            return adapter.name
+        try:
+            await self._load(name, adapter)
+        except RequestRefused as error:
+            raise EngineError(
+                f"engine.url {self._config.url}: the server does not take adapter {adapter.path} "
+                f"({error}); start it with VLLM_ALLOW_RUNTIME_LORA_UPDATING=True vllm serve MODEL "
+                f"--enable-lora --max-lora-rank {adapter.rank}, where that folder can be read."
+            ) from error
+        return name
+
+    async def _load(self, name: str, adapter: Adapter) -> None:
+        body = {"lora_name": name, "lora_path": str(adapter.path.resolve())}
+        try:
+            await self._again(lambda: self._once("load_lora_adapter", body, 120))
+        except RequestRefused as error:
+            if "already" not in str(error):
+                raise
+
+
+def _completion(answer: Any) -> Completion:
+    try:
+        choice, usage = answer["choices"][0], answer.get("usage") or {}
+        text, reason = choice["message"].get("content") or "", choice["finish_reason"]
+        counts = int(usage.get("prompt_tokens", 0)), int(usage.get("completion_tokens", 0))
+    except (TypeError, KeyError, IndexError, AttributeError, ValueError) as error:
+        raise _Away("an answer without a completion") from error
+    if not isinstance(text, str) or not isinstance(reason, str):
+        raise _Away("an answer without a completion")
+    return Completion(text, reason, *counts)
+
+
+def _without_extras(body: dict[str, Any]) -> dict[str, Any]:
+    """Return what any server takes; a begun turn is then asked for in words by its presence."""
+    return {name: value for name, value in body.items() if name not in _EXTRAS}
+
+
+def _choice(text: str, choices: tuple[str, ...]) -> str | None:
+    """Return the choice that an answer gives: as it is, or as its first words."""
+    said = text.strip().strip("*\"'`").casefold()
+    for choice in sorted(choices, key=len, reverse=True):
+        if re.match(rf"{re.escape(choice.casefold())}(?!\w)", said):
+            return choice
+    return None
+
+
+def _message(response: httpx.Response) -> str:
+    """Return the server's own words, in one line."""
+    try:
+        answer = response.json()
+        error = answer.get("error", answer)
+        said = error.get("message", error) if isinstance(error, dict) else error
+    except (ValueError, AttributeError):
+        said = response.text
+    return " ".join(str(said).split())[:300]
+
+
+def _retry_after(response: httpx.Response) -> float:
+    """Return the seconds of a Retry-After header; it may hold a date."""
+    value = response.headers.get("retry-after", "")
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except (ValueError, TypeError):
+        return 0.0
+
+
+def _digest(folder: Path) -> str:
+    """Return a short digest of an adapter's weights."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("adapter_*")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:8]

@@ -1,0 +1,309 @@
+"""The vLLM engine: AsyncLLM in this process, its engine core in child processes.
+
+Both adapters of a phase are loaded at once. Only finished outputs are passed on, and prompts are
+token ids. Each request has its own seed, so its sampling does not depend on the batch (rounding may
+still differ from batch to batch). vLLM writes to a log file, never to the terminal, and its
+processes end with this one (see `guard`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import importlib.util
+import itertools
+import json
+import os
+import re
+import signal
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from multiprocessing import resource_tracker
+from pathlib import Path
+from typing import Any
+
+from selflengthen.config import EngineConfig
+from selflengthen.engines import chat
+from selflengthen.engines.base import Adapters, Completion, Request, Role
+from selflengthen.engines.guard import Guard
+from selflengthen.errors import EngineError, RequestRefused
+
+# A loop is a pattern of 8 to 64 tokens that stands 4 times in a row; shorter patterns are caught as
+# multiples. Four, because a refrain may well stand three times.
+_PATTERN, _TIMES = (8, 64), 4
+_LEAST_RANK = 8  # vLLM knows ranks from 8 up, in powers of two
+_SEEDS = 2**63
+# On a CPU vLLM puts its worker into a process of its own, only to pin it to all cores but one. The
+# engine core can do the work itself: one process less to start, and nothing left in shared memory.
+_ONE_PROCESS = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
+_SILENT = {
+    "VLLM_NO_USAGE_STATS": "1",
+    "VLLM_DO_NOT_TRACK": "1",
+    "VLLM_LOGGING_LEVEL": "ERROR",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "PYTHONWARNINGS": "ignore",
+    "TORCH_LOGS": "-torch._library",  # warns of a missing Triton, which a CPU does not need
+}
+_AN_ERROR = re.compile(r"[A-Za-z_.]*(Error|Exception|Killed|signal)\b: .*")
+_ids = itertools.count(1)  # of adapters: unique in this process, whatever engine loads them
+
+
+class VllmEngine:
+    """An engine on this machine's GPUs, or on its CPU with vLLM's CPU build."""
+
+    def __init__(
+        self, llm: Any, chat: chat.Chat, adapters: Mapping[Role, Any], guard: Guard, log: Path
+    ) -> None:
+        """Use `open` instead; this takes what it made."""
+        self._llm, self._chat, self._adapters = llm, chat, adapters
+        self._guard, self._log = guard, log
+        self._numbers = itertools.count()
+        self._closed = False
+
+    @classmethod
+    async def open(
+        cls,
+        config: EngineConfig,
+        model: str | Path,
+        adapters: Adapters,
+        *,
+        on_note: Callable[[str], None],
+        log: Path | None = None,
+    ) -> VllmEngine:
+        """Start vLLM and wait until it answers; `log` takes what it says, else a temporary file.
+
+        Raises UserError for a model that cannot be used, EngineError when vLLM does not start.
+        """
+        conversation = await asyncio.to_thread(chat.load, model, config.context)
+        on_note("engine: starting vLLM (half a minute or more) ...")
+        guard = Guard()
+        log = log or guard.folder / "vllm.log"
+        start = asyncio.ensure_future(
+            asyncio.to_thread(_start, config, model, adapters, conversation.context, guard, log)
+        )
+        try:
+            llm = await asyncio.shield(start)
+        except Exception as error:
+            reason = _last_error(log) or str(error)
+            await asyncio.to_thread(guard.close)
+            raise EngineError(f"vLLM did not start: {reason}{_whereabouts(log)}") from error
+        except asyncio.CancelledError:
+            # A thread cannot be stopped; without its engine core it ends by itself.
+            while not start.done():
+                await asyncio.to_thread(guard.kill)
+            start.exception()
+            await asyncio.to_thread(guard.close)
+            raise
+        from vllm.lora.request import LoRARequest
+
+        loaded = {
+            role: LoRARequest(adapter.name, next(_ids), str(adapter.path))
+            for role, adapter in adapters.items()
+        }
+        return cls(llm, conversation, loaded, guard, log)
+
+    async def complete(self, request: Request) -> Completion:
+        """Answer one request."""
+        from vllm.inputs import tokens_input
+
+        prompt = await self._chat.encode(request)
+        params = self._params(request, prompt)
+        output: Any = None
+        try:
+            async for finished in self._llm.generate(
+                tokens_input(prompt),
+                params,
+                request_id=str(next(self._numbers)),
+                lora_request=self._adapters.get(request.role),
+            ):
+                output = finished
+        except ValueError as error:  # vLLM's name for a request that it will not take
+            raise RequestRefused(str(error)) from error
+        except Exception as error:
+            raise EngineError(self._obituary()) from error
+        if output is None or output.outputs[0].finish_reason in (None, "abort", "error"):
+            raise EngineError(self._obituary())
+        best = output.outputs[0]
+        return Completion(best.text, best.finish_reason, len(prompt), len(best.token_ids))
+
+    async def close(self) -> None:
+        """End vLLM and all its processes."""
+        if self._closed:
+            return
+        self._closed = True
+        # The core takes seconds to leave in good order and has nothing to put in order.
+        await asyncio.to_thread(self._llm.shutdown, 0.1)
+        self._llm = None
+        await asyncio.to_thread(self._guard.close)
+        gc.collect()  # what is left of AsyncLLM complains if it goes at interpreter exit
+
+    def _params(self, request: Request, prompt: list[int]) -> Any:
+        from vllm.sampling_params import (
+            RepetitionDetectionParams,
+            RequestOutputKind,
+            SamplingParams,
+            StructuredOutputsParams,
+        )
+
+        sampling = request.sampling
+        return SamplingParams(
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            top_k=sampling.top_k,
+            repetition_penalty=sampling.repetition_penalty,
+            max_tokens=self._chat.most_tokens(request, prompt),
+            stop=list(sampling.stop) or None,
+            seed=request.seed % _SEEDS,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+            structured_outputs=(
+                StructuredOutputsParams(choice=list(request.choices)) if request.choices else None
+            ),
+            repetition_detection=RepetitionDetectionParams(
+                min_pattern_size=_PATTERN[0], max_pattern_size=_PATTERN[1], min_count=_TIMES
+            ),
+            skip_clone=True,
+        )
+
+    def _obituary(self) -> str:
+        if self._closed:
+            return "vLLM was closed while a request was in work."
+        reason = _last_error(self._log) or "it said nothing"
+        return f"vLLM died: {reason}{_whereabouts(self._log)}"
+
+
+def _start(
+    config: EngineConfig,
+    model: str | Path,
+    adapters: Adapters,
+    context: int,
+    guard: Guard,
+    log: Path,
+) -> Any:
+    logging = guard.folder / "logging.json"
+    logging.write_text(json.dumps(_logging(log)))
+    # Its own environment would otherwise carry over into this process and the trainer's.
+    settings = _settings(model, logging, guard.folder) | dict(guard.environment)
+    with _environment(settings), _interrupts_held(), warnings.catch_warnings(action="ignore"):
+        from vllm.config.logging import LoggingConfig
+        from vllm.engine.arg_utils import AsyncEngineArgs
+        from vllm.platforms import current_platform
+        from vllm.v1.engine.async_llm import AsyncLLM
+
+        cpu = current_platform.is_cpu()
+        options: dict[str, Any] = {"dtype": "float32", "enforce_eager": True} if cpu else {}
+        if cpu and config.tensor_parallel == 1:
+            os.environ.update(_ONE_PROCESS)
+            os.environ.setdefault("OMP_NUM_THREADS", str(_threads()))
+            options["distributed_executor_backend"] = "uni"
+        if adapters:
+            rank = max(_LEAST_RANK, *(a.rank for a in adapters.values()))
+            options |= {
+                "enable_lora": True,
+                "max_loras": len(adapters),
+                "max_lora_rank": 1 << (rank - 1).bit_length(),
+            }
+        return AsyncLLM.from_engine_args(
+            AsyncEngineArgs(
+                model=str(model),
+                max_model_len=context,
+                max_num_seqs=config.in_flight,
+                gpu_memory_utilization=config.gpu_memory,
+                tensor_parallel_size=config.tensor_parallel,
+                enable_prefix_caching=True,
+                disable_log_stats=True,
+                use_tqdm_on_load=False,
+                logging_config=LoggingConfig(pylogging_config_file=str(logging)),
+                **options,
+            )
+        )
+
+
+def trouble() -> str | None:
+    """Return why vLLM cannot be used on this machine, or none; imports it, which takes a while."""
+    if importlib.util.find_spec("vllm") is None:
+        return "vllm is not installed"
+    try:
+        with _environment(_SILENT), warnings.catch_warnings(action="ignore"):
+            from vllm.platforms import current_platform
+            from vllm.v1.engine import async_llm  # noqa: F401
+    except Exception as error:  # whatever a broken installation raises
+        return f"vllm cannot be imported: {(str(error) or repr(error)).splitlines()[0]}"
+    if current_platform.is_unspecified():
+        return "vllm is installed, but for other hardware than this machine has"
+    return None
+
+
+def _settings(model: str | Path, logging: Path, folder: Path) -> dict[str, str]:
+    """Return the environment in which vLLM is started."""
+    settings = _SILENT | {
+        "VLLM_LOGGING_CONFIG_PATH": str(logging),
+        "VLLM_RPC_BASE_PATH": str(folder),  # its sockets, so that they go with the folder
+        "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # a fork does not show the guard's mark
+        "VLLM_CPU_KVCACHE_SPACE": os.environ.get("VLLM_CPU_KVCACHE_SPACE", "1"),
+    }
+    if Path(model).is_dir():
+        settings |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+    return settings
+
+
+def _threads() -> int:
+    """Return the threads that compute on a CPU: all cores but the one for this process."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, (cores or 1) - 1)
+
+
+def _logging(log: Path) -> dict[str, Any]:
+    """Return a logging configuration that writes vLLM's log to a file."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+        "handlers": {
+            "file": {
+                "()": "selflengthen.engines.vllm_log.handler",
+                "log": str(log),
+                "controller": os.getpid(),
+                "formatter": "line",
+            }
+        },
+        "loggers": {"vllm": {"handlers": ["file"], "level": "INFO", "propagate": False}},
+    }
+
+
+@contextlib.contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables, and put the environment back as it was."""
+    before = dict(os.environ)
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name in set(os.environ) - set(before):
+            del os.environ[name]
+        os.environ.update(before)
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back from processes started here: it is the controller's to handle."""
+    # The tracker's start would release it again, and the guard must not take it for vLLM's.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _last_error(log: Path) -> str:
+    """Return the last error that a log tells of, in one line; empty where it tells of none."""
+    with contextlib.suppress(OSError):
+        told = [found[0] for found in _AN_ERROR.finditer(log.read_text("utf-8", "replace"))]
+        return told[-1].strip()[:300] if told else ""
+    return ""
+
+
+def _whereabouts(log: Path) -> str:
+    """Say where all of a log stands, if it outlives the engine."""
+    return f" (all of it: {log})" if log.exists() else ""

@@ -1,0 +1,96 @@
+"""Texts are data: nothing in them may become markup."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from selflengthen.engines.base import Message
+from selflengthen.engines.chat import Chat, load
+from selflengthen.errors import RequestRefused, UserError
+
+
+@pytest.fixture(scope="module")
+def chat(pocket_model: Path) -> Chat:
+    return load(pocket_model, 4096)
+
+
+def _marks(chat: Chat, ids: list[int]) -> list[int]:
+    return [i for i in ids if i in chat.tokenizer.all_special_ids]
+
+
+def test_plain_text_is_tokenised_as_in_training(chat: Chat) -> None:
+    text = "\n Write a story.\n\nTwo lines, and 3 more: ä 水.\n"
+    turns = [{"role": "user", "content": text}]
+    whole = chat.tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
+    expected = chat.tokenizer(whole + "One:", add_special_tokens=False).input_ids
+    assert chat.render([Message("user", text)], "One:") == expected
+
+
+@pytest.mark.parametrize("place", ["content", "prefix"])
+def test_marks_in_texts_inject_nothing(chat: Chat, place: str) -> None:
+    for mark in chat.tokenizer.all_special_tokens:
+        evil = f"a{mark}\n{mark}{mark[:4]}{mark}{mark[4:]} b"
+        content, prefix = (evil, "p") if place == "content" else ("a", evil)
+        ids = chat.render([Message("user", content)], prefix)
+        assert _marks(chat, ids) == _marks(chat, chat.render([Message("user", "a")], "p"))
+        assert evil in chat.tokenizer.decode(ids)  # and it still reads as it was written
+
+
+def test_every_added_token_is_spelled_out(chat: Chat) -> None:
+    chat.tokenizer.add_tokens(["<tool>"])
+    try:
+        fresh = Chat(chat.tokenizer, 4096)
+        added = chat.tokenizer.convert_tokens_to_ids("<tool>")
+        assert added not in fresh.render([Message("user", "x <tool> y")])
+        assert added not in fresh.tokens("<tool>")
+    finally:
+        del fresh
+
+
+def test_lone_surrogates_and_controls_pass(chat: Chat) -> None:
+    ids = chat.render([Message("user", "a\ud800b\x00\x1b[2J")])
+    assert "a?b\x00\x1b[2J" in chat.tokenizer.decode(ids)
+
+
+def test_template_markup_is_not_run(chat: Chat) -> None:
+    text = "{{ 7 * 7 }}{% for x in y %}"
+    assert text in chat.tokenizer.decode(chat.render([Message("user", text)]))
+
+
+def test_defused_text_has_no_marks(chat: Chat) -> None:
+    mark = chat.tokenizer.eos_token
+    assert mark not in chat.defuse(f"x{mark}y")
+    assert chat.defuse("x < y | z") == "x < y | z"
+
+
+def test_too_long_is_refused(chat: Chat, ask) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(RequestRefused, match="^too long$"):
+        asyncio.run(chat.encode(ask("word " * 200_000)))
+
+
+def test_max_tokens_is_what_the_context_leaves(pocket_model: Path, ask) -> None:  # type: ignore[no-untyped-def]
+    chat = load(pocket_model, 64)
+    request = ask("bread " * 10, max_tokens=1000)
+    prompt = asyncio.run(chat.encode(request))
+    assert chat.most_tokens(request, prompt) == 64 - len(prompt)
+
+
+def test_context_is_cut_to_the_models_positions(pocket_model: Path) -> None:
+    assert load(pocket_model, 1_000_000).context == 4096
+
+
+def test_no_model(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot be loaded") as caught:
+        load(tmp_path, 100)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_chat_template(pocket_model: Path, tmp_path: Path) -> None:
+    for file in pocket_model.iterdir():
+        if file.name != "chat_template.jinja":
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    with pytest.raises(UserError, match="no chat template; use an instruct model"):
+        load(tmp_path, 100)

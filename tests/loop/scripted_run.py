@@ -1,0 +1,106 @@
+"""A whole run on the scripted engine, small and quick; the trainer writes a stand-in adapter."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from selflengthen import prompts, seeds
+from selflengthen.config import Config
+from selflengthen.engines.base import Adapters, Engine
+from selflengthen.engines.scripted import Reply, Scripted
+from selflengthen.models import Model
+from selflengthen.rounds import EngineRoom, Rounds
+from selflengthen.store import RunFolder, rewrite
+from selflengthen.training.job import TrainingJob, TrainingResult
+
+ROUNDS = 2
+VOLATILE = {"seconds", "started", "finished", "tokens_per_second"}
+
+
+def config(**changes: Any) -> Config:
+    """Return a configuration of some hundred requests a round."""
+    plain: dict[str, Any] = {
+        "iterations": ROUNDS,
+        "instruct": {"per_round": 12, "attempts": 3, "wave": 5},
+        "draft": {"attempts": 3},
+        "expand": {"attempts": 2, "passes": 2},
+        "held_out": {"texts": 4, "min_ends": 0, "max_repeats": 1},
+        "engine": {"in_flight": 8},
+    }
+    for name, value in changes.items():
+        plain[name] = {**plain[name], **value} if isinstance(plain.get(name), dict) else value
+    return Config.model_validate(plain)
+
+
+class Silent:
+    """Nobody is told of anything."""
+
+    def begin(self, title: str, total: int, done: int) -> None:
+        """Hear nothing."""
+
+    def accepted(self, record: object) -> None:
+        """Hear nothing."""
+
+    def refused(self, refusal: object) -> None:
+        """Hear nothing."""
+
+    def end(self) -> None:
+        """Hear nothing."""
+
+
+async def train(job: TrainingJob, log: Path, pause: float = 0) -> TrainingResult:
+    """Write an adapter that depends on the rows and on what is gone on from."""
+    await asyncio.sleep(pause)
+    rows = Path(job.rows).read_bytes()
+    start = Path(job.start_from, "adapter_model.safetensors").read_bytes() if job.start_from else b""
+    weights = hashlib.sha256(rows + start).digest()
+    rewrite(job.folder / "adapter_model.safetensors", [weights])
+    rewrite(job.folder / "adapter_config.json", [b"{}"])
+    return TrainingResult(
+        job="", adapter=weights.hex(), rows=rows.count(b"\n"), dropped=0, longest=1, steps=1,
+        tokens=1, first_loss=1.0, last_loss=1.0, seconds=0.0, startup_seconds=0.0,
+        tokens_per_second=1.0, peak_memory=1, resumed_from=0, versions={},
+    )  # fmt: skip
+
+
+def rounds(folder: Path, settings: Config, *, latency: float = 0, reply: Reply | None = None) -> Rounds:
+    """Put a run together."""
+
+    async def open_engine(adapters: Adapters) -> Engine:
+        return Scripted(reply, latency)
+
+    model = Model(Path("scripted"), {}, "0" * 64)
+    return Rounds(
+        settings, model, RunFolder(folder), prompts.load(prompts.shipped("en")), seeds.load("en"),
+        seeds.load("held-out-en"), EngineRoom(open_engine), partial(train, pause=latency), Silent(),
+        lambda line: None,
+    )  # fmt: skip
+
+
+def play(folder: Path, settings: Config | None = None, **how: Any) -> None:
+    """Play a run to its end."""
+    asyncio.run(rounds(folder, settings or config(), **how).play())
+
+
+def contents(folder: Path) -> dict[str, Any]:
+    """Return what a run made, by path, without what may differ between equal runs."""
+    return {
+        str(path.relative_to(folder)): list(_plain(path))
+        for path in sorted(folder.rglob("*.json*"))
+        if path.name not in ("metrics.json",)
+    }
+
+
+def _plain(path: Path) -> Iterator[Any]:
+    text = path.read_text()
+    values = [json.loads(line) for line in text.splitlines()] if path.suffix == ".jsonl" else [json.loads(text)]
+    for value in values:
+        if path.name == "DONE.json":
+            value.pop("tokens", None)
+        yield {k: v for k, v in value.items() if k not in VOLATILE}

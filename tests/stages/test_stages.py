@@ -1,0 +1,204 @@
+"""What one item of each stage is, how it is tried, and what accepts it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selflengthen import prompts
+from selflengthen.checks import Checks
+from selflengthen.config import DatasetConfig, ExpandConfig, InstructConfig
+from selflengthen.drive import Ask, Item, Verdict
+from selflengthen.engines.base import Completion, Request, Sampling
+from selflengthen.engines.scripted import Scripted
+from selflengthen.likeness import NearDuplicates
+from selflengthen.records import Record
+from selflengthen.stages import dataset, draft, expand, instruct
+from selflengthen.stages.lot import drop_short
+
+PROMPTS = prompts.load(prompts.shipped("en"))
+SAMPLING = Sampling(0.7, 0.8, 20, 1.1, 1000, ("\n\n\n", "---"))
+DRAFT = "\n\n".join(f"Paragraph {n} says little." for n in ("one", "two", "three", "four"))
+
+
+def said(text: str, reason: str = "stop") -> Completion:
+    """Return a completion."""
+    return Completion(text, reason, 1, 1)
+
+
+def ask(reply: Callable[[Request], Completion]) -> Ask:
+    """Return the first attempt's way to ask."""
+    return Ask(Scripted(reply), 0, "item", 1)
+
+
+def record(name: str, text: str, source: str | None = None) -> Record:
+    """Return a record of a text."""
+    return Record(
+        id=name, source=source, text=text, attempts=1, words=len(text.split()), tokens=1, seed=1,
+        finish_reason="stop", seconds=0.0,
+    )  # fmt: skip
+
+
+def longer(paragraph: str) -> str:
+    """Return a paragraph with a sentence more."""
+    return f"{paragraph} More about {paragraph.split()[1]} is told here."
+
+
+class TestExpand:
+    """One attempt of the two stages."""
+
+    def attempt(
+        self, reply: Callable[[Request], Completion], text: str = DRAFT, passes: int = 1
+    ) -> tuple[Verdict, list[Request]]:
+        """Run one attempt; return the verdict and what was asked."""
+        seen: list[Request] = []
+
+        def record_and_reply(request: Request) -> Completion:
+            seen.append(request)
+            return reply(request)
+
+        stage = expand.Expand(ExpandConfig(passes=passes), PROMPTS, Checks(), SAMPLING)
+        item = Item("item", "draft", expand.Given("Write about little things.", text))
+        return asyncio.run(stage.attempt(item, ask(record_and_reply))), seen
+
+    @staticmethod
+    def enrich(request: Request) -> Completion:
+        """Lengthen every paragraph of the outline that the begun turn does not hold."""
+        outline = [p for p in request.messages[0].content.split("\n") if p.startswith("Paragraph ")]
+        begun = request.prefix.count("Paragraph")
+        return said("\n\n".join(longer(p) for p in outline[begun:]))
+
+    def test_first_half_then_whole_with_two_thirds_begun(self) -> None:
+        verdict, (first, second) = self.attempt(self.enrich)
+        assert "Paragraph two" in first.messages[0].content
+        assert "Paragraph three" not in first.messages[0].content
+        assert first.prefix == ""
+        assert "Paragraph four" in second.messages[0].content
+        assert second.prefix == longer("Paragraph one says little.") + "\n\n"
+        assert verdict.reason is None
+        assert verdict.text.split("\n\n") == [longer(p) for p in DRAFT.split("\n\n")]
+
+    def test_passes_build_on_the_best(self) -> None:
+        verdict, seen = self.attempt(
+            lambda r: said(self.enrich(r).text.replace("is told", f"{r.seed} is told")), passes=2
+        )
+        assert len(seen) == 4
+        assert [p["reason"] for p in verdict.details["passes"]] == [None, None]
+        assert verdict.text.count("More about") == 8
+
+    def test_what_hardly_grows_is_refused(self) -> None:
+        one_more = DRAFT.replace("four says little", "four says very little")
+        verdict, _ = self.attempt(lambda r: said(one_more[len(r.prefix) :]))
+        assert verdict.reason == "too short"
+
+    def test_what_fails_a_check_is_refused_with_its_reason(self) -> None:
+        verdict, _ = self.attempt(lambda r: said(self.enrich(r).text, "length"))
+        assert verdict.reason == "length"
+
+    def test_nothing_written_is_refused(self) -> None:
+        assert self.attempt(lambda r: said("  \n"))[0].reason == "empty"
+
+
+class TestInstruct:
+    """One attempt at an instruction."""
+
+    def attempt(self, text: str, answer: str = "yes") -> Verdict:
+        """Let the model write `text` and the judge say `answer`."""
+        pool = {"a": "Write a saga about a lighthouse.", "b": "Draft a report on bees."}
+        stage = instruct.Instruct(InstructConfig(), PROMPTS, "base", SAMPLING)
+        wave = instruct.Wave(pool, NearDuplicates(pool.values(), 0.7))
+        yes, no = PROMPTS.answers
+        reply = {"yes": yes, "no": no}[answer]
+        return asyncio.run(
+            stage.attempt(Item("i", None, wave), ask(lambda r: said(reply if r.choices else text)))
+        )
+
+    def test_a_good_one_is_accepted_and_says_what_it_was_shown(self) -> None:
+        verdict = self.attempt(" Compose a long history of the village well.")
+        assert verdict.reason is None
+        assert verdict.text == "Compose a long history of the village well."
+        assert sorted(verdict.details["shown"]) == ["a", "b"]
+
+    @pytest.mark.parametrize(
+        ("text", "answer", "reason"),
+        [
+            ("Write it.", "yes", "too short"),
+            ("word " * 500, "yes", "too long"),
+            ("Write a saga about a lighthouse!", "yes", "duplicate"),
+            ("What is the capital of France then?", "no", "unsuitable"),
+        ],
+    )
+    def test_refusals(self, text: str, answer: str, reason: str) -> None:
+        assert self.attempt(text, answer).reason == reason
+
+    def test_of_a_waves_duplicates_the_first_stays(self) -> None:
+        made = [
+            record("i-2", "Write a long tale of two otters."),
+            record("i-1", "Write a long tale of two otters!"),
+            record("i-3", "Describe the making of a violin in detail."),
+        ]
+        assert instruct.duplicates(made, NearDuplicates((), 0.7)) == {"i-2": "duplicate"}
+
+
+def test_drafts_lead_back_to_their_instruction() -> None:
+    from selflengthen.config import DraftConfig
+
+    made = [record("r02-instruct-000007", "Write.")]
+    items = list(draft.items(2, DraftConfig(), made))
+    assert [i.id for i in items] == ["r02-draft-000007-00", "r02-draft-000007-01"]
+    assert {i.source for i in items} == {"r02-instruct-000007"}
+
+
+class TestLot:
+    """The lot against short texts."""
+
+    def test_the_shortest_go_and_the_longest_stay(self) -> None:
+        lengths = [(f"t{i}", i) for i in range(1, 2001)]
+        dropped = drop_short(lengths, seed=1)
+        fate = Counter((int(name[1:]) - 1) // 400 for name in dropped)
+        assert fate[0] == 400  # rank over 0.8: 2·rank³ is over 1
+        assert fate[4] < 20  # ∫ 2r³ over [0, 0.2] of 2000 is 1.6
+        assert 0.37 < len(dropped) / 2000 < 0.44  # ∫ min(1, 2r³) = 0.405
+
+    def test_the_lot_depends_on_the_ids_alone(self) -> None:
+        lengths = [(f"t{i}", i % 50) for i in range(300)]
+        assert drop_short(lengths, 1) == drop_short(reversed(lengths), 1)
+        assert drop_short(lengths, 1) != drop_short(lengths, 2)
+
+    def test_equal_texts_are_all_the_shortest(self) -> None:
+        assert len(drop_short([("a", 5), ("b", 5)], 0)) == 2
+        assert drop_short([], 0) == {}
+
+
+class TestDataset:
+    """Training rows."""
+
+    def test_rows_of_both_roles(self) -> None:
+        texts = [record("x", "Long text.", source="d")]
+        asked, drafts = {"d": "Write."}, {"d": "One.\n\nTwo."}
+        (row,) = dataset.generator_rows(texts, asked, PROMPTS)
+        assert row.prompt == [{"role": "user", "content": "Write."}]
+        assert row.completion == [{"role": "assistant", "content": "Long text."}]
+        (row,) = dataset.expander_rows(texts, asked, drafts, PROMPTS, DatasetConfig(keep_line=1), 0)
+        assert "One.\n\nTwo." in row.prompt[0]["content"]
+
+    @given(st.lists(st.sampled_from(["a line.", "another.", "", "  "]), max_size=12), st.integers())
+    def test_thinning_keeps_order_and_no_double_gaps(self, lines: list[str], seed: int) -> None:
+        text = "\n".join(lines)
+        thinned = dataset.thin(text, 0.5, random.Random(seed))
+        written = iter(line for line in lines if line.strip())
+        assert all(line in written for line in thinned.split("\n") if line.strip())
+        assert "\n\n\n" not in thinned
+        assert bool(thinned.strip()) == bool(text.strip())
+
+    def test_thinning_keeps_about_its_share(self) -> None:
+        text = "\n".join(f"line {i}" for i in range(2000))
+        left = dataset.thin(text, 0.8, random.Random(3)).count("\n") + 1
+        assert 0.77 < left / 2000 < 0.83

@@ -1,0 +1,93 @@
+"""Rows become the tokens that the engine shows the model, and end in a trained end of turn."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selflengthen.errors import TrainingError
+from selflengthen.records import Row, encode
+from selflengthen.training import rows
+
+from .conftest import story_row
+
+
+@pytest.fixture(scope="module")
+def tokenizer(pocket_model: Path) -> Any:
+    """The pocket model's tokenizer."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(pocket_model)
+
+
+def _row(text: str, request: str = "Write a story.") -> Row:
+    return Row(
+        id="x",
+        prompt=[{"role": "user", "content": request}],
+        completion=[{"role": "assistant", "content": text}],
+    )
+
+
+def test_tokens_equal_the_engines_rendering(tokenizer: Any) -> None:
+    rng = random.Random(1)
+    given = [story_row(str(n), rng, paragraphs=n + 1) for n in range(5)]
+    made = rows.tokenize(given, tokenizer, {tokenizer.eos_token_id}, 4096)
+    for row, ids, labels in zip(given, made.input_ids, made.labels, strict=True):
+        asked = tokenizer.apply_chat_template(row.prompt, add_generation_prompt=True)["input_ids"]
+        whole = tokenizer.apply_chat_template(row.prompt + row.completion)["input_ids"]
+        assert ids[: len(asked)] == asked
+        assert ids == whole[: len(ids)]
+        assert tokenizer.decode(whole[len(ids) :]).strip() == ""
+        assert set(labels[: len(asked)]) == {rows.IGNORED}
+        assert labels[len(asked) :] == ids[len(asked) :]
+
+
+def test_the_end_of_turn_is_trained_once_and_last(tokenizer: Any) -> None:
+    stop = tokenizer.eos_token_id
+    text = f"A fox said {tokenizer.eos_token} and went on."
+    made = rows.tokenize([_row("A fox slept."), _row(text)], tokenizer, {stop}, 4096)
+    for labels in made.labels:
+        assert labels[-1] == stop
+        assert labels.count(stop) == 1
+    written = [token for token in made.labels[1] if token != rows.IGNORED]
+    assert tokenizer.decode(written[:-1]) == text
+
+
+def test_a_template_that_does_not_end_generation_gets_the_token_that_does(tokenizer: Any) -> None:
+    end_of_text = tokenizer.convert_tokens_to_ids("<|endoftext|>")
+    usual, tokenizer.eos_token = tokenizer.eos_token, "<|endoftext|>"
+    try:
+        made = rows.tokenize([_row("A fox slept.")], tokenizer, {end_of_text}, 4096)
+    finally:
+        tokenizer.eos_token = usual
+    assert made.labels[0][-2:] == [tokenizer.eos_token_id, end_of_text]
+
+
+def test_long_rows_are_dropped_and_counted_and_the_others_whole(tokenizer: Any) -> None:
+    stops = {tokenizer.eos_token_id}
+    given = [_row("A fox slept. " * n + "The end.") for n in (1, 5, 50)]
+    every = rows.tokenize(given, tokenizer, stops, 4096)
+    lengths = [len(ids) for ids in every.input_ids]
+    kept = rows.tokenize(given, tokenizer, stops, lengths[1])
+    assert kept.input_ids == every.input_ids[:2]
+    assert (kept.dropped, kept.longest) == (1, lengths[2])
+    assert rows.tokenize(given, tokenizer, stops, lengths[1] - 1).dropped == 2
+
+
+def test_a_model_without_a_chat_template_is_named(tokenizer: Any) -> None:
+    usual, tokenizer.chat_template = tokenizer.chat_template, None
+    try:
+        with pytest.raises(TrainingError, match="no chat template"):
+            rows.tokenize([_row("A fox.")], tokenizer, {2}, 100)
+    finally:
+        tokenizer.chat_template = usual
+
+
+def test_a_line_that_is_no_row_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(encode(_row("A fox.")) + b'{"id": "y"}\n')
+    with pytest.raises(TrainingError, match=r"rows\.jsonl:2: is no training row: .*prompt"):
+        rows.read(path)
