@@ -26,10 +26,13 @@ PATIENCE = 18.0
 class Stopper:
     """Takes SIGTERM and Ctrl-C: the first cancels, a second Ctrl-C ends the process at once."""
 
-    def __init__(self, message: str, out: TextIO) -> None:
-        """Keep what is said at the end; `code` is the exit code once a signal came."""
+    def __init__(self, message: str, out: TextIO, note: Callable[[str], None]) -> None:
+        """Keep what is said at the end; `code` is the exit code once a signal came.
+
+        `note` prints a line while all is well, `out` takes the last words where nothing is.
+        """
         self.message, self.code = message, None
-        self._out = out
+        self._out, self._note = out, note
         self._timer: threading.Timer | None = None
 
     code: int | None
@@ -47,7 +50,7 @@ class Stopper:
             self._timer = threading.Timer(PATIENCE, self._leave)
             self._timer.daemon = True
             self._timer.start()
-            print("Stopping; once more Ctrl-C ends at once.", file=self._out, flush=True)
+            self._note("Stopping; a second Ctrl-C ends at once.")
             task.cancel()
         elif number == signal.SIGINT:
             self.code = 130

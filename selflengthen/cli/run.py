@@ -91,7 +91,8 @@ def _play(parts: Parts, log: Path, again: str) -> None:
     with quiet(log) as terminal:
         reporter = Reporter(terminal)
         reporter.note(f"{parts.run.path}: log in {log}")
-        stopper = Stopper(f"Everything finished is saved. To go on: {again}", terminal)
+        saved = f"Everything finished is saved. To go on: {again}"
+        stopper = Stopper(saved, terminal, reporter.note)
         try:
             asyncio.run(play(parts, log, reporter, stopper))
         except asyncio.CancelledError:

@@ -48,34 +48,68 @@ class Case(NamedTuple):
 CASES = {
     "unknown field": Case("nonsense: 1", [], ["bad.yaml, line 1", "no config field nonsense"]),
     "nearest field": Case(
-        "train:\n  lora_rank: 4", [], ["bad.yaml, line 2", "train.lora_rank", "did you mean train.lora_r?"]
+        "train:\n  lora_rank: 4",
+        [],
+        ["bad.yaml, line 2", "train.lora_rank", "did you mean train.lora_r?"],
     ),
     "nearest, wrong section": Case("lora_r: 4", [], ["lora_r; did you mean train.lora_r?"]),
-    "unknown option": Case("", ["--train.lora-rnk", "4"], ["--train.lora_rnk: no such", "did you mean --train.lora_r?"]),
-    "no such option at all": Case("", ["--qqqqqq", "4"], ["--qqqqqq: no such option or config field"]),
-    "wrong type": Case("seed: many", [], ["bad.yaml, line 1: seed: 'many' is not allowed", "a whole number ≥ 0"]),
-    "wrong range": Case("train:\n  warmup: 1.0", [], ["line 2: train.warmup: 1.0", "number ≥ 0 and < 1"]),
-    "wrong option type": Case("", ["--train.lora_r", "x"], ["--train.lora_r: 'x' is not allowed", "whole number ≥ 1"]),
-    "wrong option range": Case("", ["--iterations", "0"], ["--iterations: '0' is not allowed", "≥ 1"]),
-    "wrong choice": Case("", ["--engine.kind", "vlm"], ["--engine.kind: 'vlm'", "one of auto, vllm,"]),
-    "wrong list": Case("", ["--sampling.stop", "x: ["], ["--sampling.stop: 'x: ['", "list of texts"]),
+    "unknown option": Case(
+        "", ["--train.lora-rnk", "4"], ["--train.lora_rnk: no such", "did you mean --train.lora_r?"]
+    ),
+    "no such option at all": Case(
+        "", ["--qqqqqq", "4"], ["--qqqqqq: no such option or config field"]
+    ),
+    "wrong type": Case(
+        "seed: many", [], ["bad.yaml, line 1: seed: 'many' is not allowed", "a whole number ≥ 0"]
+    ),
+    "wrong range": Case(
+        "train:\n  warmup: 1.0", [], ["line 2: train.warmup: 1.0", "number ≥ 0 and < 1"]
+    ),
+    "wrong option type": Case(
+        "", ["--train.lora_r", "x"], ["--train.lora_r: 'x' is not allowed", "whole number ≥ 1"]
+    ),
+    "wrong option range": Case(
+        "", ["--iterations", "0"], ["--iterations: '0' is not allowed", "≥ 1"]
+    ),
+    "wrong choice": Case(
+        "", ["--engine.kind", "vlm"], ["--engine.kind: 'vlm'", "one of auto, vllm,"]
+    ),
+    "wrong list": Case(
+        "", ["--sampling.stop", "x: ["], ["--sampling.stop: 'x: ['", "list of texts"]
+    ),
     "section as a value": Case("train: 5", [], ["bad.yaml, line 1: train: is a section"]),
-    "section as a value, overridden": Case("train: 5", ["--train.lora_r", "4"], ["train: is a section"]),
-    "duplicate key": Case("seed: 1\nseed: 2", [], ["bad.yaml, line 2: seed stands twice", "line 1"]),
-    "duplicate key, nested": Case("train:\n  batch: 8\n  batch: 4", [], ["line 3: train.batch stands twice"]),
+    "section as a value, overridden": Case(
+        "train: 5", ["--train.lora_r", "4"], ["train: is a section"]
+    ),
+    "duplicate key": Case(
+        "seed: 1\nseed: 2", [], ["bad.yaml, line 2: seed stands twice", "line 1"]
+    ),
+    "duplicate key, nested": Case(
+        "train:\n  batch: 8\n  batch: 4", [], ["line 3: train.batch stands twice"]
+    ),
     "no YAML": Case("train: [", [], ["bad.yaml, line", "is no valid YAML"]),
     "no mapping": Case("- 1", [], ["bad.yaml: is no configuration"]),
-    "fields at odds": Case("", ["--sampling.max_tokens", "4096"], ["sampling.max_tokens (4096)", "engine.context (4096)"]),
-    "batch at odds": Case("train:\n  per_device_batch: 3", [], ["train.batch: 8", "multiple of train.per_device_batch (3)"]),
+    "fields at odds": Case(
+        "",
+        ["--sampling.max_tokens", "4096"],
+        ["sampling.max_tokens (4096)", "engine.context (4096)"],
+    ),
+    "batch at odds": Case(
+        "train:\n  per_device_batch: 3",
+        [],
+        ["train.batch: 8", "multiple of train.per_device_batch (3)"],
+    ),
     "seeds missing": Case("seeds: gone.jsonl", [], ["gone.jsonl: no such seeds file"]),
     "prompts missing": Case("prompts: gone", [], ["gone/", "cannot read this prompt"]),
     "model missing": Case("", ["--model", "gone"], ["model: no folder gone"]),
     "redo of nonsense": Case("", ["--redo", "2/write"], ["--redo: '2/write'", "3-expand"]),
-    "redo of nothing": Case("", ["--redo", "2/3-expand"], ["--redo 2/3-expand", "has nothing there yet"]),
+    "redo of nothing": Case(
+        "", ["--redo", "2/3-expand"], ["--redo 2/3-expand", "has nothing there yet"]
+    ),
     "redo without a value": Case("", ["--redo"], ["--redo", "expected one argument"]),
     "two configs": Case("", ["other.yaml"], ["'other.yaml' was not expected"]),
     "run dir is a file": Case("", ["--run-dir", "small.yaml"], ["small.yaml: is a file"]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
@@ -98,7 +132,7 @@ def test_a_bad_configuration(work: Path, capsys: pytest.CaptureFixture[str], cas
         (b"", "no seeds: it is empty"),
         (b'{"instruction": "Only one."}\n', "holds one seed"),
         (b'{"instruction": "One."}\nnonsense\n', "s.jsonl, line 2: is no JSON"),
-        (b'{"instruction": "One."}\n{"text": "Two."}\n', "s.jsonl, line 2: has no field 'instruction'"),
+        (b'"One."\n{"text": "Two."}\n', "s.jsonl, line 2: has no field 'instruction'"),
         (b'{"instruction": "One."}\n"\xff"\n', "s.jsonl, line 2: is not UTF-8"),
     ],
 )  # fmt: skip
