@@ -55,6 +55,12 @@ def load(folder: Path) -> Prompts:
     return Prompts(texts, _answers(folder / f"{ANSWERS}.md"))
 
 
+def files(prompts: Prompts) -> dict[str, str]:
+    """Return what a folder of these prompts holds, by file name; `load` reads it back."""
+    texts = {f"{name}.md": text for name, text in prompts.texts.items()}
+    return texts | {f"{ANSWERS}.md": "\n".join(prompts.answers)}
+
+
 def shipped(language: str) -> Path:
     """Return the folder of the prompts that come with the package."""
     return root() / language

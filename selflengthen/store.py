@@ -63,10 +63,7 @@ class RunFolder:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 file.seek(0)
-                raise UserError(
-                    f"{self.path}: this run is in use by {file.read().strip() or 'another process'};"
-                    " wait for it, stop it, or use another --run-dir."
-                ) from error
+                raise self.in_use(file.read().strip() or "another process") from error
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
             file.flush()
@@ -90,6 +87,13 @@ class RunFolder:
         except FileNotFoundError:
             pass
         return None
+
+    def in_use(self, holder: str) -> UserError:
+        """Return the refusal of a second controller."""
+        return UserError(
+            f"{self.path}: this run is in use by {holder}; wait for it, stop it, or use another "
+            "--run-dir."
+        )
 
     def keep(self, config: str, prompts: Mapping[str, str]) -> None:
         """Save the configuration (YAML) and the prompts (file name to text) that a start uses."""

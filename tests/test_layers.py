@@ -45,6 +45,7 @@ FLOORS: Mapping[str, frozenset[str]] = {
     "store": GROUND | {"lines"},
     "metrics": GROUND | {"store"},
     "identities": GROUND | {"store"},
+    "estimate": GROUND | {"store"},
     # What does the work.
     "engines.base": GROUND,
     "engines.chat": GROUND | {"engines.base"},
@@ -61,7 +62,7 @@ FLOORS: Mapping[str, frozenset[str]] = {
     "evaluate": WING,
     "inspect": WING,
     "pocket": GROUND,
-    "cli": WING | WINGS,
+    "cli": WING | WINGS | {"estimate"},
     "__main__": frozenset({"cli"}),
 }
 # Modules of these packages do not know each other; only the package's front door knows them.

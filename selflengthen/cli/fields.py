@@ -1,0 +1,103 @@
+"""The fields of the configuration, one by one: for help, for the reference, for messages."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from pydantic import BaseModel
+
+from selflengthen.config import Config
+
+_NAMES = {int: "whole number", float: "number", bool: "true or false", str: "text"}
+_BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+
+
+@dataclass(frozen=True)
+class FieldOfConfig:
+    """One field: its dotted name, what it takes, its default, what it is for, and its kind."""
+
+    name: str
+    takes: str
+    default: Any
+    sentence: str
+    kind: str
+
+    @property
+    def section(self) -> str:
+        """The part of the configuration that it stands in; empty for the top."""
+        return self.name.rpartition(".")[0]
+
+    @property
+    def shown(self) -> str:
+        """The default as it would be written in YAML."""
+        return written(self.default)
+
+
+def written(value: Any) -> str:
+    """Return a value as it is written in YAML and on the command line."""
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "true", False: "false"}[value]
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list):
+        return "[" + ", ".join(f'"{item}"'.replace("\n", "\\n") for item in value) + "]"
+    return str(value)
+
+
+@cache
+def fields() -> dict[str, FieldOfConfig]:
+    """Return every field by its dotted name, in the order of the models."""
+    return {field.name: field for field in _walk(Config, Config(), "")}
+
+
+@cache
+def sections() -> dict[str, str]:
+    """Return what each section is for, by its dotted name; the top is the empty name."""
+    return {"": _doc(Config), **dict(_sections(Config, ""))}
+
+
+def _walk(model: type[BaseModel], values: BaseModel, prefix: str) -> Iterator[FieldOfConfig]:
+    for name, info in model.model_fields.items():
+        value = getattr(values, name)
+        if isinstance(value, BaseModel):
+            yield from _walk(type(value), value, f"{prefix}{name}.")
+            continue
+        extra = info.json_schema_extra
+        kind = str(extra["kind"]) if isinstance(extra, dict) else ""
+        takes = _takes(info.annotation, info.metadata)
+        yield FieldOfConfig(f"{prefix}{name}", takes, value, info.description or "", kind)
+
+
+def _sections(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str]]:
+    for name, info in model.model_fields.items():
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+            yield f"{prefix}{name}", _doc(info.annotation)
+            yield from _sections(info.annotation, f"{prefix}{name}.")
+
+
+def _takes(annotation: Any, bounds: list[Any]) -> str:
+    """Say in words what values a field allows."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Literal:
+        return "one of " + ", ".join(map(str, arguments))
+    if origin in (typing.Union, types.UnionType):
+        (inner,) = (a for a in arguments if a is not type(None))
+        return _takes(inner, bounds) + ", or none"
+    if origin is list:
+        return "list of texts"
+    limits = [
+        f"{sign} {written(getattr(bound, key))}"
+        for bound in bounds
+        for key, sign in _BOUNDS.items()
+        if hasattr(bound, key)
+    ]
+    return " and ".join([" ".join([_NAMES[annotation], *limits[:1]]), *limits[1:]])
+
+
+def _doc(model: type[BaseModel]) -> str:
+    return (model.__doc__ or "").strip().split("\n")[0]

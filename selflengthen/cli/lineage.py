@@ -1,0 +1,118 @@
+"""Finds a text in a run, what it came from, and what was made of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from selflengthen.errors import UserError
+from selflengthen.records import Record, Refusal
+from selflengthen.store import STAGES, RunFolder, StageFolder
+
+_ID = re.compile(r"r(\d+)-(instruct|draft|expand|held-out)-.+", re.DOTALL)
+_TEXTS = {name.split("-", 1)[1]: name for name in STAGES if name not in ("4-dataset", "5-train")}
+
+
+@dataclass(frozen=True)
+class Found:
+    """A text of a stage with the attempts that were refused before it; the text may be missing."""
+
+    stage: str
+    id: str
+    record: Record | None
+    refusals: list[Refusal]
+
+    def plain(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {
+            "stage": self.stage,
+            "id": self.id,
+            "record": msgspec.to_builtins(self.record),
+            "refusals": msgspec.to_builtins(self.refusals),
+        }
+
+
+def stage_name(text: str) -> str:
+    """Return the folder's name of a stage of texts: `draft` and `2-draft` are 2-draft."""
+    name = _TEXTS.get(text, text)
+    if name not in _TEXTS.values():
+        raise UserError(f"--stage: {text!r} has no texts; say one of {', '.join(_TEXTS.values())}.")
+    return name
+
+
+def listing(run: RunFolder, number: int, stage: str) -> list[Record]:
+    """Return the accepted texts of a stage, those set aside included."""
+    folder = run.stage(number, stage)
+    if folder.identity() is None:
+        raise UserError(f"{run.path}: has no round {number} with a stage {stage} yet; see status.")
+    return list(folder.records(dropped=True))
+
+
+def lineage(run: RunFolder, name: str) -> list[Found]:
+    """Return the chain that a text stands in, instruction first, its longest offspring last."""
+    here = _find(run, name)
+    chain = [here]
+    while source := _source(chain[0]):
+        if not _ID.fullmatch(source):
+            break  # a seed
+        chain.insert(0, _find(run, source))
+    while child := _offspring(run, chain[-1]):
+        chain.append(child)
+    return chain
+
+
+def median_example(run: RunFolder, number: int | None) -> str:
+    """Return the id of the expansion of median length of a round, by default of the last."""
+    rounds = [number] if number is not None else range(_last(run), 0, -1)
+    for candidate in rounds:
+        records = list(run.stage(candidate, "3-expand").records())
+        if records:
+            return sorted(records, key=lambda r: (r.words, r.id))[len(records) // 2].id
+    where = "" if number is None else f" in round {number}"
+    raise UserError(f"{run.path}: has no expansions{where} yet; list a stage with --stage 2-draft.")
+
+
+def _find(run: RunFolder, name: str) -> Found:
+    match = _ID.fullmatch(name)
+    if match is None:
+        raise UserError(
+            f"--id: {name!r:.80} is no id of a text; `show RUN --round 1 --stage draft` lists some."
+        )
+    folder = run.stage(int(match[1]), _TEXTS[match[2]])
+    record = next((r for r in folder.records(dropped=True) if r.id == name), None)
+    refusals = sorted(_refusals(folder, name), key=lambda r: r.attempt)
+    if record is None and not refusals:
+        raise UserError(f"{run.path}: has no text {name!r:.80}; --round and --stage list them.")
+    return Found(_TEXTS[match[2]], name, record, refusals)
+
+
+def _refusals(folder: StageFolder, name: str) -> Iterator[Refusal]:
+    return (r for r in folder.refusals() if r.id == name)
+
+
+def _source(found: Found) -> str | None:
+    if found.record is not None:
+        return found.record.source
+    return found.refusals[0].source
+
+
+def _offspring(run: RunFolder, found: Found) -> Found | None:
+    """Return the longest text that was made of this one, or None."""
+    later = {"1-instruct": "2-draft", "2-draft": "3-expand"}.get(found.stage)
+    match = _ID.fullmatch(found.id)
+    if later is None or match is None:
+        return None
+    folder = run.stage(int(match[1]), later)
+    made = [r for r in folder.records(dropped=True) if r.source == found.id]
+    if not made:
+        return None
+    longest = max(made, key=lambda r: (r.words, r.id))
+    return Found(later, longest.id, longest, list(_refusals(folder, longest.id)))
+
+
+def _last(run: RunFolder) -> int:
+    return max((int(f.title.split("/")[0]) for f in run.stages()), default=0)

@@ -1,0 +1,106 @@
+"""Puts a run's parts together and plays its rounds, until they are done or it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TextIO
+
+from selflengthen.cli.assemble import Parts
+from selflengthen.cli.progress import Reporter
+from selflengthen.cli.standing import steps_of
+from selflengthen.engines import open_engine
+from selflengthen.engines.base import Adapters, Engine
+from selflengthen.rounds import EngineRoom, Rounds
+from selflengthen.training.job import TrainingJob, TrainingResult
+from selflengthen.training.launch import train
+
+PATIENCE = 18.0
+"""Seconds after a signal in which engine and training may end by themselves."""
+
+
+class Stopper:
+    """Takes SIGTERM and Ctrl-C: the first cancels, a second Ctrl-C ends the process at once."""
+
+    def __init__(self, message: str, out: TextIO, note: Callable[[str], None]) -> None:
+        """Keep what is said at the end; `code` is the exit code once a signal came.
+
+        `note` prints a line while all is well, `out` takes the last words where nothing is.
+        """
+        self.message, self.code = message, None
+        self._out, self._note = out, note
+        self._timer: threading.Timer | None = None
+
+    code: int | None
+
+    def watch(self, task: asyncio.Task[None]) -> None:
+        """Cancel `task` on the first signal."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop, number, task)
+
+    def _stop(self, number: signal.Signals, task: asyncio.Task[None]) -> None:
+        if self.code is None:
+            self.code = 128 + number
+            # A thread that is importing, or a child that will not end, must not hold up the exit.
+            self._timer = threading.Timer(PATIENCE, self._leave)
+            self._timer.daemon = True
+            self._timer.start()
+            self._note("Stopping; a second Ctrl-C ends at once.")
+            task.cancel()
+        elif number == signal.SIGINT:
+            self.code = 130
+            self._leave()
+
+    def _leave(self) -> None:
+        print(f"selflengthen: {self.message}", file=self._out, flush=True)
+        os._exit(self.code or 1)
+
+    def disarm(self) -> None:
+        """All has ended in time."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+Train = Callable[[TrainingJob, Path], Awaitable[TrainingResult]]
+
+
+async def play(parts: Parts, log: Path, reporter: Reporter, stopper: Stopper) -> None:
+    """Play the rounds; raises CancelledError after a signal, with everything finished on disk."""
+
+    async def opened(adapters: Adapters) -> Engine:
+        return await open_engine(
+            parts.config.engine, parts.model.path, adapters, on_note=reporter.note, log=log
+        )
+
+    room = EngineRoom(opened)
+    rounds = Rounds(
+        parts.config, parts.model, parts.run, parts.prompts, parts.seeds, parts.held,
+        room, training(reporter), reporter, reporter.note,
+    )  # fmt: skip
+    task = asyncio.create_task(rounds.play())
+    stopper.watch(task)
+    try:
+        await task
+    finally:
+        reporter.close()
+        await room.close()
+
+
+def training(reporter: Reporter) -> Train:
+    """Return how a role is trained: in a child process whose steps are reported."""
+
+    async def trained(job: TrainingJob, log: Path) -> TrainingResult:
+        number, _, role = job.folder.parts[-3:]
+        steps = steps_of({"rows": job.rows, "batch": job.batch, "epochs": job.epochs})
+        reporter.train(f"{number}/5-train {role}", steps or 0, 0)
+        try:
+            return await train(job, log=log, on_step=reporter.step)
+        finally:
+            reporter.end()
+
+    return trained

@@ -1,0 +1,114 @@
+"""`show`: a text and where it came from, side by side; or the texts of a stage."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from selflengthen.cli.lineage import Found, lineage, listing, median_example, stage_name
+from selflengthen.cli.parsing import Parser
+from selflengthen.cli.words import opening, visible
+from selflengthen.records import Record, Refusal
+
+_TITLES = {"1-instruct": "instruction", "2-draft": "draft", "3-expand": "expansion"}
+_NARROW = 100
+
+
+def main(words: Sequence[str]) -> int:
+    """Print the lineage of a text, or the list of a stage's texts."""
+    parser = Parser(
+        "show",
+        "Show a text with what it came from and what was refused on the way. Without --id: the\n"
+        "texts of --stage, or else the median expansion of --round (by default the last).",
+    )
+    parser.add_argument("run", metavar="RUN", help="folder of a run, or its name below runs/")
+    parser.add_argument("--round", type=int, metavar="N", help="a round; 0 is the base model")
+    parser.add_argument("--stage", metavar="S", help="instruct, draft, expand or held-out")
+    parser.add_argument("--id", metavar="X", help="the id of a text")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    asked = parser.parse(words)
+
+    from selflengthen.cli.standing import open_run
+
+    run, _ = open_run(asked.run)
+    if asked.id is None and asked.stage is not None:
+        number = 1 if asked.round is None else asked.round
+        records = listing(run, number, stage_name(asked.stage))
+        if asked.json:
+            print(json.dumps(msgspec.to_builtins(records), indent=1))
+        else:
+            _print_list(records)
+        return 0
+    chain = lineage(run, asked.id or median_example(run, asked.round))
+    if asked.json:
+        print(json.dumps([found.plain() for found in chain], indent=1))
+    else:
+        _print_chain(chain)
+    return 0
+
+
+def _print_list(records: Iterable[Record]) -> None:
+    for record in records:
+        dropped = f" [dropped: {visible(record.dropped)}]" if record.dropped else ""
+        print(f"{visible(record.id):<32} {record.words:>7,}  {opening(record.text)}{dropped}")
+
+
+def _print_chain(chain: list[Found]) -> None:
+    """Print the instruction, then draft and expansion beside each other where there is room."""
+    pair = [f for f in chain if f.stage in ("2-draft", "3-expand") and f.record]
+    width = shutil.get_terminal_size().columns
+    beside = len(pair) == 2 and sys.stdout.isatty() and width >= _NARROW
+    for found in chain:
+        if not (beside and found in pair):
+            _print_found(found)
+    if beside:
+        _print_pair(pair[0], pair[1], width)
+    for found in chain:
+        for refusal in found.refusals:
+            print(f"refused: {_title(found.stage)}, {_refusal(refusal)}")
+
+
+def _print_found(found: Found) -> None:
+    print(_head(found))
+    print(visible(found.record.text) if found.record else "(no attempt was accepted)")
+    print()
+
+
+def _print_pair(left: Found, right: Found, width: int) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    sides = Table(box=None, padding=(0, 2), expand=True, show_edge=False)
+    cells = []
+    for found in (left, right):
+        sides.add_column(Text(_head(found)), ratio=1)
+        cells.append(Text(visible(found.record.text if found.record else "")))
+    sides.add_row(*cells)
+    plain = "NO_COLOR" in os.environ
+    Console(width=width, highlight=False, emoji=False, no_color=plain).print(sides)
+
+
+def _head(found: Found) -> str:
+    record = found.record
+    if record is None:
+        return f"{_title(found.stage)} {visible(found.id)}"
+    dropped = f", dropped: {visible(record.dropped)}" if record.dropped else ""
+    attempts = f", attempt {record.attempts}" if record.attempts > 1 else ""
+    return f"{_title(found.stage)} {visible(found.id)} ({record.words:,} words{attempts}{dropped})"
+
+
+def _refusal(refusal: Refusal) -> str:
+    return (
+        f"attempt {refusal.attempt}: {visible(refusal.reason)} "
+        f"({refusal.words:,} words): {opening(refusal.text)}"
+    )
+
+
+def _title(stage: str) -> str:
+    return _TITLES.get(stage, "held-out text")

@@ -1,0 +1,187 @@
+"""status, show and estimate on a run that the scripted engine made."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selflengthen.cli import main
+from selflengthen.cli.words import visible
+from selflengthen.text import word_count
+from tests.cli.test_bad_input import refused, tree
+
+
+@pytest.fixture
+def run(work: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    assert main(["run", "small.yaml"]) == 0
+    capsys.readouterr()
+    return Path("runs/small")
+
+
+def asked(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
+    before = tree(Path("runs"))
+    assert main([*words, "--json"]) == 0
+    assert tree(Path("runs")) == before
+    return json.loads(capsys.readouterr().out)
+
+
+def records(run: Path, stage: str) -> list[dict[str, Any]]:
+    text = (run / "rounds" / stage / "records.jsonl").read_text()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_status_keeps_its_contract(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = asked(capsys, "status", "runs/small")
+    held = {"held_out_words", "held_out_ends", "held_out_repeats"}
+    assert held <= said["base"].keys()
+    assert [row["round"] for row in said["rounds"]] == [1, 2]
+    texts = records(run, "01/6-held-out")
+    first = said["rounds"][0]
+    assert {"draft_words", "expansion_words", "acceptance", *held} <= first.keys()
+    assert first["held_out_words"] == pytest.approx(
+        sum(word_count(t["text"]) for t in texts) / len(texts), abs=0.06
+    )
+    assert first["held_out_ends"] == pytest.approx(
+        sum(t["finish_reason"] == "stop" for t in texts) / len(texts), abs=1e-4
+    )
+    drafts = records(run, "01/2-draft")
+    assert first["draft_words"] == pytest.approx(
+        sum(d["words"] for d in drafts) / len(drafts), abs=0.06
+    )
+    tried = sum(1 for d in drafts if d["dropped"] is None)
+    assert first["acceptance"] == pytest.approx(len(records(run, "01/3-expand")) / tried, abs=1e-4)
+    assert said["complete"] is True and said["stopped"] is None and said["current"] is None
+
+
+def test_status_of_an_unfinished_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As a kill in the drafts of round 2 leaves it, the last line torn."""
+    second = run / "rounds/02"
+    for name in ("3-expand", "4-dataset", "5-train", "6-held-out", "metrics.json"):
+        path = second / name
+        path.unlink() if path.is_file() else shutil.rmtree(path)
+    draft = second / "2-draft"
+    (draft / "DONE.json").unlink()
+    (draft / "rejected.jsonl").write_bytes(b"")
+    lines = (draft / "records.jsonl").read_bytes().splitlines(keepends=True)
+    (draft / "records.jsonl").write_bytes(b"".join(lines[:5]) + lines[5][:20])
+    said = asked(capsys, "status", "runs/small")
+    assert [row["round"] for row in said["rounds"]] == [1]
+    total = sum(1 for r in records(run, "02/1-instruct") if r["dropped"] is None)
+    now = said["current"]
+    assert (now["round"], now["stage"], now["done"], now["total"]) == (2, "2-draft", 5, total)
+    assert now["seconds_left"] >= 0
+    assert said["complete"] is False and said["controller"] is None
+    assert main(["status", "small"]) == 0
+    out = capsys.readouterr().out
+    assert "Standing still" in out and f"Round 2, 2-draft: 5 of {total}" in out
+
+
+def test_a_training_that_stands_still(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    second = run / "rounds/02"
+    shutil.rmtree(second / "6-held-out")
+    expander, rows = second / "5-train/expander", second / "4-dataset/expander.jsonl"
+    (expander / "DONE.json").unlink()
+    job = {"rows": str(rows), "batch": 2, "epochs": 4}
+    (expander / "job.json").write_text(json.dumps(job))
+    now = asked(capsys, "status", "small")["current"]
+    count = len(rows.read_text().splitlines())
+    assert (now["stage"], now["done"], now["total"]) == ("5-train/expander", 3, -(-count // 2) * 4)
+    assert now["seconds_left"] == pytest.approx((now["total"] - 3) * 0.1)
+
+
+def test_status_for_people(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", "runs/small"]) == 0
+    out = capsys.readouterr().out
+    assert "runs/small: Complete: 2 of 2 rounds." in out
+    for part in ("01/3-expand", "refused: ", "median", "02/5-train/generator", "times as long"):
+        assert part in out
+
+
+def test_show_follows_a_text_both_ways(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    expansion = records(run, "02/3-expand")[0]
+    for name in (expansion["id"], expansion["source"]):
+        chain = asked(capsys, "show", "small", "--id", name)
+        assert [found["stage"] for found in chain] == ["1-instruct", "2-draft", "3-expand"]
+        texts = [found["record"] for found in chain]
+        assert texts[2] == expansion
+        assert [texts[1]["source"], texts[2]["source"]] == [texts[0]["id"], texts[1]["id"]]
+    assert main(["show", "small", "--id", expansion["id"]]) == 0
+    out = capsys.readouterr().out
+    assert out.index("instruction r02") < out.index("draft r02") < out.index("expansion r02")
+    assert visible(expansion["text"]) in out
+
+
+def test_show_of_a_refused_text(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    refusals = [
+        json.loads(line)
+        for stage in ("01/2-draft", "02/2-draft")
+        for line in (run / "rounds" / stage / "rejected.jsonl").read_text().splitlines()
+    ]
+    assert main(["show", "small", "--id", refusals[0]["id"]]) == 0
+    assert f"refused: draft, attempt 1: {refusals[0]['reason']}" in capsys.readouterr().out
+
+
+def test_show_without_an_id_is_the_median_of_the_last_round(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = sorted(r["words"] for r in records(run, "02/3-expand") if r["dropped"] is None)
+    chain = asked(capsys, "show", "small")
+    assert chain[-1]["record"]["words"] == kept[len(kept) // 2]
+
+
+def test_show_lists_a_stage(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert asked(capsys, "show", "small", "--round", "1", "--stage", "draft") == records(
+        run, "01/2-draft"
+    )
+    assert main(["show", "small", "--round", "0", "--stage", "6-held-out"]) == 0
+    assert capsys.readouterr().out.count("\n") == 6
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--id", "nonsense"], "--id: 'nonsense' is no id"),
+        (["--id", "r01-draft-999999-00"], "has no text 'r01-draft-999999-00'"),
+        (["--round", "7", "--stage", "draft"], "has no round 7"),
+        (["--stage", "train"], "--stage: 'train' has no texts"),
+        (["--round", "x"], "--round: invalid int value: 'x'"),
+    ],
+)
+def test_show_of_nothing(
+    run: Path, capsys: pytest.CaptureFixture[str], words: list[str], says: str
+) -> None:
+    assert says in refused(Path(), capsys, "show", "small", *words)
+
+
+def test_no_orders_to_the_terminal() -> None:
+    text = "a\x1b[2Jb\x07\x9b1m\x7f\r\u202eend\n\ttab [red]"
+    shown = visible(text)
+    assert shown == "a␛[2Jb␇\\u009b1m␡␍\\u202eend\n\ttab [red]"
+
+
+def test_estimate_says_what_it_assumes(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("runs").mkdir()
+    said = asked(capsys, "estimate", "small.yaml")
+    assert (
+        said["generated"]["value"] > 0 and "double with every round" in said["generated"]["assumes"]
+    )
+    assert all(figure["assumes"] for figure in said.values())
+    more = asked(capsys, "estimate", "small.yaml", "--instruct.per_round", "120")
+    for name in ("generated", "trained", "disk"):
+        assert 5 < more[name]["value"] / said[name]["value"] <= 10
+    assert main(["estimate", "small.yaml"]) == 0
+    assert "train memory" in capsys.readouterr().out
+
+
+def test_estimate_learns_from_the_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = asked(capsys, "estimate", "small.yaml")
+    assert "as in this run so far" in said["generated"]["assumes"]
+    assert "1,000 tokens/s, as this run trained" in said["train_hours"]["assumes"]
+    stages = asked(capsys, "status", "small")["stages"]
+    written = sum(stage["tokens"] for stage in stages if "tokens" in stage)
+    assert 0.5 < said["generated"]["value"] / written < 2
+    assert said["disk_left"]["value"] < said["disk"]["value"]

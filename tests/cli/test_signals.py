@@ -1,0 +1,116 @@
+"""SIGTERM and Ctrl-C: what is finished is saved, and the printed command goes on."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def start(*words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.cli.double", *words],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    """Wait until a file of records has a line."""
+    deadline = time.monotonic() + 60
+    while not (path.exists() and path.stat().st_size):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "stage"),
+    [
+        (signal.SIGTERM, 143, "00/6-held-out"),
+        (signal.SIGTERM, 143, "01/1-instruct"),
+        (signal.SIGINT, 130, "01/2-draft"),
+        (signal.SIGTERM, 143, "01/3-expand"),
+    ],
+)
+def test_a_signal_saves_and_the_same_command_goes_on(
+    work: Path, number: signal.Signals, code: int, stage: str
+) -> None:
+    words = ["--engine.latency", "0.3", "--engine.in_flight", "2", "--iterations", "1"]
+    process = start("run", "small.yaml", *words)
+    records = Path("runs/small/rounds", stage, "records.jsonl")
+    wait_for(records, process)
+    began = time.monotonic()
+    process.send_signal(number)
+    _, err = process.communicate(timeout=20)
+    assert time.monotonic() - began < 20
+    assert process.returncode == code
+    saved = records.read_text()
+    assert saved.endswith("\n")
+    assert not (records.parent / "DONE.json").exists()
+    again = shlex.split(err.strip().splitlines()[-1].partition("To go on: ")[2])
+    assert again[:3] == ["python", "-m", "selflengthen"]
+    assert again[3:] == ["run", "small.yaml", *words]
+    latency = again.index("--engine.latency") + 1
+    again[latency] = "0"  # a runtime field may change between two starts
+    process = start(*again[3:])
+    assert "Complete: 1 of 1 rounds." in process.communicate(timeout=60)[0]
+    assert (
+        set(saved.splitlines()) <= set(records.read_text().splitlines()) or stage != "00/6-held-out"
+    )
+    assert Path("runs/small/logs/attempt-02.log").exists()
+
+
+def test_status_sees_the_controller_and_a_second_one_is_refused(work: Path) -> None:
+    words = ["run", "small.yaml", "--engine.latency", "1", "--engine.in_flight", "1"]
+    first = start(*words)
+    try:
+        wait_for(Path("runs/small/rounds/00/6-held-out/records.jsonl"), first)
+        out, _ = start("status", "runs/small").communicate(timeout=60)
+        assert f"At work (process {first.pid} on " in out
+        second = start(*words)
+        _, err = second.communicate(timeout=60)
+        assert second.returncode == 2
+        assert f"in use by process {first.pid} on " in err and err.count("\n") == 1
+    finally:
+        first.kill()
+        first.communicate()
+    out, _ = start("status", "runs/small").communicate(timeout=60)
+    assert "Standing still" in out
+
+
+def test_a_second_ctrl_c_ends_at_once(work: Path) -> None:
+    """Even where the first one cannot: the engine's closing hangs."""
+    Path("hang.py").write_text(
+        "import asyncio, sys\n"
+        "from selflengthen.engines.scripted import Scripted\n"
+        "from selflengthen.cli import main\n"
+        "async def close(self):\n"
+        "    await asyncio.sleep(60)\n"
+        "Scripted.close = close\n"
+        "sys.exit(main())\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "hang.py", "run", "small.yaml", "--engine.latency", "5"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while not Path("runs/small/rounds/00/6-held-out/stage.json").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    while "Stopping" not in process.stderr.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=5)
+    assert process.returncode == 130
+    assert "To go on: " in err
