@@ -1,0 +1,35 @@
+"""`pocket build`: make the embedded model anew, from nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from selflengthen.cli.parsing import Parser
+from selflengthen.errors import SelfLengthenError, UserError
+
+
+def main(words: Sequence[str]) -> int:
+    """Train the pocket model and print what the gate measured."""
+    parser = Parser("pocket", "Make the embedded model anew, from nothing: an hour or two of a CPU.")
+    parser.add_argument("what", choices=["build"], help="build: train and measure it")
+    parser.add_argument(
+        "--out", metavar="DIR", default="runs/pocket-model", help="where it goes; default %(default)s"
+    )
+    asked = parser.parse(words)
+    folder = Path(asked.out)
+    if folder.exists():
+        raise UserError(f"{folder}: is there already; move it away, or give another --out.")
+
+    from selflengthen.pocket.build import build
+    from selflengthen.pocket.gate import passes
+
+    report = build(folder)
+    print(json.dumps(report, indent=1))
+    if not passes(report):
+        raise SelfLengthenError(
+            f"the model is below the gate (selflengthen/pocket/gate.py); it is in {folder}.failed."
+        )
+    print(f"{folder}: to ship it, copy its files to selflengthen/pocket/weights/.")
+    return 0
