@@ -33,13 +33,14 @@ MUON_RATE, ADAM_RATE = 0.02, 4e-3
 
 
 class Cycle(NamedTuple):
-    """Tokens to learn from, and the share of the full rates to begin with."""
+    """Tokens to learn from, the share of the full rates to begin with, and `Corpus.start`."""
 
     tokens: int
     rate: float
+    start: float
 
 
-CYCLES = (Cycle(8_500_000, 1.0),)
+CYCLES = (Cycle(8_500_000, 1.0, 1.0), Cycle(6_000_000, 0.6, 3.0))
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 Mixture = list[tuple[float, Callable[[], Example]]]
@@ -61,6 +62,7 @@ def build(folder: Path, cycles: Sequence[Cycle] = CYCLES, seed: int = 0) -> dict
     optimizers = _optimizers(model)
     _warm_up(model, optimizers)
     for cycle in cycles:
+        corpus.start = cycle.start
         _learn(model, optimizers, tokenizer, (first, last), cycle, folder.with_suffix(".partial"))
     return finish(model, tokenizer, corpus, folder)
 
