@@ -114,7 +114,7 @@ class Rounds:
         for start in range(0, len(names), config.wave):
             wave = names[start : start + config.wave]
             given = instruct.Wave(dict(pool), known)
-            await drive.run(stage, instruct.wave_items(wave, given), folder)
+            await drive.run(stage, instruct.wave_items(wave, given))
             made = [r for r in folder.records(dropped=True) if wave[0] <= r.id <= wave[-1]]
             dropped |= instruct.duplicates(made, known)
             pool |= {r.id: r.text for r in made if r.id not in dropped}
@@ -236,7 +236,7 @@ class Rounds:
             return folder
         folder.begin(self.identities.of(folder))
         drive, began = await self._drive(number + after, folder, total)
-        await drive.run(stage, items, folder)
+        await drive.run(stage, items)
         lengths = ((r.id, r.words) for r in folder.records(dropped=True))
         dropped = drop_short(lengths, self.config.seed) if lot else {}
         self._finish(folder, total, dropped, drive, began)
@@ -244,9 +244,10 @@ class Rounds:
 
     async def _drive(self, number: int, folder: StageFolder, total: int) -> tuple[Drive, float]:
         engine = await self.room.engine(self.adapters(number))
-        self.progress.begin(folder.title, total, len(folder.finished()))
         in_flight = self.config.engine.in_flight
-        return Drive(engine, self.config.seed, in_flight, self.progress), time.monotonic()
+        drive = Drive(engine, self.config.seed, in_flight, self.progress, folder)
+        self.progress.begin(folder.title, total, len(drive.done))
+        return drive, time.monotonic()
 
     def _finish(
         self, folder: StageFolder, items: int, dropped: dict[str, str], drive: Drive, began: float
