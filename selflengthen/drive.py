@@ -23,7 +23,6 @@ from selflengthen.text import word_count
 FLUSH_SECONDS, FLUSH_VERDICTS = 0.5, 256
 
 T = TypeVar("T")
-T_contra = TypeVar("T_contra", contravariant=True)
 
 
 @dataclass(frozen=True)
@@ -45,12 +44,12 @@ class Verdict:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-class Stage(Protocol[T_contra]):
+class Stage(Protocol[T]):
     """How one item is tried and what accepts it."""
 
     attempts: int
 
-    async def attempt(self, item: Item[T_contra], ask: Ask) -> Verdict:
+    async def attempt(self, item: Item[T], ask: Ask) -> Verdict:
         """Try once."""
         ...
 
@@ -77,7 +76,7 @@ class Progress(Protocol):
 
 @dataclass
 class Ask:
-    """Asks the engine within one attempt; every request's seed follows from (run, item, attempt)."""
+    """Asks the engine within one attempt; a request's seed follows from run, item and attempt."""
 
     engine: Engine
     run_seed: int
@@ -165,8 +164,8 @@ class Drive:
             hopeless = False
             try:
                 verdict = await stage.attempt(item, ask)
-            except RequestRefused as refusal:
-                verdict, hopeless = Verdict("", "refused", str(refusal)), True
+            except RequestRefused as error:
+                verdict, hopeless = Verdict("", "refused", str(error)), True
             tokens += ask.tokens
             self.tokens += ask.tokens
             words, now = word_count(verdict.text), time.monotonic()

@@ -149,11 +149,13 @@ class StageFolder:
     def identity(self) -> dict[str, Any] | None:
         """Return what the stage was begun with, or None."""
         stage = read_json(self.path / "stage.json")
-        return stage["identity"] if stage else None
+        identity: dict[str, Any] | None = stage["identity"] if stage else None
+        return identity
 
     def done(self) -> dict[str, Any] | None:
         """Return DONE.json, or None."""
-        return read_json(self.path / "DONE.json")
+        done: dict[str, Any] | None = read_json(self.path / "DONE.json")
+        return done
 
     def finished(self) -> set[str]:
         """Return the ids of items that have a verdict."""
@@ -165,7 +167,7 @@ class StageFolder:
         """Count the accepted texts that were not set aside; DONE.json knows it without them."""
         done = self.done()
         if done and "accepted" in done:
-            return int(done["accepted"]) - sum(done["dropped"].values())
+            return int(done["accepted"] - sum(done["dropped"].values()))
         return sum(line.dropped is None for line in read_lines(self.records_path))
 
     def records(self, *, dropped: bool = False) -> Iterator[Record]:

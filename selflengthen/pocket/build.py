@@ -31,7 +31,6 @@ BATCH_TOKENS, LONGEST = 4096, 1200
 MUON_RATE, ADAM_RATE = 0.02, 4e-3
 
 
-
 class Cycle(NamedTuple):
     """Tokens to learn from, the share of the full rates to begin with, and `Corpus.start`."""
 
@@ -193,7 +192,7 @@ def _batches(mixture: Mixture, tokenizer: PreTrainedTokenizerFast) -> Iterator[B
     """Yield batches of examples of about one length; one example a row, padded on the right."""
     used = [0.0] * len(mixture)
     while True:
-        pool = []
+        pool: list[tuple[list[int], list[float]]] = []
         while len(pool) < 256:
             behind = [u / share for u, (share, _) in zip(used, mixture, strict=True)]
             kind = behind.index(min(behind))
@@ -205,7 +204,10 @@ def _batches(mixture: Mixture, tokenizer: PreTrainedTokenizerFast) -> Iterator[B
         batches = []
         while pool:
             width = len(pool[-1][0])
-            rows, pool = pool[-max(1, BATCH_TOKENS // width) :], pool[: -max(1, BATCH_TOKENS // width)]
+            rows, pool = (
+                pool[-max(1, BATCH_TOKENS // width) :],
+                pool[: -max(1, BATCH_TOKENS // width)],
+            )
             ids = torch.zeros(len(rows), width, dtype=torch.long)
             weights = torch.zeros(len(rows), width)
             for i, (row_ids, row_weights) in enumerate(rows):
@@ -229,4 +231,3 @@ def _encode(tokenizer: PreTrainedTokenizerFast, example: Example) -> tuple[list[
             end += len(part)
         weights.append(weight)
     return encoded["input_ids"], weights
-

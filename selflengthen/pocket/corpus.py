@@ -104,9 +104,7 @@ class Corpus:
             full += [(f" {babble().text}{end}", 0.0)]
         return full
 
-    def _outline(
-        self, paragraphs: tuple[int, int], rounds: tuple[int, int]
-    ) -> tuple[Story, Text]:
+    def _outline(self, paragraphs: tuple[int, int], rounds: tuple[int, int]) -> tuple[Story, Text]:
         """Draw an outline as a round would meet it: whole, a first half, or with parts missing."""
         story = Story(self.rng)
         text = story.text([1] * self.rng.randint(*paragraphs))
