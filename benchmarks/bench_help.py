@@ -1,28 +1,56 @@
-"""How long help takes: `python -m benchmarks.bench_help`. The bound is 0.3 s for `--help`."""
+"""How long `python -m selflengthen --help` takes, whole process: the median of some runs.
+
+    python -m benchmarks.bench_help [--runs 15]
+
+A bare interpreter is timed in turn with it, so that what Python itself takes can be told apart.
+"""
 
 from __future__ import annotations
 
+import argparse
+import importlib.util
 import statistics
 import subprocess
 import sys
 import time
 
-STARTS = 10
-COMMANDS = ("-c pass", "-m selflengthen --help", "-m selflengthen run --help")
+from benchmarks.result import Figure, Result, at_most, main
+
+MOST_SECONDS = 0.3
 
 
-def main() -> None:
-    print(f"{'python …':<30} {'median s':>9} {'fastest s':>9}   of {STARTS} starts")
-    for command in COMMANDS:
-        seconds = [start(command.split()) for _ in range(STARTS)]
-        print(f"{command:<30} {statistics.median(seconds):>9.3f} {min(seconds):>9.3f}")
+def measure(args: argparse.Namespace) -> Result:
+    """Time the help and the bare interpreter, in turn."""
+    if importlib.util.find_spec("selflengthen.__main__") is None:
+        return Result("help", notes=("skipped: selflengthen has no __main__.py",))
+    commands = {"help": ["-m", "selflengthen", "--help"], "bare": ["-c", "pass"]}
+    for command in commands.values():
+        seconds(command)  # compiles what was never imported, and fills the page cache
+    taken: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(args.runs):
+        for name, command in commands.items():
+            taken[name].append(seconds(command))
+    return Result(
+        "help",
+        (
+            at_most("--help, whole process", statistics.median(taken["help"]), "s", MOST_SECONDS),
+            Figure("bare interpreter", statistics.median(taken["bare"]), "s"),
+        ),
+    )
 
 
-def start(words: list[str]) -> float:
+def seconds(arguments: list[str]) -> float:
+    """Return the wall time of one run of the interpreter; raise if it fails."""
     began = time.perf_counter()
-    subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - began
 
 
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=15, help="how often each is run")
+    return parser
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main(parser(), measure))

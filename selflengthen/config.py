@@ -23,7 +23,7 @@ def runtime(default: Any, sentence: str, **bounds: Any) -> Any:
 
 
 def _field(kind: str, default: Any, sentence: str, bounds: dict[str, Any]) -> Any:
-    extra = {"kind": kind}
+    extra: dict[str, Any] = {"kind": kind}
     if isinstance(default, list):
         return Field(
             default_factory=default.copy, description=sentence, json_schema_extra=extra, **bounds
@@ -34,16 +34,22 @@ def _field(kind: str, default: Any, sentence: str, bounds: dict[str, Any]) -> An
 class Section(BaseModel):
     """A part of the configuration; unknown fields are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False
+    )
 
 
 class SamplingConfig(Section):
     """How drafts and expansions are drawn."""
 
     temperature: float = identity(0.7, "Sampling temperature.", ge=0, le=5)
-    top_p: float = identity(0.8, "Nucleus: the share of probability that is drawn from.", gt=0, le=1)
+    top_p: float = identity(
+        0.8, "Nucleus: the share of probability that is drawn from.", gt=0, le=1
+    )
     top_k: int = identity(20, "How many tokens are drawn from; 0 is all.", ge=0)
-    repetition_penalty: float = identity(1.1, "Penalty on tokens that were used before.", ge=1, le=2)
+    repetition_penalty: float = identity(
+        1.1, "Penalty on tokens that were used before.", ge=1, le=2
+    )
     max_tokens: int = identity(16_384, "Most tokens of one completion.", ge=1)
     stop: list[str] = identity(["\n\n\n", "---"], "Strings that end a completion as run-on.")
 
@@ -63,15 +69,15 @@ class InstructConfig(Section):
 
     per_round: int = identity(5_000, "Instructions a round.", ge=1)
     attempts: int = identity(10, "Most attempts an instruction.", ge=1)
-    wave: int = identity(
-        500, "Instructions that draw their two examples from the same pool.", ge=1
-    )
+    wave: int = identity(500, "Instructions that draw their two examples from the same pool.", ge=1)
     words_over: int = identity(3, "An instruction has more words than this.", ge=0)
     words_under: int = identity(500, "An instruction has fewer words than this.", ge=2)
     similarity: float = identity(
         0.7, "Least ROUGE-L to the pool at which an instruction is a near-duplicate.", gt=0, le=1
     )
-    role: Literal["base", "generator"] = identity("base", "Who writes instructions from round 2 on.")
+    role: Literal["base", "generator"] = identity(
+        "base", "Who writes instructions from round 2 on."
+    )
     temperature: float = identity(0.7, "Sampling temperature for instructions.", ge=0, le=5)
 
 
@@ -89,7 +95,9 @@ class ExpandConfig(Section):
     per_draft: int = identity(2, "Tries a draft; each can give one expansion.", ge=1)
     attempts: int = identity(20, "Most attempts a try.", ge=1)
     passes: int = identity(3, "Most passes of the two stages in one attempt.", ge=1)
-    growth: float = identity(1.2, "An expansion has more than this many times its draft's words.", ge=1)
+    growth: float = identity(
+        1.2, "An expansion has more than this many times its draft's words.", ge=1
+    )
     outline_share: float = identity(0.5, "Share of paragraphs that stage 1 enriches.", gt=0, le=1)
     former_share: float = identity(2 / 3, "Share of stage 1's paragraphs that is kept.", gt=0, le=1)
     drop_short: bool = identity(True, "Drop short expansions by lot.")
@@ -125,7 +133,9 @@ class TrainConfig(Section):
     scheduler: str = identity("cosine", "Learning-rate schedule, by transformers' name.")
     warmup: float = identity(0.1, "Share of the steps in which the rate rises.", ge=0, lt=1)
     continue_adapter: bool = identity(True, "From round 2 on, go on from the role's adapter.")
-    min_rows: int = identity(1, "With fewer rows a role is not trained and keeps its adapter.", ge=1)
+    min_rows: int = identity(
+        1, "With fewer rows a role is not trained and keeps its adapter.", ge=1
+    )
     neftune_alpha: float | None = identity(None, "NEFTune noise; none is off.", gt=0)
     per_device_batch: int = runtime(1, "Rows a device holds at once.", ge=1)
     bf16: bool = runtime(True, "Compute in bfloat16 where the device can.")
@@ -212,6 +222,9 @@ def identity_of(section: BaseModel) -> dict[str, Any]:
         value = getattr(section, name)
         if isinstance(value, BaseModel):
             chosen[name] = identity_of(value)
-        elif isinstance(info.json_schema_extra, dict) and info.json_schema_extra["kind"] == "identity":
+        elif (
+            isinstance(info.json_schema_extra, dict)
+            and info.json_schema_extra["kind"] == "identity"
+        ):
             chosen[name] = value
     return chosen

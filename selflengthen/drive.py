@@ -23,7 +23,6 @@ from selflengthen.text import word_count
 FLUSH_SECONDS, FLUSH_VERDICTS = 0.5, 256
 
 T = TypeVar("T")
-T_contra = TypeVar("T_contra", contravariant=True)
 
 
 @dataclass(frozen=True)
@@ -45,12 +44,12 @@ class Verdict:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-class Stage(Protocol[T_contra]):
+class Stage(Protocol[T]):
     """How one item is tried and what accepts it."""
 
     attempts: int
 
-    async def attempt(self, item: Item[T_contra], ask: Ask) -> Verdict:
+    async def attempt(self, item: Item[T], ask: Ask) -> Verdict:
         """Try once."""
         ...
 
@@ -77,7 +76,7 @@ class Progress(Protocol):
 
 @dataclass
 class Ask:
-    """Asks the engine within one attempt; every request's seed follows from (run, item, attempt)."""
+    """Asks the engine within one attempt; a request's seed follows from run, item and attempt."""
 
     engine: Engine
     run_seed: int
@@ -92,7 +91,13 @@ class Ask:
         return derive_seed(self.run_seed, self.item, self.attempt)
 
     async def __call__(
-        self, user: str, role: Role, sampling: Sampling, *, prefix: str = "", choices: tuple[str, ...] = ()
+        self,
+        user: str,
+        role: Role,
+        sampling: Sampling,
+        *,
+        prefix: str = "",
+        choices: tuple[str, ...] = (),
     ) -> Completion:
         """Send one user message and return the completion."""
         seed = derive_seed(self.run_seed, self.item, self.attempt, self.requests)
@@ -106,21 +111,23 @@ class Ask:
 
 
 class Drive:
-    """What driving needs that no stage has: an engine, the run's seed, a bound, an audience."""
+    """What driving a stage needs: an engine, the run's seed, a bound, an audience, a folder."""
 
-    def __init__(self, engine: Engine, seed: int, in_flight: int, progress: Progress) -> None:
-        """Keep them; `in_flight` is the most items in work at once."""
+    def __init__(
+        self, engine: Engine, seed: int, in_flight: int, progress: Progress, folder: StageFolder
+    ) -> None:
+        """Read what has a verdict in `folder`; `in_flight` is the most items in work at once."""
         self.engine, self.seed, self.in_flight, self.progress = engine, seed, in_flight, progress
+        self.folder, self.done = folder, folder.finished()
         self.tokens = 0
 
-    async def run(self, stage: Stage[T], items: Iterable[Item[T]], folder: StageFolder) -> None:
-        """Bring every item of `items` without a verdict on file to one.
+    async def run(self, stage: Stage[T], items: Iterable[Item[T]]) -> None:
+        """Bring every item of `items` without a verdict on file to one; none comes twice.
 
         Raises what the engine raises, and CancelledError; what has a verdict is then on disk.
         """
-        done = folder.finished()
-        pending = (item for item in items if item.id not in done)
-        writer = _Writer(folder)
+        pending = (item for item in items if item.id not in self.done)
+        writer = _Writer(self.folder)
         flusher = asyncio.create_task(writer.keep_flushing())
         try:
             async with asyncio.TaskGroup() as group:
@@ -157,8 +164,8 @@ class Drive:
             hopeless = False
             try:
                 verdict = await stage.attempt(item, ask)
-            except RequestRefused as refusal:
-                verdict, hopeless = Verdict("", "refused", str(refusal)), True
+            except RequestRefused as error:
+                verdict, hopeless = Verdict("", "refused", str(error)), True
             tokens += ask.tokens
             self.tokens += ask.tokens
             words, now = word_count(verdict.text), time.monotonic()

@@ -6,13 +6,21 @@ A start over hundreds of thousands of texts needs their ids, not the texts.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from selflengthen.errors import UserError
+
+T = TypeVar("T", bound=msgspec.Struct)
+_BUFFER = 1 << 20  # texts are long: with a small buffer, finding the lines costs more than reading
+# How `records.encode` begins a line and ends that of a refusal.
+_ID = re.compile(rb'\{"id":"([^"\\]+)","')
+_LAST, _NOT_LAST = b',"last":true}\n', b',"last":false}\n'
 
 
 class _Head(msgspec.Struct):
@@ -37,29 +45,64 @@ class Line:
 
 def read_lines(path: Path) -> Iterator[Line]:
     """Yield the whole lines of a file; a missing file has none; a torn last line is passed over."""
+    for raw, head in _decoded(path, _Head):
+        yield Line(head.id, head.attempt, head.last, head.dropped, raw)
+
+
+def read_structs(path: Path, kind: type[T]) -> Iterator[T]:
+    """Yield the whole lines of a file, as above, each as a `kind`."""
+    return (made for _, made in _decoded(path, kind))
+
+
+def read_ids(path: Path, *, last: bool = False) -> Iterator[str]:
+    """Yield the ids of all whole lines, or only of those that are `last`.
+
+    A line as this package writes it is not parsed, so a fault within its text goes unnoticed here.
+    """
     decoder = msgspec.json.Decoder(_Head)
+    for number, raw in _raw(path):
+        begun = _ID.match(raw)
+        if begun and (not last or raw.endswith((_LAST, _NOT_LAST))):
+            if not last or raw.endswith(_LAST):
+                yield begun[1].decode()
+        else:
+            head = _decode(decoder, raw, path, number)
+            if head.last or not last:
+                yield head.id
+
+
+def _decoded(path: Path, kind: type[T]) -> Iterator[tuple[bytes, T]]:
+    decoder = msgspec.json.Decoder(kind)
+    for number, raw in _raw(path):
+        yield raw, _decode(decoder, raw, path, number)
+
+
+def _raw(path: Path) -> Iterator[tuple[int, bytes]]:
     try:
-        file = open(path, "rb")  # noqa: SIM115 - closed below, opened here to catch its absence alone
+        file = open(path, "rb", buffering=_BUFFER)  # noqa: SIM115 - only its absence is caught
     except FileNotFoundError:
         return
     with file:
         for number, raw in enumerate(file, 1):
             if not raw.endswith(b"\n"):
                 return
-            try:
-                head = decoder.decode(raw)
-            except msgspec.DecodeError as error:
-                raise UserError(
-                    f"{path}, line {number}: is no record ({error}); restore the file, or move it"
-                    " away to have its texts made again."
-                ) from error
-            yield Line(head.id, head.attempt, head.last, head.dropped, raw)
+            yield number, raw
+
+
+def _decode(decoder: msgspec.json.Decoder[T], raw: bytes, path: Path, number: int) -> T:
+    try:
+        return decoder.decode(raw)
+    except msgspec.DecodeError as error:
+        raise UserError(
+            f"{path}, line {number}: is no record ({error}); restore the file, or move it"
+            " away to have its texts made again."
+        ) from error
 
 
 def trim(path: Path) -> None:
     """Cut a torn last line off."""
     try:
-        file = open(path, "r+b")  # noqa: SIM115 - as above
+        file = open(path, "r+b")  # noqa: SIM115 - only its absence is caught
     except FileNotFoundError:
         return
     with file:

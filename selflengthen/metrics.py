@@ -79,12 +79,14 @@ def of_round(run: RunFolder, number: int) -> dict[str, Any]:
 
 
 def on_file(run: RunFolder, number: int) -> dict[str, Any] | None:
-    """Return the metrics of a finished round as they were written, where they are those of its files.
+    """Return the metrics of a finished round as they were written, if they are those of its files.
 
     Reading them costs nothing; making them reads and measures every text of the round.
     """
     figures: dict[str, Any] | None = read_json(run.metrics(number))
-    made_of = {name: stage.get("digest") for name, stage in (figures or {}).get("stages", {}).items()}
+    made_of = {
+        name: stage.get("digest") for name, stage in (figures or {}).get("stages", {}).items()
+    }
     if figures and made_of == {n: d.get("digest") for n, d in _stages(run, number).items()}:
         return figures
     return None

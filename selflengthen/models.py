@@ -45,7 +45,9 @@ def find(name: str) -> Model:
             "transformers can load, a hub id, or `pocket`."
         ) from error
     if not list(folder.glob("*.safetensors")):
-        raise UserError(f"model: {name} holds no *.safetensors; convert its weights to safetensors.")
+        raise UserError(
+            f"model: {name} holds no *.safetensors; convert its weights to safetensors."
+        )
     if not _has_chat_template(folder):
         raise UserError(
             f"model: {name} has no chat template (tokenizer_config.json or chat_template.jinja); "
@@ -62,7 +64,9 @@ def _fetch(name: str) -> Path:
 
     try:
         return Path(
-            snapshot_download(name, allow_patterns=["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"])
+            snapshot_download(
+                name, allow_patterns=["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
+            )
         )
     except (OSError, ValueError) as error:
         raise UserError(
@@ -75,7 +79,9 @@ def _has_chat_template(folder: Path) -> bool:
     if (folder / "chat_template.jinja").is_file() or (folder / "chat_template.json").is_file():
         return True
     try:
-        return bool(json.loads((folder / "tokenizer_config.json").read_bytes()).get("chat_template"))
+        return bool(
+            json.loads((folder / "tokenizer_config.json").read_bytes()).get("chat_template")
+        )
     except (OSError, ValueError):
         return False
 

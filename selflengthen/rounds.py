@@ -1,7 +1,7 @@
 """The rounds: the whole method as one list, and what makes it survive a kill.
 
 A stage that is done is skipped; one that was begun goes on from the ids on file; one whose key no
-longer matches is refused before anything is written. `identities.py` says what the keys are made of.
+longer matches is refused before anything is written (`identities.py`: what keys are made of).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import hashlib
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Literal, TypeVar
 
 from selflengthen import metrics
 from selflengthen.checks import Checks
@@ -22,14 +22,15 @@ from selflengthen.identities import Identities
 from selflengthen.likeness import NearDuplicates
 from selflengthen.models import Model
 from selflengthen.prompts import Prompts
-from selflengthen.records import Record, Row, derive_seed, encode
+from selflengthen.records import derive_seed, encode
 from selflengthen.seeds import Seed
 from selflengthen.stages import dataset, draft, expand, held_out, instruct
 from selflengthen.stages.lot import drop_short
 from selflengthen.store import RunFolder, StageFolder, rewrite, write_json
 from selflengthen.training.job import TrainingJob, TrainingResult, job_for
 
-ROLES: tuple[Role, ...] = ("generator", "expander")
+TrainedRole = Literal["generator", "expander"]
+ROLES: tuple[TrainedRole, ...] = ("generator", "expander")
 T = TypeVar("T")
 Train = Callable[[TrainingJob, Path], Awaitable[TrainingResult]]
 
@@ -108,13 +109,16 @@ class Rounds:
         role: Role = config.role if number > 1 else "base"
         stage = instruct.Instruct(config, self.prompts, role, self.sampling)
         pool = self._pool(number)
-        known = NearDuplicates([*pool.values(), *(s.instruction for s in self.held)], config.similarity)
-        names, dropped = list(instruct.items(number, config)), {}
+        known = NearDuplicates(
+            [*pool.values(), *(s.instruction for s in self.held)], config.similarity
+        )
+        names = list(instruct.items(number, config))
+        dropped: dict[str, str] = {}
         drive, began = await self._drive(number, folder, len(names))
         for start in range(0, len(names), config.wave):
             wave = names[start : start + config.wave]
             given = instruct.Wave(dict(pool), known)
-            await drive.run(stage, instruct.wave_items(wave, given), folder)
+            await drive.run(stage, instruct.wave_items(wave, given))
             made = [r for r in folder.records(dropped=True) if wave[0] <= r.id <= wave[-1]]
             dropped |= instruct.duplicates(made, known)
             pool |= {r.id: r.text for r in made if r.id not in dropped}
@@ -169,7 +173,7 @@ class Rounds:
             digest.update(b"".join(lines))
         folder.finish(digest.hexdigest(), {"rows": len(texts)})
 
-    async def tune(self, number: int, role: Role) -> None:
+    async def tune(self, number: int, role: TrainedRole) -> None:
         """Fine-tune one role, unless its rows are too few to learn from."""
         folder = self.run.stage(number, f"5-train/{role}")
         if folder.done():
@@ -188,9 +192,16 @@ class Rounds:
             seed=derive_seed(self.config.seed, number, role),
         )  # fmt: skip
         result = await self.train(job, folder.path / "train.log")
-        figures = {"rows": result.rows, "dropped": result.dropped, "steps": result.steps}
-        figures |= {"seconds": result.seconds, "tokens_per_second": result.tokens_per_second}
-        figures |= {"first_loss": result.first_loss, "last_loss": result.last_loss}
+        told = (
+            "rows",
+            "dropped",
+            "steps",
+            "seconds",
+            "tokens_per_second",
+            "first_loss",
+            "last_loss",
+        )
+        figures: dict[str, Any] = {name: getattr(result, name) for name in told}
         folder.finish(result.adapter, figures)
 
     async def measure(self, number: int) -> None:
@@ -236,7 +247,7 @@ class Rounds:
             return folder
         folder.begin(self.identities.of(folder))
         drive, began = await self._drive(number + after, folder, total)
-        await drive.run(stage, items, folder)
+        await drive.run(stage, items)
         lengths = ((r.id, r.words) for r in folder.records(dropped=True))
         dropped = drop_short(lengths, self.config.seed) if lot else {}
         self._finish(folder, total, dropped, drive, began)
@@ -244,9 +255,10 @@ class Rounds:
 
     async def _drive(self, number: int, folder: StageFolder, total: int) -> tuple[Drive, float]:
         engine = await self.room.engine(self.adapters(number))
-        self.progress.begin(folder.title, total, len(folder.finished()))
         in_flight = self.config.engine.in_flight
-        return Drive(engine, self.config.seed, in_flight, self.progress), time.monotonic()
+        drive = Drive(engine, self.config.seed, in_flight, self.progress, folder)
+        self.progress.begin(folder.title, total, len(drive.done))
+        return drive, time.monotonic()
 
     def _finish(
         self, folder: StageFolder, items: int, dropped: dict[str, str], drive: Drive, began: float
@@ -267,8 +279,8 @@ class Rounds:
 def _some(folder: StageFolder) -> None:
     """Raise where a stage accepted nothing: no later stage has anything to work on."""
     if folder.count() == 0:
+        place = "/".join(folder.title.split("/")[:2])
         raise SelfLengthenError(
             f"{folder.path}: nothing was accepted, so the round cannot go on; the reasons stand in "
-            f"{folder.rejected_path.name}, and --redo {'/'.join(folder.title.split('/')[:2])} makes "
-            "it again with other settings."
+            f"{folder.rejected_path.name}, and --redo {place} makes it again with other settings."
         )

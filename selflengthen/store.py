@@ -24,7 +24,7 @@ from typing import Any
 import msgspec
 
 from selflengthen.errors import UserError
-from selflengthen.lines import Line, read_lines, trim
+from selflengthen.lines import Line, read_ids, read_lines, read_structs, trim
 from selflengthen.records import Record, Refusal, encode, fingerprint
 
 STAGES = ("1-instruct", "2-draft", "3-expand", "4-dataset", "5-train", "6-held-out")
@@ -149,33 +149,36 @@ class StageFolder:
     def identity(self) -> dict[str, Any] | None:
         """Return what the stage was begun with, or None."""
         stage = read_json(self.path / "stage.json")
-        return stage["identity"] if stage else None
+        identity: dict[str, Any] | None = stage["identity"] if stage else None
+        return identity
 
     def done(self) -> dict[str, Any] | None:
         """Return DONE.json, or None."""
-        return read_json(self.path / "DONE.json")
+        done: dict[str, Any] | None = read_json(self.path / "DONE.json")
+        return done
 
     def finished(self) -> set[str]:
         """Return the ids of items that have a verdict."""
-        accepted = {line.id for line in read_lines(self.records_path)}
-        return accepted | {line.id for line in read_lines(self.rejected_path) if line.last}
+        ids = set(read_ids(self.records_path))
+        ids.update(read_ids(self.rejected_path, last=True))
+        return ids
 
     def count(self) -> int:
-        """Count the accepted texts that were not set aside."""
+        """Count the accepted texts that were not set aside; DONE.json knows it without them."""
+        done = self.done()
+        if done and "accepted" in done:
+            return int(done["accepted"] - sum(done["dropped"].values()))
         return sum(line.dropped is None for line in read_lines(self.records_path))
 
     def records(self, *, dropped: bool = False) -> Iterator[Record]:
         """Read the accepted texts; those set aside only when asked for."""
-        decoder = msgspec.json.Decoder(Record)
-        for line in read_lines(self.records_path):
-            if dropped or line.dropped is None:
-                yield decoder.decode(line.raw)
+        for record in read_structs(self.records_path, Record):
+            if dropped or record.dropped is None:
+                yield record
 
     def refusals(self) -> Iterator[Refusal]:
         """Read the refused attempts."""
-        decoder = msgspec.json.Decoder(Refusal)
-        for line in read_lines(self.rejected_path):
-            yield decoder.decode(line.raw)
+        return read_structs(self.rejected_path, Refusal)
 
     def append(self, records: Iterable[Record], refusals: Iterable[Refusal]) -> None:
         """Append verdicts and force them to disk, refusals first: a record ends its item."""

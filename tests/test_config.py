@@ -1,4 +1,4 @@
-"""Every field of the configuration is identity or runtime, has a sentence, and shipped presets load."""
+"""Every field is identity or runtime and has a sentence; the shipped presets load."""
 
 from __future__ import annotations
 

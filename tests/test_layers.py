@@ -21,7 +21,9 @@ GROUND = frozenset(
     {"errors", "text", "languages", "talk", "likeness", "records", "models", "prompts", "seeds"}
     | {"checks", "config"}
 )
-ENGINE = frozenset({"engines.base", "engines.chat", "engines.guard", "engines.vllm_log"})
+ENGINE = frozenset(
+    {"engines.base", "engines.chat", "engines.guard", "engines.vllm_log"} | {"engines.wire"}
+)
 KEPT = GROUND | {"store", "metrics", "identities"}
 ROUND = KEPT | {"engines.base", "engines", "training", "drive", "stages"}
 WING = ROUND | {"rounds"}
@@ -51,6 +53,7 @@ FLOORS: Mapping[str, frozenset[str]] = {
     "engines.chat": GROUND | {"engines.base"},
     "engines.guard": frozenset(),
     "engines.vllm_log": frozenset(),
+    "engines.wire": GROUND | {"engines.base", "engines.chat"},
     "engines": GROUND | ENGINE,
     "engines.ray": GROUND | ENGINE | {"engines"},  # replicas of the vllm engine
     "training": GROUND,
@@ -94,7 +97,7 @@ def read(package: Path) -> Tree:
     """Read the imports of every module below `package`, by dotted name inside the package."""
     files = {_name(path.relative_to(package)): path for path in sorted(package.rglob("*.py"))}
     return {
-        name: (path, [i for found in _imports(path) for i in _resolve(found, package.name, files)])
+        name: (path, list({_resolve(i, package.name, files): None for i in _imports(path)}))
         for name, path in files.items()
     }
 
@@ -124,15 +127,14 @@ def _imports(path: Path) -> Iterator[Import]:
         todo += [(child, at_import) for child in ast.iter_child_nodes(node)]
 
 
-def _resolve(found: Import, package: str, modules: Mapping[str, Path]) -> Iterator[Import]:
+def _resolve(found: Import, package: str, modules: Mapping[str, Path]) -> Import:
     """Shorten an import of our own to the module it reaches; leave other libraries as they are."""
     if found.target.split(".")[0] != package:
-        yield found
-        return
+        return found
     target = found.target.removeprefix(package).removeprefix(".")
     while target not in modules:
         target = target.rpartition(".")[0]
-    yield Import(f"{package}.{target}".rstrip("."), found.line, found.at_import)
+    return Import(f"{package}.{target}".rstrip("."), found.line, found.at_import)
 
 
 def room(module: str) -> str | None:

@@ -54,7 +54,9 @@ def test_whatever_is_cut_off_the_rest_is_whole(
     size = stage.records_path.stat().st_size
     left = min(cut, size)
     os.truncate(stage.records_path, left)
-    whole = [r for i, r in enumerate(records) if left >= sum(len(encode(x)) for x in records[: i + 1])]
+    whole = [
+        r for i, r in enumerate(records) if left >= sum(len(encode(x)) for x in records[: i + 1])
+    ]
     stage.begin({})
     assert list(stage.records()) == whole
     stage.append(records[len(whole) :], [])
@@ -94,7 +96,11 @@ def test_done_is_written_last_and_with_the_key(folder: StageFolder) -> None:
     assert folder.done() is None
     folder.finish("digest", {"items": 1})
     done = folder.done()
-    assert done and (done["key"], done["digest"], done["items"]) == (key_of({"seed": 0}), "digest", 1)
+    assert done and (done["key"], done["digest"], done["items"]) == (
+        key_of({"seed": 0}),
+        "digest",
+        1,
+    )
 
 
 def test_a_rewrite_that_fails_leaves_the_file(tmp_path: Path) -> None:

@@ -12,10 +12,15 @@ from selflengthen.errors import SelfLengthenError, UserError
 
 def main(words: Sequence[str]) -> int:
     """Train the pocket model and print what the gate measured."""
-    parser = Parser("pocket", "Make the embedded model anew, from nothing: an hour or two of a CPU.")
+    parser = Parser(
+        "pocket", "Make the embedded model anew, from nothing: an hour or two of a CPU."
+    )
     parser.add_argument("what", choices=["build"], help="build: train and measure it")
     parser.add_argument(
-        "--out", metavar="DIR", default="runs/pocket-model", help="where it goes; default %(default)s"
+        "--out",
+        metavar="DIR",
+        default="runs/pocket-model",
+        help="where it goes; default %(default)s",
     )
     asked = parser.parse(words)
     folder = Path(asked.out)

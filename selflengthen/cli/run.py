@@ -40,7 +40,7 @@ def main(words: Sequence[str]) -> int:
 
     from selflengthen.cli.assemble import check_disk, gather, parse_redo
     from selflengthen.cli.settings import dump, resolve
-    from selflengthen.cli.standing import standing
+    from selflengthen.cli.standing import is_complete, standing
     from selflengthen.cli.status import table, verdict
     from selflengthen.prompts import files
 
@@ -53,7 +53,7 @@ def main(words: Sequence[str]) -> int:
         raise UserError(f"--redo {asked.redo}: {run.path} has nothing there yet; see status.")
     if holder := run.holder():
         raise run.in_use(holder)
-    if redo or not standing(run, parts.config)["complete"]:
+    if redo or not is_complete(run, parts.config):
         check_disk(parts)
         with run.locked():
             again = parts.identities.check(redo)

@@ -33,12 +33,8 @@ def open_run(name: str) -> tuple[RunFolder, Config]:
 def standing(run: RunFolder, config: Config) -> dict[str, Any]:
     """Return what `status --json` prints."""
     base = run.stage(0, "6-held-out")
-    finished = [n for n in range(1, _last(run) + 1) if run.stage(n, "6-held-out").done()]
-    figures = [metrics.on_file(run, n) or metrics.of_round(run, n) for n in finished]
-    stopped = metrics.stop_reason(figures[-1]["held_out"], config.held_out) if figures else None
-    if stopped and run.stage(finished[-1] + 1, "1-instruct").identity():
-        stopped = None  # the run went on after it
-    complete = len(finished) >= config.iterations or stopped is not None
+    figures = [_figures(run, number) for number in range(1, _finished(run) + 1)]
+    stopped, complete = _stopped(run, config), is_complete(run, config)
     return {
         "run": str(run.path),
         "iterations": config.iterations,
@@ -52,8 +48,29 @@ def standing(run: RunFolder, config: Config) -> dict[str, Any]:
     }
 
 
-def _last(run: RunFolder) -> int:
-    return max((int(f.title.split("/")[0]) for f in run.stages()), default=0)
+def is_complete(run: RunFolder, config: Config) -> bool:
+    """Say whether a run has nothing left to do; reads no text of a stage that is in work."""
+    return _finished(run) >= config.iterations or _stopped(run, config) is not None
+
+
+def _finished(run: RunFolder) -> int:
+    """Return how many rounds are done, their held-out texts included."""
+    number = 0
+    while run.stage(number + 1, "6-held-out").done():
+        number += 1
+    return number
+
+
+def _stopped(run: RunFolder, config: Config) -> str | None:
+    """Return why the run stopped after its last round, unless it went on after all."""
+    number = _finished(run)
+    if not number or run.stage(number + 1, "1-instruct").identity():
+        return None
+    return metrics.stop_reason(_figures(run, number)["held_out"], config.held_out)
+
+
+def _figures(run: RunFolder, number: int) -> dict[str, Any]:
+    return metrics.on_file(run, number) or metrics.of_round(run, number)
 
 
 def _held_out(quality: dict[str, Any]) -> dict[str, Any]:

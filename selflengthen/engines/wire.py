@@ -10,7 +10,13 @@ from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 import httpx
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    wait_exponential,
+    wait_random,
+)
 
 from selflengthen.config import EngineConfig
 from selflengthen.errors import EngineError, RequestRefused, UserError
@@ -64,7 +70,7 @@ class Wire:
         RequestRefused when it answers others but never this one.
         """
         begun = time.monotonic()
-        backoff = wait_exponential_jitter(initial=0.5, max=30, jitter=1)
+        backoff = wait_exponential(multiplier=0.5, max=30) + wait_random(0, 1)
         faults = 0
 
         def wait(state: RetryCallState) -> float:

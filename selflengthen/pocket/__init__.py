@@ -1,0 +1,1 @@
+"""The embedded model: its language, its recipe, and its weights."""

@@ -31,15 +31,15 @@ BATCH_TOKENS, LONGEST = 4096, 1200
 MUON_RATE, ADAM_RATE = 0.02, 4e-3
 
 
-
 class Cycle(NamedTuple):
-    """Tokens to learn from, and the share of the full rates to begin with."""
+    """Tokens to learn from, the share of the full rates to begin with, and `Corpus.start`."""
 
     tokens: int
     rate: float
+    start: float
 
 
-CYCLES = (Cycle(8_500_000, 1.0),)
+CYCLES = (Cycle(8_500_000, 1.0, 1.0), Cycle(6_000_000, 0.6, 3.0))
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 Mixture = list[tuple[float, Callable[[], Example]]]
@@ -61,6 +61,7 @@ def build(folder: Path, cycles: Sequence[Cycle] = CYCLES, seed: int = 0) -> dict
     optimizers = _optimizers(model)
     _warm_up(model, optimizers)
     for cycle in cycles:
+        corpus.start = cycle.start
         _learn(model, optimizers, tokenizer, (first, last), cycle, folder.with_suffix(".partial"))
     return finish(model, tokenizer, corpus, folder)
 
@@ -191,7 +192,7 @@ def _batches(mixture: Mixture, tokenizer: PreTrainedTokenizerFast) -> Iterator[B
     """Yield batches of examples of about one length; one example a row, padded on the right."""
     used = [0.0] * len(mixture)
     while True:
-        pool = []
+        pool: list[tuple[list[int], list[float]]] = []
         while len(pool) < 256:
             behind = [u / share for u, (share, _) in zip(used, mixture, strict=True)]
             kind = behind.index(min(behind))
@@ -203,7 +204,10 @@ def _batches(mixture: Mixture, tokenizer: PreTrainedTokenizerFast) -> Iterator[B
         batches = []
         while pool:
             width = len(pool[-1][0])
-            rows, pool = pool[-max(1, BATCH_TOKENS // width) :], pool[: -max(1, BATCH_TOKENS // width)]
+            rows, pool = (
+                pool[-max(1, BATCH_TOKENS // width) :],
+                pool[: -max(1, BATCH_TOKENS // width)],
+            )
             ids = torch.zeros(len(rows), width, dtype=torch.long)
             weights = torch.zeros(len(rows), width)
             for i, (row_ids, row_weights) in enumerate(rows):
@@ -227,4 +231,3 @@ def _encode(tokenizer: PreTrainedTokenizerFast, example: Example) -> tuple[list[
             end += len(part)
         weights.append(weight)
     return encoded["input_ids"], weights
-

@@ -23,10 +23,15 @@ Example = list[Span]
 
 @dataclass
 class Corpus:
-    """Draws examples; `rng` is the only source of chance."""
+    """Draws examples; `rng` is the only source of chance.
+
+    `start` is the weight of the first words of a kept paragraph: there it shows whether the place
+    in the outline was found.
+    """
 
     prompts: Prompts
     rng: random.Random
+    start: float = KEPT
 
     def write(self) -> Example:
         """Chat: a request and a short text."""
@@ -99,9 +104,7 @@ class Corpus:
             full += [(f" {babble().text}{end}", 0.0)]
         return full
 
-    def _outline(
-        self, paragraphs: tuple[int, int], rounds: tuple[int, int]
-    ) -> tuple[Story, Text]:
+    def _outline(self, paragraphs: tuple[int, int], rounds: tuple[int, int]) -> tuple[Story, Text]:
         """Draw an outline as a round would meet it: whole, a first half, or with parts missing."""
         story = Story(self.rng)
         text = story.text([1] * self.rng.randint(*paragraphs))
@@ -143,9 +146,11 @@ class Corpus:
             for j, sentence in enumerate(paragraph.sentences):
                 last = j == len(paragraph.sentences) - 1
                 tail = "" if not last else end if i == len(text) - 1 else "\n\n"
-                if not (sentence.new or fresh):
-                    spans.append((f" {sentence.text}{tail}", KEPT))
-                    continue
-                first, rest = sentence.text.split(" ", 1)
-                spans += [(f" {first}", 1.0), (f" {rest[:-1]}", NEW), (f".{tail}", 1.0)]
+                first, second, rest = sentence.text.split(" ", 2)
+                if sentence.new or fresh:
+                    rest = f"{second} {rest[:-1]}"
+                    spans += [(f" {first}", 1.0), (f" {rest}", NEW), (f".{tail}", 1.0)]
+                else:
+                    begin = self.start if j == 0 else KEPT
+                    spans += [(f" {first} {second}", begin), (f" {rest}{tail}", KEPT)]
         return spans

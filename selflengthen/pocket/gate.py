@@ -42,13 +42,18 @@ def measure(
             asked.append(prompts.fill("expand.user", instruction=story.request(), outline=outline))
         written = complete(model, tokenizer, asked, 1200)
         lengths = [word_count(render(o)) for o in outlines]
-        kept = [recall([s.text for p in o for s in p.sentences], t) for o, (t, _) in zip(outlines, written, strict=True)]
+        kept = [
+            recall([s.text for p in o for s in p.sentences], t)
+            for o, (t, _) in zip(outlines, written, strict=True)
+        ]
         report[f"extend {times}"] = _figures(written) | {
             "outline_words": sum(lengths) / TEXTS,
             "recall": sum(kept) / TEXTS,
         }
     asks = [(s.request(), "yes") for s in stories] + [(s.unsuitable(), "no") for s in stories]
-    judged = complete(model, tokenizer, [prompts.fill("judge.user", instruction=a) for a, _ in asks], 3)
+    judged = complete(
+        model, tokenizer, [prompts.fill("judge.user", instruction=a) for a, _ in asks], 3
+    )
     right = [answer.strip() == truth for (answer, _), (_, truth) in zip(judged, asks, strict=True)]
     return report | {"judge": sum(right) / len(right)}
 

@@ -34,7 +34,8 @@ def server(pocket_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         port = free.getsockname()[1]
     log = tmp_path_factory.mktemp("serve") / "log"
     guard = Guard()
-    command = [sys.executable, "-m", "vllm.entrypoints.cli.main", "serve", str(pocket_model)]
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]  # what `vllm serve` runs
+    command += ["--model", str(pocket_model)]
     command += ["--served-model-name", "pocket", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--enable-lora", "--max-loras", "2", "--max-lora-rank", "8", "--enforce-eager"]
     command += ["--max-model-len", "512", "--max-num-seqs", "32"]

@@ -58,7 +58,9 @@ async def train(job: TrainingJob, log: Path, pause: float = 0) -> TrainingResult
     """Write an adapter that depends on the rows and on what is gone on from."""
     await asyncio.sleep(pause)
     rows = Path(job.rows).read_bytes()
-    start = Path(job.start_from, "adapter_model.safetensors").read_bytes() if job.start_from else b""
+    start = (
+        Path(job.start_from, "adapter_model.safetensors").read_bytes() if job.start_from else b""
+    )
     weights = hashlib.sha256(rows + start).digest()
     rewrite(job.folder / "adapter_model.safetensors", [weights])
     rewrite(job.folder / "adapter_config.json", [b"{}"])
@@ -69,7 +71,9 @@ async def train(job: TrainingJob, log: Path, pause: float = 0) -> TrainingResult
     )  # fmt: skip
 
 
-def rounds(folder: Path, settings: Config, *, latency: float = 0, reply: Reply | None = None) -> Rounds:
+def rounds(
+    folder: Path, settings: Config, *, latency: float = 0, reply: Reply | None = None
+) -> Rounds:
     """Put a run together."""
 
     async def open_engine(adapters: Adapters) -> Engine:
@@ -99,7 +103,11 @@ def contents(folder: Path) -> dict[str, Any]:
 
 def _plain(path: Path) -> Iterator[Any]:
     text = path.read_text()
-    values = [json.loads(line) for line in text.splitlines()] if path.suffix == ".jsonl" else [json.loads(text)]
+    values = (
+        [json.loads(line) for line in text.splitlines()]
+        if path.suffix == ".jsonl"
+        else [json.loads(text)]
+    )
     for value in values:
         if path.name == "DONE.json":
             value.pop("tokens", None)

@@ -31,7 +31,9 @@ def test_learning_lowers_the_loss_and_saves_on_the_way(corpus: Corpus, tmp_path:
     optimizers = build._optimizers(model)
     batch = next(build._batches(mixture[1], tokenizer))
     before = build._step(model, optimizers, batch, 0.0)
-    build._learn(model, optimizers, tokenizer, mixture, build.Cycle(60_000, 1.0), tmp_path / "m")
+    build._learn(
+        model, optimizers, tokenizer, mixture, build.Cycle(60_000, 1.0, 1.0), tmp_path / "m"
+    )
     assert build._step(model, optimizers, batch, 0.0) < before - 1
 
 

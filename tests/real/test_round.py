@@ -82,7 +82,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         child = start(folder, mark)
         while not reached():
             if child.poll() is not None:
-                pytest.fail(f"ended before {name}: {folder.with_suffix('.out').read_text()[-2000:]}")
+                pytest.fail(
+                    f"ended before {name}: {folder.with_suffix('.out').read_text()[-2000:]}"
+                )
             time.sleep(0.01)
         child.send_signal(signal.SIGKILL)
         child.wait()
@@ -106,7 +108,8 @@ def test_no_id_stands_twice_and_none_is_missing(run: Path) -> None:
         done = json.loads((rounds / stage / "DONE.json").read_text())
         ids = Counter(r["id"] for r in records(rounds, stage))
         refused = [
-            json.loads(line) for line in (rounds / stage / "rejected.jsonl").read_text().splitlines()
+            json.loads(line)
+            for line in (rounds / stage / "rejected.jsonl").read_text().splitlines()
         ]
         ended = {r["id"] for r in refused if r["last"]}
         assert max(ids.values()) == 1, stage
@@ -122,7 +125,10 @@ def test_every_training_row_leads_back_to_an_instruction(run: Path) -> None:
         for stage in ("1-instruct", "2-draft", "3-expand")
         for r in records(one, stage)
     }
-    rows = [json.loads(line) for line in (one / "4-dataset" / "generator.jsonl").read_text().splitlines()]
+    rows = [
+        json.loads(line)
+        for line in (one / "4-dataset" / "generator.jsonl").read_text().splitlines()
+    ]
     assert len(rows) >= 2
     assert all("-instruct-" in source[source[row["id"]]] for row in rows)
 
@@ -136,7 +142,9 @@ def test_the_adapters_load_in_peft(run: Path) -> None:
         adapter = run / "rounds" / "01" / "5-train" / role
         assert (adapter / "adapter_model.safetensors").is_file()
         tuned = PeftModel.from_pretrained(base, adapter)
-        changed = [p for name, p in tuned.named_parameters() if "lora_B" in name and p.abs().max() > 0]
+        changed = [
+            p for name, p in tuned.named_parameters() if "lora_B" in name and p.abs().max() > 0
+        ]
         assert changed
 
 

@@ -9,8 +9,7 @@ import pytest
 from selflengthen.config import RoleTraining, TrainConfig
 from selflengthen.errors import TrainingError
 from selflengthen.training.job import finished, job_for
-
-from .conftest import MakeJob
+from tests.training.conftest import MakeJob
 
 
 def test_the_digest_follows_the_content_and_not_the_place(

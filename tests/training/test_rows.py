@@ -11,8 +11,7 @@ import pytest
 from selflengthen.errors import TrainingError
 from selflengthen.records import Row, encode
 from selflengthen.training import rows
-
-from .conftest import story_row
+from tests.training.conftest import story_row
 
 
 @pytest.fixture(scope="module")

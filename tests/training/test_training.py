@@ -21,8 +21,7 @@ from selflengthen.errors import TrainingError
 from selflengthen.training import checkpoints
 from selflengthen.training.job import TrainingJob, TrainingResult, finished
 from selflengthen.training.launch import train
-
-from .conftest import MakeJob
+from tests.training.conftest import MakeJob
 
 LONG: dict[str, Any] = {"epochs": 20.0, "save_every": 5}
 STEPS = 60  # 12 rows, 4 a step, 20 epochs
