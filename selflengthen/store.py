@@ -161,7 +161,7 @@ class StageFolder:
         """Count the accepted texts that were not set aside; DONE.json knows it without them."""
         done = self.done()
         if done and "accepted" in done:
-            return int(done["accepted"]) - sum(done["dropped"].values())
+            return int(done["accepted"] - sum(done["dropped"].values()))
         return sum(line.dropped is None for line in read_lines(self.records_path))
 
     def records(self, *, dropped: bool = False) -> Iterator[Record]:
