@@ -1,6 +1,6 @@
 """How fast the text checks are, on one core, against a plain set of tuples in the same run.
 
-    python benchmarks/bench_checks.py [--json] [--megabytes 20]
+    python -m benchmarks.bench_checks [--megabytes 20]
 
 Texts of 2,000 to 8,000 words are drawn at random by a Zipf law, so that none is refused and every
 check reads all that it ever reads. Sizes are UTF-8 bytes.
@@ -9,7 +9,6 @@ check reads all that it ever reads. Sizes are UTF-8 bytes.
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import re
 import sys
@@ -18,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from itertools import accumulate, islice
 
+from benchmarks.result import Figure, Result, main
 from selflengthen import checks
 from selflengthen.text import tokens
 
@@ -76,7 +76,7 @@ def sliding(text: str, n: int) -> bool:
     return False
 
 
-def measure(texts: Sequence[str], instruction: str, n: int) -> dict[str, float]:
+def speeds(texts: Sequence[str], instruction: str, n: int) -> dict[str, float]:
     """Return MB/s of the checks, alone and together, and of the sliding tuples.
 
     They take turns text by text and their CPU time counts, so that a busy machine hurts little.
@@ -102,31 +102,31 @@ def measure(texts: Sequence[str], instruction: str, n: int) -> dict[str, float]:
     return {name: size / spent for name, spent in seconds.items()}
 
 
-def main() -> int:
-    """Print the table, or the same as JSON; exit 1 where a speed falls short."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print JSON in place of the table")
-    parser.add_argument("--megabytes", type=float, default=20, help="of text for each language")
-    args = parser.parse_args()
-    results: dict[str, dict[str, float]] = {}
+def measure(args: argparse.Namespace) -> Result:
+    """Measure both languages; a speed is reached outright or by its ratio to the sliding tuples."""
+    figures: list[Figure] = []
     for name, (write, instruction, n, least) in CASES.items():
         rng, texts, size = random.Random(1), [], 0.0
         while size < args.megabytes * 1e6:
             texts.append(write(rng, rng.randint(2000, 8000)))
             size += len(texts[-1].encode())
         checks.Checks().refuse(texts[0], "stop", instruction)  # imports and tables, once a process
-        speeds = measure(texts, instruction, n)
-        ratio = speeds["all checks"] / speeds["sliding tuples"]
-        reached = speeds["all checks"] >= least or ratio >= RATIO
-        results[name] = {**speeds, "ratio": ratio, "reached": reached}
-    if args.json:
-        print(json.dumps(results, indent=2))
-    else:
-        print(f"{'MB/s':16}" + "".join(f"{name:>10}" for name in results))
-        for row in [row for row in results["english"] if row != "reached"]:
-            print(f"{row:16}" + "".join(f"{results[name][row]:10.1f}" for name in results))
-    return 0 if all(result["reached"] for result in results.values()) else 1
+        found = speeds(texts, instruction, n)
+        every = found.pop("all checks")
+        ratio = every / found["sliding tuples"]
+        reached = every >= least or ratio >= RATIO
+        target = f"≥ {least}, or × {RATIO}"
+        figures.append(Figure(f"{name}: all checks", every, "MB/s", target, reached))
+        figures.append(Figure(f"{name}: all checks ÷ sliding tuples", ratio))
+        figures += [Figure(f"{name}: {part}", speed, "MB/s") for part, speed in found.items()]
+    return Result("checks", tuple(figures))
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--megabytes", type=float, default=20, help="of text for each language")
+    return parser
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(parser(), measure))

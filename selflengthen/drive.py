@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
+import msgspec
+
 from selflengthen.engines.base import Completion, Engine, Message, Request, Role, Sampling
 from selflengthen.errors import RequestRefused
 from selflengthen.records import Record, Refusal, derive_seed
@@ -25,9 +27,11 @@ FLUSH_SECONDS, FLUSH_VERDICTS = 0.5, 256
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Item(Generic[T]):
-    """One thing to make: its id, what it is made from, and what the stage needs to make it."""
+class Item(msgspec.Struct, Generic[T], frozen=True):
+    """One thing to make: its id, what it is made from, and what the stage needs to make it.
+
+    A struct, since a start makes all items of a stage anew to find those that are owed.
+    """
 
     id: str
     source: str | None

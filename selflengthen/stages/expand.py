@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from selflengthen.checks import Checks
 from selflengthen.config import ExpandConfig
 from selflengthen.drive import Ask, Item, Verdict
@@ -22,8 +24,7 @@ from selflengthen.records import Record
 from selflengthen.text import paragraphs, word_count
 
 
-@dataclass(frozen=True)
-class Given:
+class Given(msgspec.Struct, frozen=True):
     """A draft and the instruction that it answers."""
 
     instruction: str

@@ -1,0 +1,95 @@
+"""Each benchmark runs, in a tiny form, and the common table says where a target is missed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from benchmarks.result import Figure, Result, at_least, at_most, failed
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(tmp_path: Path, module: str, *options: str) -> Result:
+    """Run a benchmark in a process of its own; its speed is of no concern."""
+    file = tmp_path / "result.json"
+    command = [sys.executable, "-m", module, *options, "--json", str(file)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert file.exists(), done.stderr
+    result = msgspec.json.decode(file.read_bytes(), type=Result)
+    assert done.returncode == int(failed([result])), done.stderr
+    return result
+
+
+def values(result: Result) -> dict[str, float]:
+    """Return the figures by label."""
+    return {figure.label: figure.value for figure in result.figures}
+
+
+def test_checks(tmp_path: Path) -> None:
+    found = values(run(tmp_path, "benchmarks.bench_checks", "--megabytes", "0.2"))
+    for language in ("english", "chinese"):
+        ratio = found[f"{language}: all checks"] / found[f"{language}: sliding tuples"]
+        assert found[f"{language}: all checks ÷ sliding tuples"] == pytest.approx(ratio)
+        assert found[f"{language}: all checks"] < found[f"{language}: ending"]
+
+
+def test_help(tmp_path: Path) -> None:
+    result = run(tmp_path, "benchmarks.bench_help", "--runs", "2")
+    if result.notes:
+        pytest.skip(result.notes[0])
+    found = values(result)
+    assert 0 < found["bare interpreter"] < found["--help, whole process"]
+
+
+def test_restart(tmp_path: Path, pocket_model: Path) -> None:
+    sizes = ["--records", "1000", "--words", "60", "--starts", "1", "--work", str(tmp_path)]
+    result = run(tmp_path, "benchmarks.bench_restart", *sizes, "--model", str(pocket_model))
+    found = values(result)
+    assert found["verdicts on file"] == 1000
+    assert found["records on disk"] > 1000 * 60 * 4 / 1e6
+    assert found["controller: of it, this process computed"] > 0
+    assert found["controller: to the first request"] < 120
+    assert 20 < found["controller: peak memory"] < 400
+
+
+@pytest.mark.slow
+def test_engine(tmp_path: Path, pocket_model: Path) -> None:
+    sizes = ["--requests", "24", "--pairs", "1"]
+    pytest.importorskip("vllm")
+    result = run(tmp_path, "benchmarks.bench_engine", *sizes, "--model", str(pocket_model))
+    found = values(result)
+    speeds = found["controller"], found["LLM.generate"]
+    assert found["controller ÷ LLM.generate, median of the pairs"] == pytest.approx(
+        speeds[0] / speeds[1]
+    )
+
+
+def test_all_figures_go_into_one_file(tmp_path: Path) -> None:
+    file = tmp_path / "all.json"
+    command = [sys.executable, "-m", "benchmarks", "help", "--json", str(file)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert "help" in done.stdout, done.stderr
+    written = json.loads(file.read_bytes())
+    assert [result["name"] for result in written["results"]] == ["help"]
+    assert written["machine"]["cores"] >= 1
+    assert written["versions"]["selflengthen"]
+
+
+def test_an_unknown_name_is_refused(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks", "chekcs"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "no benchmark chekcs; there are checks, help, restart" in done.stderr
+
+
+def test_a_missed_target_fails() -> None:
+    met = (at_least("a", 2, "", 2), at_most("b", 2, "", 2), Figure("c", 1))
+    assert not failed([Result("x", met)])
+    assert failed([Result("x", (at_least("a", 1.9, "", 2),))])
+    assert failed([Result("x", (Figure("c", 1), at_most("b", 2.1, "", 2)))])
