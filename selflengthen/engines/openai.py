@@ -214,8 +214,12 @@ class OpenAIEngine:
 
     async def _load(self, name: str, adapter: Adapter) -> None:
         body = {"lora_name": name, "lora_path": str(adapter.path.resolve())}
+
+        async def attempt() -> None:
+            await self._wire.once("load_lora_adapter", body, 120)
+
         try:
-            await self._wire.again(lambda: self._wire.once("load_lora_adapter", body, 120))
+            await self._wire.again(attempt)
         except Refused as error:
             if "already" not in str(error):
                 raise

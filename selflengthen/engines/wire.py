@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
@@ -63,8 +63,8 @@ class Wire:
         """Hang up."""
         await self._http.aclose()
 
-    async def again(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        """Call `attempt` while it raises Away, ever more slowly.
+    async def again(self, attempt: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Call `attempt` (a coroutine function) while it raises Away, ever more slowly.
 
         Raises EngineError when the server has answered nobody for `engine.patience` seconds, and
         RequestRefused when it answers others but never this one.

@@ -9,8 +9,8 @@ from typing import Any
 
 from aiohttp import ClientSession, web
 
-Plan = Callable[[int, dict[str, Any]], str]
-"""From the number of a chat completion and its body to the fault it gets, or an empty string."""
+Plan = Callable[[dict[str, Any]], str]
+"""From the body of a chat completion to the fault it gets, or an empty string."""
 
 KINDS = ("429", "500", "close", "hang", "garbage", "truncated", "empty")
 
@@ -20,10 +20,9 @@ class Proxy:
 
     def __init__(self, target: str) -> None:
         self.target = target
-        self.plan: Plan = lambda number, body: ""
+        self.plan: Plan = lambda body: ""
         self.done: Counter[str] = Counter()
         self.authorization: set[str | None] = set()
-        self._number = 0
 
     async def __aenter__(self) -> Proxy:
         self._session = ClientSession()
@@ -46,8 +45,7 @@ class Proxy:
         sent = await request.read()
         fault = ""
         if request.path.endswith("/chat/completions"):
-            self._number += 1
-            fault = self.plan(self._number, await request.json())
+            fault = self.plan(await request.json())
             self.done[fault] += 1
         if fault == "429":
             return web.Response(status=429, headers={"Retry-After": "1"}, text="busy")
@@ -59,8 +57,8 @@ class Proxy:
         if fault == "hang":
             await asyncio.sleep(60)
         if fault in ("close", "hang"):
-            assert request.transport
-            request.transport.abort()
+            if request.transport:  # else the client has hung up
+                request.transport.abort()
             return web.Response()
         if fault == "garbage":
             return web.Response(text='{"choices": [{"mess')
@@ -79,7 +77,6 @@ class Proxy:
         response.content_length = len(body)
         await response.prepare(request)
         await response.write(body[: len(body) // 2] if cut else body)
-        if cut:
-            assert request.transport
+        if cut and request.transport:
             request.transport.close()
         return response
