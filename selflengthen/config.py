@@ -172,10 +172,10 @@ class HeldOutConfig(Section):
         None, "JSONL file, hub id or shipped set of held-out instructions; none is the language's."
     )
     texts: int = identity(48, "How many of them are written after each round.", ge=0)
-    min_ends: float = identity(
+    min_ends: float = runtime(
         0.8, "Stop after a round if fewer of the held-out texts end by themselves.", ge=0, le=1
     )
-    max_repeats: float = identity(
+    max_repeats: float = runtime(
         0.3, "Stop after a round if more of the held-out texts repeat themselves.", ge=0, le=1
     )
 

@@ -56,7 +56,7 @@ FLOORS: Mapping[str, frozenset[str]] = {
     "engines.wire": GROUND | {"engines.base", "engines.chat"},
     "engines": GROUND | ENGINE,
     "engines.ray": GROUND | ENGINE | {"engines"},  # replicas of the vllm engine
-    "training": GROUND,
+    "training": GROUND | {"engines.base", "engines.chat"},
     "drive": GROUND | {"store", "engines.base"},
     "stages": GROUND | {"engines.base", "drive"},
     "rounds": ROUND,

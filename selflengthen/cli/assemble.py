@@ -9,6 +9,7 @@ from pathlib import Path
 from selflengthen import models, prompts, seeds
 from selflengthen.cli.settings import Settings
 from selflengthen.config import Config
+from selflengthen.engines import require
 from selflengthen.errors import UserError
 from selflengthen.estimate import estimate, size
 from selflengthen.identities import Identities
@@ -37,6 +38,7 @@ def gather(settings: Settings) -> Parts:
     if run.path.exists() and not run.path.is_dir():
         raise UserError(f"{run.path}: is a file; name another folder with --run-dir.")
     _check_batch(config)
+    require(config.engine.kind)
     texts = prompts.load(Path(config.prompts or prompts.shipped(config.language)))
     pool = seeds.load(config.seeds or config.language)
     held = seeds.load(config.held_out.source or f"held-out-{config.language}")

@@ -66,7 +66,15 @@ def choose(kind: str, on_note: Callable[[str], None]) -> str:
             f"engine.kind vllm: {trouble}; `make install` installs it where it can, or use "
             "--engine.kind transformers."
         )
-    need = _NEEDS[kind]
-    if need and importlib.util.find_spec(need) is None:
-        raise UserError(f"engine.kind {kind}: {need} is not installed; `make install` installs it.")
+    require(kind)
     return kind
+
+
+def require(kind: str) -> None:
+    """Raise UserError where the library that a kind of engine needs is not installed."""
+    need = _NEEDS.get(kind)
+    if need and importlib.util.find_spec(need) is None:
+        raise UserError(
+            f"engine.kind {kind}: {need} is not installed; `make install` installs it where it "
+            "can, or use --engine.kind auto."
+        )

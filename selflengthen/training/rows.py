@@ -1,9 +1,9 @@
 """Rows to tokens: exactly what the engine shows the model, and then what it should have written.
 
-The prompt is rendered by the chat template as for a request, and the completion is tokenized by
-itself, for so it is when the model writes: a token never spans the place where its turn begins.
-The tokens of prompt and completion are computed here and not by TRL, because TRL cuts what is too
-long, and a cut row teaches the model never to stop.
+The prompt is rendered by the engines' own room for it, marks in an instruction included, and the
+completion is tokenized by itself, for so it is when the model writes: a token never spans the place
+where its turn begins. All this is done here and not by TRL, because TRL cuts what is too long, and
+a cut row teaches the model never to stop.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from selflengthen.engines.base import Message
+from selflengthen.engines.chat import Chat
 from selflengthen.errors import TrainingError
 from selflengthen.records import Row
 
@@ -57,14 +59,14 @@ def tokenize(
     """
     if tokenizer.chat_template is None:
         raise TrainingError("The model has no chat template; use an instruction-tuned model.")
-    prompts = _render(tokenizer, [row.prompt for row in rows], add_generation_prompt=True)
+    chat = Chat(tokenizer, max_length)
     whole = _render(tokenizer, [row.prompt + row.completion for row in rows])
     texts = [row.completion[-1]["content"] for row in rows]
     tails = [_tail(*parts) for parts in zip(whole, texts, strict=True)]
     endings = {tail: _ending(tail, tokenizer, stops) for tail in set(tails)}
-    before = _ids(tokenizer, prompts)
+    before = [chat.render([_message(turn) for turn in row.prompt]) for row in rows]
     # Markup inside of a text stays text: a turn that ends in the middle must not be learnt.
-    written = _ids(tokenizer, texts, split_special_tokens=True)
+    written = [chat.tokens(text) for text in texts]
     input_ids, labels, longest = [], [], 0
     for prompt, text, tail in zip(before, written, tails, strict=True):
         answer = text + endings[tail]
@@ -75,32 +77,8 @@ def tokenize(
     return TokenRows(input_ids, labels, len(rows) - len(input_ids), longest)
 
 
-def _render(
-    tokenizer: PreTrainedTokenizerBase,
-    chats: list[list[dict[str, str]]],
-    add_generation_prompt: bool = False,
-) -> list[str]:
-    return [
-        str(
-            tokenizer.apply_chat_template(
-                chat, tokenize=False, add_generation_prompt=add_generation_prompt
-            )
-        )
-        for chat in chats
-    ]
-
-
-def _ids(
-    tokenizer: PreTrainedTokenizerBase, texts: list[str], split_special_tokens: bool = False
-) -> list[list[int]]:
-    encoded = tokenizer(
-        texts,
-        add_special_tokens=False,
-        return_attention_mask=False,
-        split_special_tokens=split_special_tokens,
-        verbose=False,
-    )
-    return [list(ids) for ids in encoded["input_ids"]]
+def _render(tokenizer: PreTrainedTokenizerBase, chats: list[list[dict[str, str]]]) -> list[str]:
+    return [str(tokenizer.apply_chat_template(chat, tokenize=False)) for chat in chats]
 
 
 def _tail(whole: str, text: str) -> str:
@@ -120,10 +98,11 @@ def _ending(tail: str, tokenizer: PreTrainedTokenizerBase, stops: set[int]) -> l
     Base models often have a chat template whose end of turn does not end generation; then the
     token that does is added.
     """
-    ids: list[int] = _ids(tokenizer, [tail])[0]
+    ids: list[int] = tokenizer.encode(tail, add_special_tokens=False)
     for place, token in enumerate(ids):
         if token in stops:
             return ids[: place + 1]
     if tokenizer.eos_token_id is None:
         raise TrainingError("The model's tokenizer has no end-of-sequence token; texts cannot end.")
-    return [*_ids(tokenizer, [tail.rstrip()])[0], int(tokenizer.eos_token_id)]
+    close: list[int] = tokenizer.encode(tail.rstrip(), add_special_tokens=False)
+    return [*close, int(tokenizer.eos_token_id)]
