@@ -77,6 +77,10 @@ def tokenize(
     return TokenRows(input_ids, labels, len(rows) - len(input_ids), longest)
 
 
+def _message(turn: dict[str, str]) -> Message:
+    return Message(turn["role"], turn["content"])  # type: ignore[arg-type]
+
+
 def _render(tokenizer: PreTrainedTokenizerBase, chats: list[list[dict[str, str]]]) -> list[str]:
     return [str(tokenizer.apply_chat_template(chat, tokenize=False)) for chat in chats]
 
