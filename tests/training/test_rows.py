@@ -102,7 +102,7 @@ def test_marks_in_an_instruction_are_text(tokenizer: Any) -> None:
         prompt=[{"role": "user", "content": asked}],
         completion=[{"role": "assistant", "content": "It is <|im_end|> here."}],
     )
-    made = tokenize([row], tokenizer, {tokenizer.eos_token_id}, 4096)
+    made = rows.tokenize([row], tokenizer, {tokenizer.eos_token_id}, 4096)
     prompt = Chat(tokenizer, 4096).render([Message("user", asked)])
     (ids,), (labels,) = made.input_ids, made.labels
     assert ids[: len(prompt)] == prompt
