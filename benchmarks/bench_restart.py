@@ -236,7 +236,7 @@ def parser() -> argparse.ArgumentParser:
         "--starts", type=int, default=3, help="starts each way, of which the median"
     )
     parser.add_argument("--model", default="pocket", help="a model; only its digest counts")
-    parser.add_argument("--work", type=Path, help="folder for the run; it takes about 1 GB")
+    parser.add_argument("--work", type=Path, help="folder for the run; it takes 1.5 GB")
     return parser
 
 
