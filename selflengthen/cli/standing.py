@@ -139,10 +139,9 @@ def _total(run: RunFolder, config: Config, number: int, name: str) -> int | None
     if name == "1-instruct":
         return config.instruct.per_round
     if name == "2-draft":
-        kept = sum(1 for _ in run.stage(number, "1-instruct").records())
-        return kept * config.draft.per_instruction
+        return run.stage(number, "1-instruct").count() * config.draft.per_instruction
     if name == "3-expand":
-        return sum(1 for _ in run.stage(number, "2-draft").records()) * config.expand.per_draft
+        return run.stage(number, "2-draft").count() * config.expand.per_draft
     measured = run.stage(0, "6-held-out").done() if name == "6-held-out" else None
     return measured["items"] if measured else None
 
