@@ -194,7 +194,7 @@ def _start(
         from vllm.v1.engine.async_llm import AsyncLLM
 
         cpu = current_platform.is_cpu()
-        options: dict[str, Any] = {"dtype": "float32", "enforce_eager": True} if cpu else {}
+        options: dict[str, Any] = _on_a_cpu(context) if cpu else {}
         if cpu and config.tensor_parallel == 1:
             os.environ.update(_ONE_PROCESS)
             os.environ.setdefault("OMP_NUM_THREADS", str(_threads()))
@@ -220,6 +220,20 @@ def _start(
                 **options,
             )
         )
+
+
+def _on_a_cpu(context: int) -> dict[str, Any]:
+    """Return what vLLM needs to be told on a CPU.
+
+    A prompt must not be read in parts: after a part, a GPU's random generator is set back, which a
+    CPU's cannot be, and the engine core dies of it ("CPU Generator does not use offset").
+    """
+    return {
+        "dtype": "float32",
+        "enforce_eager": True,
+        "enable_chunked_prefill": False,
+        "max_num_batched_tokens": max(context, 8192),
+    }
 
 
 def trouble() -> str | None:

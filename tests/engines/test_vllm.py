@@ -22,7 +22,7 @@ from selflengthen.engines.base import Adapters, Completion, Request
 from selflengthen.errors import EngineError, RequestRefused
 
 pytest.importorskip("vllm")
-CONFIG = EngineConfig(kind="vllm", in_flight=16, context=512)
+CONFIG = EngineConfig(kind="vllm", in_flight=24, context=512)
 
 
 class Running:
@@ -119,6 +119,16 @@ def test_too_long(vllm: Running, ask: Callable[..., Request]) -> None:
         vllm(ask("bread " * 5000))
     (done,) = vllm(ask("bread " * 100, max_tokens=10_000))
     assert done.prompt_tokens + done.tokens <= 512
+
+
+def test_more_prompts_at_once_than_fit_in_a_step(
+    vllm: Running, ask: Callable[..., Request]
+) -> None:
+    """Prompts that are read in parts end vLLM on a CPU, see `_on_a_cpu`."""
+    long = [ask(" ".join(["word"] * 230) + f" {i}", seed=i, max_tokens=4) for i in range(60)]
+    done = vllm(*long)
+    assert sum(c.prompt_tokens for c in done[:24]) > 8192
+    assert all(c.tokens > 0 for c in done)
 
 
 def test_chat_markup_in_a_text_is_data(vllm: Running, ask: Callable[..., Request]) -> None:
