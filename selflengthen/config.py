@@ -42,7 +42,7 @@ class Section(BaseModel):
 class SamplingConfig(Section):
     """How drafts and expansions are drawn."""
 
-    temperature: float = identity(0.7, "Sampling temperature.", ge=0, le=5)
+    temperature: float = identity(0.7, "Sampling temperature.", ge=0, le=2)
     top_p: float = identity(
         0.8, "Nucleus: the share of probability that is drawn from.", gt=0, le=1
     )
@@ -78,7 +78,7 @@ class InstructConfig(Section):
     role: Literal["base", "generator"] = identity(
         "base", "Who writes instructions from round 2 on."
     )
-    temperature: float = identity(0.7, "Sampling temperature for instructions.", ge=0, le=5)
+    temperature: float = identity(0.7, "Sampling temperature for instructions.", ge=0, le=2)
 
 
 class DraftConfig(Section):

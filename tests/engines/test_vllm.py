@@ -121,6 +121,7 @@ def test_too_long(vllm: Running, ask: Callable[..., Request]) -> None:
     assert done.prompt_tokens + done.tokens <= 512
 
 
+<<<<<<< HEAD
 def test_more_prompts_at_once_than_fit_in_a_step(
     vllm: Running, ask: Callable[..., Request]
 ) -> None:
@@ -129,6 +130,11 @@ def test_more_prompts_at_once_than_fit_in_a_step(
     done = vllm(*long)
     assert sum(c.prompt_tokens for c in done[:24]) > 8192
     assert all(c.tokens > 0 for c in done)
+=======
+def test_what_vllm_will_not_do_is_refused(vllm: Running, ask: Callable[..., Request]) -> None:
+    with pytest.raises(RequestRefused, match="temperature"):
+        vllm(ask(temperature=4.0))
+>>>>>>> 118b680c4463a40bd92d712f9a2195d7ab894e36
 
 
 def test_chat_markup_in_a_text_is_data(vllm: Running, ask: Callable[..., Request]) -> None:
@@ -140,7 +146,7 @@ def test_a_dead_core_is_an_engine_error(vllm: Running, ask: Callable[..., Reques
     """Runs last: it ends the module's engine."""
 
     async def die() -> list[Completion | BaseException]:
-        long = [ask(seed=i, max_tokens=480, temperature=5.0) for i in range(16)]
+        long = [ask(seed=i, max_tokens=480, temperature=2.0) for i in range(16)]
         pending = [asyncio.ensure_future(vllm.engine.complete(r)) for r in long]
         await asyncio.sleep(0.2)
         for process in vllm.engine._guard.alive():  # type: ignore[attr-defined]
