@@ -121,7 +121,6 @@ def test_too_long(vllm: Running, ask: Callable[..., Request]) -> None:
     assert done.prompt_tokens + done.tokens <= 512
 
 
-<<<<<<< HEAD
 def test_more_prompts_at_once_than_fit_in_a_step(
     vllm: Running, ask: Callable[..., Request]
 ) -> None:
@@ -130,11 +129,11 @@ def test_more_prompts_at_once_than_fit_in_a_step(
     done = vllm(*long)
     assert sum(c.prompt_tokens for c in done[:24]) > 8192
     assert all(c.tokens > 0 for c in done)
-=======
+
+
 def test_what_vllm_will_not_do_is_refused(vllm: Running, ask: Callable[..., Request]) -> None:
     with pytest.raises(RequestRefused, match="temperature"):
         vllm(ask(temperature=4.0))
->>>>>>> 118b680c4463a40bd92d712f9a2195d7ab894e36
 
 
 def test_chat_markup_in_a_text_is_data(vllm: Running, ask: Callable[..., Request]) -> None:
