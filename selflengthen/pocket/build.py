@@ -39,7 +39,7 @@ class Cycle(NamedTuple):
     start: float
 
 
-CYCLES = (Cycle(8_500_000, 1.0, 1.0), Cycle(3_000_000, 0.4, 3.0))
+CYCLES = (Cycle(8_500_000, 1.0, 1.0),)
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 Mixture = list[tuple[float, Callable[[], Example]]]
