@@ -9,19 +9,24 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from selflengthen.config import EngineConfig
-from selflengthen.engines.base import Adapters, Request
+from selflengthen import models, prompts, seeds
+from selflengthen.config import Config, EngineConfig
+from selflengthen.engines.base import Adapters, Engine, Request
 from selflengthen.engines.guard import Guard
 from selflengthen.engines.openai import OpenAIEngine, longest
 from selflengthen.errors import EngineError, RequestRefused
+from selflengthen.rounds import EngineRoom, Rounds
+from selflengthen.store import RunFolder
 from tests.engines.proxy import KINDS, Plan, Proxy
+from tests.loop.scripted_run import Silent, train
 
 Ask = Callable[..., Request]
 
@@ -45,6 +50,8 @@ def server(pocket_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
     if not torch.cuda.is_available():
         command += ["--dtype", "float32", "--distributed-executor-backend", "uni"]
+        # As in `engines.vllm._on_a_cpu`: a prompt that is read in parts ends the server.
+        command += ["--no-enable-chunked-prefill", "--max-num-batched-tokens", "8192"]
         settings |= {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
         settings |= {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": "1"}
     with log.open("wb") as out:
@@ -118,6 +125,52 @@ async def test_every_request_is_answered_whatever_breaks(
         assert await served(server) == ["pocket"]
     assert proxy.authorization == {"Bearer s3cret"}
     assert "s3cret" not in repr(notes) + repr(vars(engine)) + repr(vars(engine._wire))
+
+
+async def test_a_round_through_faults_brings_every_item_to_a_verdict(
+    server: str, pocket_model: Path, tmp_path: Path
+) -> None:
+    """Instruct, draft and expand; each request meets two faults before it is answered."""
+    async with Proxy(server) as proxy:
+        proxy.plan = two_faults()
+
+        async def opened(adapters: Adapters) -> Engine:
+            return await OpenAIEngine.open(
+                config(proxy.url, patience=120), pocket_model, adapters,
+                on_note=lambda line: None, seconds=lambda tokens: 20,
+            )  # fmt: skip
+
+        rounds = pocket_rounds(tmp_path, opened)
+        made = await rounds.instruct(1)
+        drafts = await rounds.draft(1, made)
+        expansions = await rounds.expand(1, made, drafts)
+        await rounds.room.close()
+        assert set(KINDS) <= set(proxy.done)
+    for stage in (made, drafts, expansions):
+        done = stage.done()
+        assert done
+        assert done["items"] == len(stage.finished()), stage.title
+    assert made.count() > 0
+
+
+def pocket_rounds(folder: Path, opened: Callable[[Adapters], Awaitable[Engine]]) -> Rounds:
+    """Return a small run of the pocket model."""
+    asked = Config.model_validate(
+        {
+            "language": "pocket",
+            "sampling": {"temperature": 0.9, "max_tokens": 200, "top_k": 0},
+            "instruct": {"per_round": 6, "attempts": 2, "similarity": 1.0},
+            "draft": {"per_instruction": 1, "attempts": 2, "drop_short": False},
+            "expand": {"per_draft": 1, "attempts": 2, "passes": 1},
+            "engine": {"in_flight": 16},
+        }
+    )
+    return Rounds(
+        asked, models.find(str(models.POCKET)), RunFolder(folder),
+        prompts.load(prompts.shipped("pocket")), seeds.load("pocket"),
+        seeds.load("held-out-pocket"), EngineRoom(opened), partial(train), Silent(),
+        lambda line: None,
+    )  # fmt: skip
 
 
 async def test_forms_of_request(
