@@ -48,7 +48,7 @@ def test_every_preset_loads_and_comes_back_from_its_yaml(name: str) -> None:
 def test_the_command_line_goes_before_the_file_and_the_file_before_defaults() -> None:
     settings = resolve("pocket", {"draft.attempts": "7"}, None)
     assert settings.config.draft.attempts == 7  # the file says 4, the default is 20
-    assert settings.config.expand.attempts == 4
+    assert settings.config.expand.passes == 1  # the file's; the default is 3
     assert settings.config.train.warmup == Config().train.warmup
 
 
