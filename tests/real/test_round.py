@@ -66,9 +66,9 @@ def marked(mark: str) -> list[psutil.Process]:
 def start(run: Path, mark: str) -> subprocess.Popen[bytes]:
     """Start the command; it is the same one every time."""
     command = [sys.executable, "-m", "selflengthen", "run", *OPTIONS, "--run-dir", str(run)]
-    out = open(run.with_suffix(".out"), "ab")  # noqa: SIM115 - the child holds it
-    environment = os.environ | {MARK: mark}
-    return subprocess.Popen(command, stdout=out, stderr=out, env=environment)
+    run.parent.mkdir(parents=True, exist_ok=True)
+    with open(run.with_suffix(".out"), "ab") as out:
+        return subprocess.Popen(command, stdout=out, stderr=out, env=os.environ | {MARK: mark})
 
 
 @pytest.fixture(scope="module")
