@@ -173,5 +173,5 @@ def test_the_same_command_says_that_it_is_complete(run: Path) -> None:
         [sys.executable, "-m", "selflengthen", "run", *OPTIONS, "--run-dir", str(run)],
         capture_output=True, check=True, text=True,
     ).stdout  # fmt: skip
-    assert "complete" in said
+    assert "Complete: 1 of 1 rounds" in said
     assert time.monotonic() - before < 20
