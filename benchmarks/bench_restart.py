@@ -43,6 +43,7 @@ from selflengthen.stages import draft, expand, instruct
 from selflengthen.store import RunFolder, StageFolder, rewrite
 
 MOST_SECONDS, MOST_MEGABYTES = 3, 400
+REACHED = "SELFLENGTHEN_BENCH_REACHED"
 DRAFT_SHARE = 0.5  # of an expansion's words
 REFUSED_FOR_GOOD, REFUSED_ONCE = 0.03, 0.2  # shares of the items
 
@@ -74,7 +75,14 @@ def measure(args: argparse.Namespace) -> Result:
 
 def build(folder: Path, args: argparse.Namespace) -> None:
     """Write the run as a kill leaves it; one verdict in two hundred is owed on top."""
-    config = Config()
+    # The paper's settings, but for the lengths: the pocket model's context is shorter.
+    config = Config.model_validate(
+        {
+            "engine": {"context": 4096},
+            "sampling": {"max_tokens": 3072},
+            "train": {"max_length": 4096},
+        }
+    )
     owed = max(config.engine.in_flight, args.records // 200)
     total = args.records + owed
     drafts = -(-total // config.expand.per_draft)
@@ -153,8 +161,12 @@ def start(way: str, folder: Path) -> dict[str, float]:
     """Start a process on the run; return its seconds, wall and CPU, and its peak in MB."""
     command = [sys.executable, "-m", "benchmarks.bench_restart", "--start", way, str(folder)]
     began = time.monotonic()
-    child = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    reached: dict[str, float] = json.loads(child.stdout.splitlines()[-1])
+    # Through a file: while `run` plays, what is printed goes to its log.
+    told = folder.parent / "reached.json"
+    subprocess.run(
+        command, check=True, stdout=subprocess.DEVNULL, env=os.environ | {REACHED: str(told)}
+    )
+    reached: dict[str, float] = json.loads(told.read_bytes())
     return reached | {"seconds": reached["at"] - began}
 
 
@@ -162,7 +174,7 @@ async def _reached(engine: Scripted, request: Request) -> NoReturn:
     """Take the place of `Scripted.complete`: say when, and end the process before any verdict."""
     at = time.monotonic()  # one clock for all processes
     reached = {"at": at, "cpu": time.process_time(), "megabytes": _peak() / 1e6}
-    print(json.dumps(reached), flush=True)
+    Path(os.environ[REACHED]).write_text(json.dumps(reached))
     os._exit(0)
 
 
