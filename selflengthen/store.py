@@ -24,7 +24,7 @@ from typing import Any
 import msgspec
 
 from selflengthen.errors import UserError
-from selflengthen.lines import Line, read_ids, read_lines, read_structs, trim
+from selflengthen.lines import pick, read_ids, read_lines, read_structs, trim
 from selflengthen.records import Record, Refusal, encode, fingerprint
 
 STAGES = ("1-instruct", "2-draft", "3-expand", "4-dataset", "5-train", "6-held-out")
@@ -197,10 +197,12 @@ class StageFolder:
             for line in read_lines(self.rejected_path)
             if line.id in finished
         }
-        rewrite(self.rejected_path, (refused[key].raw for key in sorted(refused)))
+        kept = [refused[key] for key in sorted(refused)]
+        rewrite(self.rejected_path, pick(self.rejected_path, kept))
         accepted = {line.id: line for line in read_lines(self.records_path)}
+        texts = pick(self.records_path, [accepted[name] for name in sorted(accepted)])
         digest = hashlib.sha256()
-        rewrite(self.records_path, _settled(accepted, dropped, digest))
+        rewrite(self.records_path, _settled(texts, dropped, digest))
         return digest.hexdigest()
 
     def finish(self, digest: str, summary: Mapping[str, Any]) -> None:
@@ -226,14 +228,12 @@ def _is_gone(holder: str) -> bool:
     return False
 
 
-def _settled(
-    accepted: Mapping[str, Line], dropped: Mapping[str, str], digest: Any
-) -> Iterator[bytes]:
+def _settled(texts: Iterable[bytes], dropped: Mapping[str, str], digest: Any) -> Iterator[bytes]:
     """Yield the lines in order, marked where dropped; feed the digest with all but the times."""
     decoder = msgspec.json.Decoder(Record)
-    for name in sorted(accepted):
-        record = decoder.decode(accepted[name].raw)
-        record = msgspec.structs.replace(record, dropped=dropped.get(name))
+    for raw in texts:
+        record = decoder.decode(raw)
+        record = msgspec.structs.replace(record, dropped=dropped.get(record.id))
         digest.update(encode(msgspec.structs.replace(record, seconds=0.0)))
         yield encode(record)
 
