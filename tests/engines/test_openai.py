@@ -28,6 +28,8 @@ from selflengthen.store import RunFolder
 from tests.engines.proxy import KINDS, Plan, Proxy
 from tests.loop.scripted_run import Silent, train
 
+pytestmark = pytest.mark.slow
+
 Ask = Callable[..., Request]
 
 
