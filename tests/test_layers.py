@@ -77,7 +77,8 @@ HEAVY = frozenset(
 )
 MAY_BE_HEAVY = frozenset(
     {"engines.ray", "engines.transformers", "engines.vllm"}
-    | {"pocket.build", "pocket.gate", "pocket.model", "training.progress", "training.sft"}
+    | {"pocket.build", "pocket.gate", "pocket.model"}
+    | {"training.progress", "training.sft", "training.trainer"}
 )
 
 
