@@ -15,7 +15,8 @@ from selflengthen.pocket.words import WORDS
 from selflengthen.prompts import Prompts
 
 END_OF_TEXT, TURN, END_OF_TURN = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
-GIVEN, KEPT, TITLE, NEW, RAW = 0.1, 1.0, 2.0, 0.4, 0.5
+# START: where a kept paragraph begins it shows whether the place in the outline was found.
+GIVEN, KEPT, START, TITLE, NEW = 0.1, 1.0, 2.0, 2.0, 0.4
 
 Span = tuple[str, float]
 Example = list[Span]
@@ -25,13 +26,12 @@ Example = list[Span]
 class Corpus:
     """Draws examples; `rng` is the only source of chance.
 
-    `start` is the weight of the first words of a kept paragraph: there it shows whether the place
-    in the outline was found.
+    `spread` is how far the paragraphs of a raw document are from one length.
     """
 
     prompts: Prompts
     rng: random.Random
-    start: float = KEPT
+    spread: float = 0.4
 
     def write(self) -> Example:
         """Chat: a request and a short text."""
@@ -57,9 +57,14 @@ class Corpus:
         return head + self._body(story.longer(outline), END_OF_TEXT)
 
     def raw(self) -> Example:
-        """Write a raw document: a long text with nothing before it."""
-        sizes = [self.rng.randint(1, 7) for _ in range(self.rng.randint(3, 8))]
-        return [(render(Story(self.rng).text(sizes)) + END_OF_TEXT, RAW)]
+        """Write a raw document: a text with nothing before it, its paragraphs of about one length.
+
+        That they are teaches when a paragraph ends, whatever the length.
+        """
+        mean = self.rng.uniform(1, 9)
+        near = (1 - self.spread, 1 + self.spread)
+        sizes = [round(mean * self.rng.uniform(*near)) for _ in range(self.rng.randint(3, 8))]
+        return self._body(Story(self.rng).text(sizes), END_OF_TEXT, fresh=True)
 
     def instruct(self) -> Example:
         """Chat: three requests, some of them unsuitable."""
@@ -109,7 +114,7 @@ class Corpus:
         story = Story(self.rng)
         text = story.text([1] * self.rng.randint(*paragraphs))
         for _ in range(self.rng.randint(*rounds)):
-            text = story.longer(text, self.rng.uniform(0.4, 1.0))
+            text = story.longer(text, self.rng.uniform(0.5, 1.2))
         roll = self.rng.random()
         if roll < 0.4:
             text = text[: (len(text) + 1) // 2]
@@ -151,6 +156,6 @@ class Corpus:
                     rest = f"{second} {rest[:-1]}"
                     spans += [(f" {first}", 1.0), (f" {rest}", NEW), (f".{tail}", 1.0)]
                 else:
-                    begin = self.start if j == 0 else KEPT
+                    begin = START if j == 0 else KEPT
                     spans += [(f" {first} {second}", begin), (f" {rest}{tail}", KEPT)]
         return spans

@@ -58,13 +58,19 @@ def render(text: Sequence[Paragraph]) -> str:
 
 @dataclass
 class Story:
-    """What one text is about; `rng` is the only source of chance."""
+    """What one text is about; `rng` is the only source of chance.
+
+    What a sentence speaks about hardly ever comes up in two paragraphs, and never twice in the same
+    way: a model that begins a sentence as another one begins goes on as that one did.
+    """
 
     rng: random.Random
     main: str = field(init=False)
     other: str = field(init=False)
     facts: dict[str, str] = field(init=False)
     kind: str = field(init=False)
+    named: set[str] = field(init=False, default_factory=set)
+    told: set[tuple[str, str]] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
         """Draw the people, the facts and the kind of text."""
@@ -94,8 +100,9 @@ class Story:
         else:
             chosen = sorted(self.rng.sample(range(len(titles)), len(sizes)))
         body = []
-        for title, size in zip((titles[i] for i in chosen), sizes, strict=True):
-            sentences = [self._fill(self.rng.choice(EVENTS))]
+        events = self.rng.sample(EVENTS, len(sizes))
+        for title, event, size in zip((titles[i] for i in chosen), events, sizes, strict=True):
+            sentences = [self._fill(event)]
             while len(sentences) < size:
                 sentences.append(self.detail(sentences))
             body.append(Paragraph(title, tuple(sentences)))
@@ -109,10 +116,13 @@ class Story:
         source = sentences[-1] if self.rng.random() < 0.5 else self.rng.choice(sentences)
         kind, noun = self.rng.choice(source.mentions)
         seen = {s.pattern for s in sentences}
-        patterns = [p for p in DETAILS[kind] if p not in seen] or list(DETAILS[kind])
-        return self._fill(self.rng.choice(patterns), about=noun)
+        untold = [p for p in DETAILS[kind] if (p, noun) not in self.told]
+        patterns = [p for p in untold if p not in seen] or untold or list(DETAILS[kind])
+        pattern = self.rng.choice(patterns)
+        self.told.add((pattern, noun))
+        return self._fill(pattern, about=noun)
 
-    def longer(self, text: Text, growth: float = 0.65) -> Text:
+    def longer(self, text: Text, growth: float = 0.85) -> Text:
         """Add about `growth` × its sentences to each paragraph; endings stay as they are."""
         return tuple(p if p.ending else self._enrich(p, growth) for p in text)
 
@@ -123,7 +133,7 @@ class Story:
             kept.append(replace(self.detail(kept), new=True))
         return replace(paragraph, sentences=tuple(kept))
 
-    def _fill(self, pattern: str, *, own: float = 0.3, about: str | None = None) -> Sentence:
+    def _fill(self, pattern: str, *, own: float = 0.1, about: str | None = None) -> Sentence:
         """Fill the slots; `own` is how often a fact of this story is taken."""
         used: set[str] = set() if about is None else {about}
         mentions: list[tuple[str, str]] = []
@@ -142,6 +152,7 @@ class Story:
             kind = "person" if slot in ("main", "other") else slot
             if kind in DETAILS:
                 mentions.append((kind, noun))
+                self.named.add(noun)
             return noun
 
         text = _ARTICLE.sub(r"\1n ", _SLOT.sub(draw, pattern))
@@ -162,7 +173,8 @@ class Story:
                 if fact not in used:
                     return fact
             choices = WORDS[slot]
-        return self.rng.choice([word for word in choices if word not in used])
+        free = [word for word in choices if word not in used]
+        return self.rng.choice([word for word in free if word not in self.named] or free)
 
 
 def _kind_of(noun: str) -> str:

@@ -10,7 +10,7 @@ from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
 from selflengthen.pocket.corpus import END_OF_TEXT, END_OF_TURN, TURN
 
-VOCABULARY, HIDDEN, LAYERS, HEADS, HEAD_SIZE, MLP = 1664, 192, 4, 6, 32, 512
+VOCABULARY, HIDDEN, LAYERS, HEADS, HEAD_SIZE, MLP = 2048, 192, 4, 6, 32, 512
 POSITIONS, THETA = 4096, 50_000.0
 
 # Qwen2's rule for cutting text before byte-pair merges: transformers reads every model of type

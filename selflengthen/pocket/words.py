@@ -15,30 +15,38 @@ WORDS: dict[str, tuple[str, ...]] = {
         "Rita Selma Tilda Uma Viola Wilma Zoe Agnes Britta",
         "man": "Adam Boris Carl David Erik Frank Georg Henry Igor Jack Kurt Lars Marco Nils Oscar "
         "Peter Ralf Simon Tim Ulrich Victor Werner Anton Bruno",
-        "job": "baker farmer miller sailor teacher doctor tailor potter painter weaver smith hunter "
-        "singer driver printer gardener shepherd carpenter fisher clerk mason barber",
+        "job": "baker farmer miller sailor teacher doctor tailor potter painter weaver smith "
+        "hunter singer driver printer gardener shepherd carpenter fisher clerk mason barber",
         "animal": "fox dog cat horse goat owl crow hare badger otter heron swan donkey sheep duck "
-        "mouse bear wolf deer frog goose pony sparrow squirrel",
+        "mouse bear wolf deer frog goose pony sparrow squirrel rabbit raven eagle pigeon turtle "
+        "snail beaver camel lizard moth spider robin hen ram calf puppy kitten parrot seal whale",
         "place": "mill harbour market bridge forest garden castle school river lake barn tower "
         "cottage meadow valley beach island village station library orchard workshop chapel field "
         "cave well road hill square inn bakery lighthouse kitchen cellar attic stable pond quarry "
-        "temple theatre",
-        "object": "boat lamp book coat basket clock key map rope bell chair table letter mirror drum "
-        "flute kite ladder knife bucket blanket candle wheel cart box ring hat scarf bottle bag "
-        "shovel violin painting cup plate pipe net anchor compass wagon statue window broom hammer "
-        "saddle puppet coin diary lantern jug",
+        "temple theatre palace prison port shop farm camp cabin hut church abbey court park shore "
+        "cliff desert dock street lane gate mine hall hospital museum office studio tavern stall "
+        "vineyard ranch fort pier shed yard",
+        "object": "boat lamp book coat basket clock key map rope bell chair table letter mirror "
+        "drum flute kite ladder knife bucket blanket candle wheel cart box ring hat scarf bottle "
+        "bag shovel violin painting cup plate pipe net anchor compass wagon statue window broom "
+        "hammer saddle puppet coin diary lantern jug ball spoon fork bowl mug chain drawer sofa "
+        "shelf carpet curtain pillow towel apron glove boot shoe belt crown necklace brooch "
+        "telescope globe pen brush stamp envelope poster photograph doll toy swing sled barrel "
+        "crate pot pan kettle oven stove axe saw spade rake rod oar trumpet harp guitar piano "
+        "whistle banner flag medal sword shield helmet cloak parcel purse suitcase trunk",
         "food": "bread soup cheese honey fish stew cake milk butter rice jam tea cider porridge "
-        "chocolate salad",
-        "material": "oak iron silver glass leather wool clay stone copper paper straw silk tin bone "
-        "pine brass",
+        "chocolate salad pie pudding bacon ham corn pasta cream yogurt wine juice coffee toast "
+        "broth curry jelly oatmeal",
+        "material": "oak iron silver glass leather wool clay stone copper paper straw silk tin "
+        "bone pine brass",
         "colour": "red blue green yellow white black brown grey golden purple pink orange",
-        "adj": "old new small large heavy light broken quiet strange famous empty dusty narrow deep "
-        "bright dark cold warm pretty plain simple crooked lonely hidden busy muddy smooth rough "
-        "lovely ancient tiny clean rusty round tall cheap wide wild",
-        "feeling": "happy sad proud tired calm angry hopeful nervous curious brave afraid lucky shy "
-        "cheerful worried grateful jealous hungry sleepy excited",
-        "smell": "smoke rain salt mint pepper roses mud tar soap hay leaves oil cinnamon lemon dust "
-        "flowers",
+        "adj": "old new small large heavy light broken quiet strange famous empty dusty narrow "
+        "deep bright dark cold warm pretty plain simple crooked lonely hidden busy muddy smooth "
+        "rough lovely ancient tiny clean rusty round tall cheap wide wild",
+        "feeling": "happy sad proud tired calm angry hopeful nervous curious brave afraid lucky "
+        "shy cheerful worried grateful jealous hungry sleepy excited",
+        "smell": "smoke rain salt mint pepper roses mud tar soap hay leaves oil cinnamon lemon "
+        "dust flowers",
         "part": "handle lid edge corner side back top base hook stripe mark lock",
         "body": "ears eyes paws feet whiskers shoulders teeth legs",
         "relative": "mother father uncle aunt sister brother cousin grandmother grandfather "
@@ -54,8 +62,8 @@ WORDS: dict[str, tuple[str, ...]] = {
         "lifted borrowed moved forgot guarded wanted measured studied",
         "animal_did": "slept waited played jumped danced sang cried rested hid worked ate stood",
         "chased": "followed chased watched stole licked guarded touched pushed dragged noticed",
-        "adverb": "slowly quickly gently loudly softly carefully often always never sometimes rarely "
-        "gladly",
+        "adverb": "slowly quickly gently loudly softly carefully often always never sometimes "
+        "rarely gladly",
         "skill": "sing swim cook read paint dance sew sail write draw ride count",
         "hoped": "wanted hoped tried planned decided promised agreed began",
         "said": "said thought believed knew heard remembered wrote learned",
@@ -87,6 +95,18 @@ EVENTS: tuple[str, ...] = (
     "{person} put {number} {units} into the {adj} {object} at the {place}.",
     "In the {adj} {place} {person} and a {animal} {adverb} waited for {person2}.",
     "{person} asked a {job} about the {adj} {object} and the {colour} {animal}.",
+    "At the {place} {person} {did} some {food} and a {adj} {object}.",
+    "{person} hid from a {adj} {animal} {near} the {colour} {place}.",
+    "Some {food} from the {adj} {place} made {person} {feeling}.",
+    "{person} {adverb} spoke to {person2} about the {place} and the {adj} {object}.",
+    "The {relative} of {person} {did} the {material} {object} {near} the {place}.",
+    "Two days before, {person} {went} to a {adj} {place} to {skill}.",
+    "It was {mild} when {person} and a {adj} {animal} {went} past the {place}.",
+    "With {number} {units} {person} {adverb} {went} to the {adj} {place}.",
+    "Every {animal} {near} the {place} was {feeling}, and {person} {did} the {object}.",
+    "{person} lived {near} a {adj} {place} and {hoped} to {skill}.",
+    "A letter from {person} {said} that the {adj} {place} smelled of {smell}.",
+    "{number} {units} stood on the {adj} {object}, and {person} was {feeling}.",
 )
 
 DETAILS: dict[str, tuple[str, ...]] = {
@@ -104,6 +124,15 @@ DETAILS: dict[str, tuple[str, ...]] = {
         "{it} had a {adj} {animal} with {colour} {body} and a {material} {object}.",
         "{their} {relative} {adverb} gave {it} some {adj} {food} and {number} {units}.",
         "{they} {said} that {their} {relative} was {feeling} {near} the {adj} {place}.",
+        "For {number} years {it} {adverb} {did} the {adj} {object}.",
+        "{their} best friend was a {adj} {animal} with {colour} {body}.",
+        "When the {weather} was {mild}, {it} {adverb} {went} to the {place}.",
+        "{it} dreamed of a {colour} {object} and of the {adj} {place}.",
+        "People {said} that {it} {did} {number} {units} {near} the {place}.",
+        "{they} smelled of {smell}, since {they} {adverb} {did} the {food}.",
+        "Once {it} {did} a {colour} {object} for {number} {units}.",
+        "No {job} was as {feeling} as {it} {near} the {adj} {place}.",
+        "{it} could {skill} and {skill2}, and {their} {relative} was {feeling}.",
     ),
     "place": (
         "The {it} was {adj} and {adj2}, and it smelled of {smell} and {smell2}.",
@@ -117,6 +146,14 @@ DETAILS: dict[str, tuple[str, ...]] = {
         "The {it} had a {colour} door of {material}, and a {adj} {animal} {animal_did} there.",
         "Nobody lived in the {it} but {person} the {job} and a {adj} {animal}.",
         "The {weather} was {mild}, and the {it} looked {adj} and {adj2}.",
+        "{person} called the {it} {adj}, for it smelled of {smell}.",
+        "Long ago the {it} belonged to {person} and a {feeling} {job}.",
+        "Some {food} and a {adj} {object} stood in the {it}.",
+        "On the wall of the {it} there was a {colour} {part} of {material}.",
+        "Children {adverb} danced at the {it} with {number} {units}.",
+        "Every {job} knew the {it}, and {person} {adverb} {went} there.",
+        "The way to the {it} was {adj}, and a {animal} {animal_did} there.",
+        "Under the roof of the {it} a {adj} {animal} {animal_did} {adverb}.",
     ),
     "object": (
         "The {it} was made of {material} and had a {colour} {part} of {material2}.",
@@ -130,6 +167,15 @@ DETAILS: dict[str, tuple[str, ...]] = {
         "The {it} came from a {adj} {place}, where a {job} {did} it {adverb}.",
         "A {adj} {animal} {chased} the {it} when the {weather} was {mild}.",
         "The {it} was {adj} and {adverb} stood {near} a {colour} {object}.",
+        "{person} paid {number} {units} for the {it} at the {adj} {place}.",
+        "Inside the {it} there was some {food} and a {colour} {animal}.",
+        "With the {it} {person} {adverb} {did} a {adj} {animal}.",
+        "For {number} years the {it} {adverb} stood {near} the {place}.",
+        "Someone painted the {it} {colour} and {colour2}, like a {adj} {animal}.",
+        "The {part} of the {it} was {colour}, and the {part2} was of {material}.",
+        "It took {number} days to carry the {it} to the {adj} {place}.",
+        "The {relative} of {person} {adverb} cleaned the {it} with {smell}.",
+        "A {it} like this was {adj}, and every {job} wanted one of {material}.",
     ),
     "animal": (
         "The {it} had {colour} {body} and {adj} {body2}, and it {animal_did} {adverb}.",
@@ -141,6 +187,13 @@ DETAILS: dict[str, tuple[str, ...]] = {
         "{person} {said} that the {it} was {feeling}, and it smelled of {smell}.",
         "The {it} {adverb} ate {food} from a {material} {object} with a {colour} {part}.",
         "Once the {it} {animal_did} in a {adj} {object}, and {person} {chased} it.",
+        "A {job} {adverb} {chased} the {it} {near} the {colour} {place}.",
+        "No {animal} was as {adj} as the {it}, {said} {person}.",
+        "Some {food} made the {it} {feeling}, and it {animal_did}.",
+        "At night the {it} {animal_did} on a {adj} {object} of {material}.",
+        "On its back the {it} had a {colour} {part} and {number} {units}.",
+        "Every day the {it} {chased} {person} to the {adj} {place}.",
+        "The {weather} made the {it} {feeling}, and it {adverb} {animal_did}.",
     ),
     "food": (
         "The {it} was {adj} and {adj2}, and it tasted of {smell} and {smell2}.",
@@ -149,6 +202,12 @@ DETAILS: dict[str, tuple[str, ...]] = {
         "{person} {adverb} ate the {it} with {smell} {near} the {adj} {place}.",
         "The {it} stood in a {colour} {object}, and a {animal} {chased} {number} {units}.",
         "A {job} sold the {it} for {number} {units} when the {weather} was {mild}.",
+        "Without the {it} {person} was {feeling} and {adverb} {went} to the {place}.",
+        "There was {smell} in the {it}, and the {relative} of {person} liked it.",
+        "A {adj} {animal} {adverb} wanted the {it} {near} the {place}.",
+        "{number} people shared the {it} and put some in a {adj} {object}.",
+        "For the {it} {person} gave {number} {units} and a {colour} {object}.",
+        "The {job} kept the {it} in the {adj} {place} with some {smell}.",
     ),
 }
 

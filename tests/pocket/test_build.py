@@ -25,15 +25,14 @@ def corpus() -> Corpus:
 def test_learning_lowers_the_loss_and_saves_on_the_way(corpus: Corpus, tmp_path: Path) -> None:
     torch.manual_seed(0)
     random.seed(0)
-    mixture = build.mixtures(corpus)
+    cycle = build.Cycle(60_000, 1.0, track=0.14, raw=0.1, spread=0.4)
+    mixture = build.mixtures(corpus, cycle)
     tokenizer = train_tokenizer("".join(t for t, _ in corpus.write()) for _ in range(200))
     model = new_model()
     optimizers = build._optimizers(model)
     batch = next(build._batches(mixture[1], tokenizer))
     before = build._step(model, optimizers, batch, 0.0)
-    build._learn(
-        model, optimizers, tokenizer, mixture, build.Cycle(60_000, 1.0, 1.0), tmp_path / "m"
-    )
+    build._learn(model, optimizers, tokenizer, mixture, cycle, tmp_path / "m")
     assert build._step(model, optimizers, batch, 0.0) < before - 1
 
 
