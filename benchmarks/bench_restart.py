@@ -34,11 +34,12 @@ from benchmarks.bench_checks import english
 from benchmarks.result import Figure, Result, at_most, main
 from selflengthen import metrics, models, prompts, seeds
 from selflengthen.config import Config
+from selflengthen.controller import EngineRoom
 from selflengthen.drive import Item
 from selflengthen.engines.base import Adapters, Engine, Request
 from selflengthen.engines.scripted import Scripted
 from selflengthen.records import Record, Refusal, encode
-from selflengthen.rounds import EngineRoom, Rounds
+from selflengthen.rounds import Rounds
 from selflengthen.stages import draft, expand, instruct
 from selflengthen.store import RunFolder, StageFolder, rewrite
 

@@ -26,7 +26,7 @@ ENGINE = frozenset(
 )
 KEPT = GROUND | {"store", "metrics", "identities"}
 ROUND = KEPT | {"engines.base", "engines", "training", "drive", "stages"}
-WING = ROUND | {"rounds"}
+WING = ROUND | {"controller", "rounds"}
 WINGS = frozenset({"curate", "evaluate", "inspect", "pocket"})
 
 FLOORS: Mapping[str, frozenset[str]] = {
@@ -59,7 +59,8 @@ FLOORS: Mapping[str, frozenset[str]] = {
     "training": GROUND | {"engines.base", "engines.chat"},
     "drive": GROUND | {"store", "engines.base"},
     "stages": GROUND | {"engines.base", "drive"},
-    "rounds": ROUND,
+    "controller": ROUND,
+    "rounds": ROUND | {"controller"},
     # The wings.
     "curate": WING,
     "evaluate": WING,

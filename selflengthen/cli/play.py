@@ -13,9 +13,10 @@ from typing import TextIO
 from selflengthen.cli.assemble import Parts
 from selflengthen.cli.progress import Reporter
 from selflengthen.cli.standing import steps_of
+from selflengthen.controller import EngineRoom
 from selflengthen.engines import open_engine
 from selflengthen.engines.base import Adapters, Engine
-from selflengthen.rounds import EngineRoom, Rounds
+from selflengthen.rounds import Rounds
 from selflengthen.training.job import TrainingJob, TrainingResult
 from selflengthen.training.launch import train
 

@@ -12,10 +12,11 @@ from typing import Any
 
 from selflengthen import prompts, seeds
 from selflengthen.config import Config
+from selflengthen.controller import EngineRoom
 from selflengthen.engines.base import Adapters, Engine
 from selflengthen.engines.scripted import Reply, Scripted
 from selflengthen.models import Model
-from selflengthen.rounds import EngineRoom, Rounds
+from selflengthen.rounds import Rounds
 from selflengthen.store import RunFolder, rewrite
 from selflengthen.training.job import TrainingJob, TrainingResult
 
