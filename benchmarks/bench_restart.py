@@ -105,7 +105,7 @@ def build(folder: Path, args: argparse.Namespace) -> None:
         [english(rng, words) for _ in range(100)]
         for words in (args.words, int(args.words * DRAFT_SHARE), 15)
     )
-    names = [Item(name, None, None) for name in instruct.items(1, config.instruct)]
+    names = [Item(name, None, None) for name in instruct.items(1, config.instruct.per_round)]
     first = _done(rounds, "1-instruct", names, asks)
     wanted = draft.items(1, config.draft, first.records())
     second = _done(rounds, "2-draft", islice(wanted, drafts), shorter)

@@ -58,12 +58,37 @@ class Refusal(msgspec.Struct, kw_only=True, frozen=True):
     last: bool = False
 
 
+class Pair(msgspec.Struct, kw_only=True, frozen=True):
+    """An instruction and a text that answers it, with where both come from.
+
+    Attributes:
+        id: of the text: an expansion of a round, or a draft that was collected after the last.
+        round: the round that made it; None where it was collected.
+        instruction_id: of the instruction.
+        instruction: the instruction as it was answered.
+        response: the text.
+        words: its length by `text.word_count`.
+    """
+
+    id: str
+    round: int | None
+    instruction_id: str
+    instruction: str
+    response: str
+    words: int
+
+
 class Row(msgspec.Struct, kw_only=True, frozen=True):
     """A training row in the prompt-completion form of TRL, with the id of its text."""
 
     id: str
     prompt: list[dict[str, str]]
     completion: list[dict[str, str]]
+
+
+def turn(number: int | None) -> str:
+    """Begin an id: `r02` in round 2, `final` in what comes after the last (None)."""
+    return "final" if number is None else f"r{number:02d}"
 
 
 def encode(record: msgspec.Struct) -> bytes:

@@ -57,7 +57,7 @@ class Rounds(Controller):
     async def instruct(self, number: int) -> StageFolder:
         """Make the round's instructions, a wave at a time."""
         folder = self.run.stage(number, "1-instruct")
-        names = list(instruct.items(number, self.config.instruct))
+        names = list(instruct.items(number, self.config.instruct.per_round))
         return await self.instructions(folder, self.adapters(number), names, number - 1)
 
     async def draft(self, number: int, instructions: StageFolder) -> StageFolder:

@@ -33,7 +33,7 @@ def open_run(name: str) -> tuple[RunFolder, Config]:
 def standing(run: RunFolder, config: Config) -> dict[str, Any]:
     """Return what `status --json` prints."""
     base = run.stage(0, "6-held-out")
-    figures = [_figures(run, number) for number in range(1, _finished(run) + 1)]
+    figures = [_figures(run, number) for number in range(1, run.finished() + 1)]
     stopped, complete = _stopped(run, config), is_complete(run, config)
     return {
         "run": str(run.path),
@@ -50,20 +50,12 @@ def standing(run: RunFolder, config: Config) -> dict[str, Any]:
 
 def is_complete(run: RunFolder, config: Config) -> bool:
     """Say whether a run has nothing left to do; reads no text of a stage that is in work."""
-    return _finished(run) >= config.iterations or _stopped(run, config) is not None
-
-
-def _finished(run: RunFolder) -> int:
-    """Return how many rounds are done, their held-out texts included."""
-    number = 0
-    while run.stage(number + 1, "6-held-out").done():
-        number += 1
-    return number
+    return run.finished() >= config.iterations or _stopped(run, config) is not None
 
 
 def _stopped(run: RunFolder, config: Config) -> str | None:
     """Return why the run stopped after its last round, unless it went on after all."""
-    number = _finished(run)
+    number = run.finished()
     if not number or run.stage(number + 1, "1-instruct").identity():
         return None
     return metrics.stop_reason(_figures(run, number)["held_out"], config.held_out)
