@@ -117,7 +117,7 @@ class FinalIdentities(Identities):
 
     def of(self, folder: StageFolder) -> dict[str, Any]:
         """Return the identity of a stage as configuration and rounds would make it now."""
-        name, which = (folder.title.split("/")[1:] + [""])[:2]
+        _, name, *which = folder.title.split("/")
         sections, prompts, inputs = _FINAL_USES[name]
         identity: dict[str, Any] = {"model": self.model.digest, "seed": self.config.seed}
         for path in sections:
@@ -146,7 +146,7 @@ class FinalIdentities(Identities):
             identity["language"] = self.config.language
         if name == "6-held-out":
             identity["held_out"] = self.held
-            identity["inputs"] |= {"5-train": self._last("5-train")} if which == "final" else {}
+            identity["inputs"] |= {"5-train": self._last("5-train")} if which == ["final"] else {}
         return identity
 
     def check_last(self, redo: str | None = None) -> list[StageFolder]:

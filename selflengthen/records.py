@@ -86,6 +86,30 @@ class Row(msgspec.Struct, kw_only=True, frozen=True):
     completion: list[dict[str, str]]
 
 
+class FinalRow(msgspec.Struct, kw_only=True, frozen=True):
+    """A row of the last data set: a training row as above, and where it comes from.
+
+    Attributes:
+        id, round, instruction_id, words: as in `Pair`.
+        kind: of the demand: about, range, above, below.
+        low, high: the numbers that it names, None where it names none.
+        unit: what they count: words, or characters (字; they are counted as words).
+        by: who wrote the demand: engine, template, or the instruction itself.
+    """
+
+    id: str
+    prompt: list[dict[str, str]]
+    completion: list[dict[str, str]]
+    round: int | None
+    instruction_id: str
+    kind: str
+    low: int | None
+    high: int | None
+    unit: str
+    words: int
+    by: str
+
+
 def turn(number: int | None) -> str:
     """Begin an id: `r02` in round 2, `final` in what comes after the last (None)."""
     return "final" if number is None else f"r{number:02d}"

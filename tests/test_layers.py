@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).parents[1] / "selflengthen"
 
 GROUND = frozenset(
     {"errors", "text", "languages", "talk", "likeness", "records", "models", "prompts", "seeds"}
-    | {"checks", "config"}
+    | {"checks", "config", "demand", "weave"}
 )
 ENGINE = frozenset(
     {"engines.base", "engines.chat", "engines.guard", "engines.vllm_log"} | {"engines.wire"}
@@ -27,7 +27,7 @@ ENGINE = frozenset(
 KEPT = GROUND | {"store", "metrics", "identities"}
 ROUND = KEPT | {"engines.base", "engines", "training", "drive", "stages"}
 WING = ROUND | {"controller", "rounds"}
-WINGS = frozenset({"curate", "evaluate", "inspect", "pocket"})
+WINGS = frozenset({"curate", "evaluate", "finish", "inspect", "pocket"})
 
 FLOORS: Mapping[str, frozenset[str]] = {
     # The ground: pure.
@@ -42,6 +42,11 @@ FLOORS: Mapping[str, frozenset[str]] = {
     "seeds": frozenset({"errors", "text", "prompts"}),
     "checks": frozenset({"errors", "text", "languages", "talk", "records"}),
     "config": frozenset({"errors", "text", "checks"}),
+    # Lengths that are asked for.
+    "numerals": frozenset(),
+    "lengths": frozenset({"numerals"}),
+    "demand": frozenset({"lengths"}),
+    "weave": frozenset({"checks", "demand", "languages", "lengths"}),
     # What is kept on disk.
     "lines": frozenset({"errors"}),
     "store": GROUND | {"lines"},
@@ -64,6 +69,7 @@ FLOORS: Mapping[str, frozenset[str]] = {
     # The wings.
     "curate": WING,
     "evaluate": WING,
+    "finish": WING | {"evaluate", "lines"},
     "inspect": WING,
     "pocket": GROUND,
     "cli": WING | WINGS | {"estimate"},
