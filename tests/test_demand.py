@@ -266,7 +266,10 @@ def truth(row: dict[str, Any]) -> Demand:
 def names_a_length(text: str) -> bool:
     """Say whether a number of three digits or more, or one spelt out, stands near a unit."""
     number = r"\d[\d,]{2,}|\d\s?k\b|[一二两三四五六七八九]千|thousand|hundred|[百千万]"
-    return re.search(rf"(?i)(?:{number})[^。\n]{{0,12}}?(?:words?\b|字|词)|字数\D*\d", text) is not None
+    return (
+        re.search(rf"(?i)(?:{number})[^。\n]{{0,12}}?(?:words?\b|字|词)|字数\D*\d", text)
+        is not None
+    )
 
 
 def test_longens_instructions_are_read() -> None:
@@ -322,8 +325,16 @@ def test_satisfied(one: int, other: int, words: int) -> None:
 def test_a_text_of_any_length_is_read_quickly() -> None:
     """An instruction may carry a whole book; and no pattern may take steps without end."""
     long = ["2000 words " * 100_000, "a 5 " * 50_000 + "words", "字" * 200_000, "一" * 9000 + "字"]
-    long += [f"Write 900 words.\n{'x y. ' * 10**6}", "1," * 5000 + "1 words", "each " * 2000 + "5 words"]
-    long += ["《" * 9000 + "5字", "write " * 1500 + "the summary: 50 words", "not " * 2400 + "5 words"]
+    long += [
+        f"Write 900 words.\n{'x y. ' * 10**6}",
+        "1," * 5000 + "1 words",
+        "each " * 2000 + "5 words",
+    ]
+    long += [
+        "《" * 9000 + "5字",
+        "write " * 1500 + "the summary: 50 words",
+        "not " * 2400 + "5 words",
+    ]
     began = time.process_time()
     read = [read_demand(text) for text in long]
     assert time.process_time() - began < 10
