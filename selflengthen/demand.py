@@ -1,9 +1,9 @@
 """The length that an instruction asks for, read from its text in English or Chinese.
 
-Each length in the text (see lengths.py) is that of the whole, of a part (a 150-word abstract, each
-chapter, 每篇), or of something else (the text to be summarised, a vocabulary, a price). Only the first
-counts. Of several, the longest is meant: no whole is shorter than its part. Where none is left there
-is no demand; nothing is guessed.
+Each length in the text (see lengths.py) is that of the whole, of a part (a 150-word abstract,
+each chapter, 每篇), or of something else (the text to be summarised, a vocabulary, a price). Only
+the first counts. Of several, the longest is meant: no whole is shorter than its part. Where none
+is left there is no demand; nothing is guessed.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from selflengthen import lengths
 from selflengthen.lengths import Kind, Length, Unit
 
-ABOUT = 0.2  # how far from the length that was named still is about it (LonGen)
+ABOUT = Fraction(1, 5)  # how far from the length that was named still is about it (LonGen)
 _END = 5000  # a longer instruction carries a text with it: read at both ends
 
 
@@ -23,9 +24,9 @@ _END = 5000  # a longer instruction carries a text with it: read at both ends
 class Demand:
     """A length as it was asked for.
 
-    `low` and `high` are the numbers that were named: equal for about, both for range, only `low` for
-    above, only `high` for below. `unit` is what they count: nothing is converted; 字 are characters.
-    `text` is where they were found, in small letters.
+    `low` and `high` are the numbers that were named: equal for about, both for range, only `low`
+    for above, only `high` for below. `unit` is what they count: nothing is converted; 字 are
+    characters. `text` is where they were found, in small letters.
     """
 
     kind: Kind
@@ -39,7 +40,7 @@ class Demand:
 
         About: not more than a fifth off. Bounds are included. An empty response never is.
         """
-        slack = ABOUT if self.kind == "about" else 0.0
+        slack = ABOUT if self.kind == "about" else 0
         above = self.low is None or words >= (1 - slack) * self.low
         below = self.high is None or words <= (1 + slack) * self.high
         return words > 0 and above and below
@@ -118,11 +119,13 @@ _EACH_AFTER = re.compile(
 )
 # A rate, a price, a place in a text.
 _RATE = re.compile(
-    r"\b(?:per|every|first|last|top|read|type|(?:an?|the) extra)\s*$|[每前后头]\s*$|每[天日](?:写|更)?\s*$|[元块]\s*/?\s*$"
+    r"\b(?:per|every|first|last|top|read|type|(?:an?|the) extra)\s*$"
+    r"|[每前后头]\s*$|每[天日](?:写|更)?\s*$|[元块]\s*/?\s*$"
     r"|[$€£¥]\s*[\d.]+\s*(?:for|per|/)\s*$",
 )
 _RATE_AFTER = re.compile(
-    r"\s*(?:/|(?:per|an?) (?:day|minute|hour|week|month|page|line|second)\b|daily\b|[每/]?\s*[\d.]+\s*[元块]"
+    r"\s*(?:/|(?:per|an?) (?:day|minute|hour|week|month|page|line|second)\b|daily\b"
+    r"|[每/]?\s*[\d.]+\s*[元块]"
     r"|left\b|remaining\b|so far\b|already\b|ago\b|like\b|such as\b)",
 )
 
@@ -190,9 +193,11 @@ def _is_part(length: Length, plain: str) -> bool:
 
 
 def _is_asked_for(part: str, plain: str) -> bool:
-    """Say whether a text is asked for that is such a part: write a summary … it should have …"""
+    """Say whether a text is asked for that is such a part: write a summary; it should have."""
     for verb in _VERB.finditer(plain):
-        before, found, _ = _SENTENCE_END.split(plain[verb.end() : verb.end() + 80])[0].partition(part)
+        before, found, _ = _SENTENCE_END.split(plain[verb.end() : verb.end() + 80])[0].partition(
+            part
+        )
         if found and not verb["joins"] and not _WHOLE.search(before) and not _VERB.search(before):
             return True
     return False
@@ -204,9 +209,13 @@ _PARTS = (
     "|excerpt|description|blurb|footnote|appendix|opening|ending|discussion|methods?|results"
     "|background|literature review"
 )
-_PARTS_ZH = "摘要|引言|前言|序言|导语|开头|结尾|结论|小结|简介|概述|提要|标题|题目|段落|附录|致谢|部分|背景|注释"
+_PARTS_ZH = (
+    "摘要|引言|前言|序言|导语|开头|结尾|结论|小结|简介|概述|提要|标题|题目|段落|附录|致谢|部分"
+    "|背景|注释"
+)
 _PART_BEFORE = re.compile(
-    rf"(?:(?:\b(?:entire|whole|full|complete)\s+)?(?P<part>\b(?:{_PARTS})\b|{_PARTS_ZH})(?:\s+section)?)"
+    r"(?:(?:\b(?:entire|whole|full|complete)\s+)?"
+    rf"(?P<part>\b(?:{_PARTS})\b|{_PARTS_ZH})(?:\s+section)?)"
     r"(?:[\s,(:*-]|\b(?:of|is|are|be|should|shall|must|needs?|to|has|have|with|in|that|which|will|can"
     r"|not|limited|section|part)\b|字数|内容|应|须|需|要|请|为|在|控制|限|写|不)*$",
 )
@@ -220,7 +229,9 @@ _JOINS = (
     r"\b(?:includ(?:e|es|ing)|with|add(?:ing)?|plus|contain(?:s|ing)?|along with|append|attach"
     r"|(?:begin|start|end|open|close|conclude)s? with)\b|其中|包括|包含|附|加上|含|另"
 )
-_JOINED_WITH = re.compile(rf"(?<!help )(?<!help me )(?:{_JOINS})\s+(?:also\s+)?(?:an?|the|one)?\s*$")
+_JOINED_WITH = re.compile(
+    rf"(?<!help )(?<!help me )(?:{_JOINS})\s+(?:also\s+)?(?:an?|the|one)?\s*$"
+)
 _VERB = re.compile(
     rf"(?P<joins>{_JOINS})|\b(?:write|draft|compose|create|generate|produce|craft|prepare|develop"
     r"|make|give|need|want|provide)\b|写|撰|创作|生成|起草|拟|作(?![为者品文])",

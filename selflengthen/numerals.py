@@ -7,6 +7,7 @@ in running text first, and by then little is left to do.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 _ONES = (
@@ -17,25 +18,32 @@ _TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 _WORDS = {word: value for value, word in enumerate(_ONES)}
 _WORDS |= {word: 10 * value for value, word in enumerate(_TENS, 2)}
 _SCALES = {"k": 1000, "hundred": 100, "thousand": 1000, "million": 1_000_000}
-_CJK_DIGITS = dict(zip("〇零一二两俩三四五六七八九", (0, 0, 1, 2, 2, 2, *range(3, 10)), strict=True))
+_CJK_DIGITS = dict(
+    zip("〇零一二两俩三四五六七八九", (0, 0, 1, 2, 2, 2, *range(3, 10)), strict=True)
+)
 _CJK_UNITS = {"十": 10, "百": 100, "千": 1000, "万": 10_000, "w": 10_000}
 
 _WORD = "|".join(sorted(_WORDS, key=len, reverse=True))
 _SCALE = "hundred|thousand|million"
 _CJK = "".join(_CJK_DIGITS)
-_NUMBER = re.compile(
+_FIRST = re.compile(f"[0-9{_CJK}十百千万]")
+_FIGURES = re.compile(
     # 两三千, 三五百: from the one to the other
     rf"(?P<pair>[一二两三四五六七八九][二两三四五六七八九][百千万])(?![{_CJK}十百千万])"
     # 2千, 1.5万, 2万5千, 1w字
     rf"|(?P<mixed>(?<!\d)(?<!\d[.,])\d+(?:\.\d+)?\s?(?:[百千万]|w(?=\s*字))(?:[\d{_CJK}]+[百千]?)*)"
     rf"|(?P<cjk>[{_CJK}十百千万]+)"
     # 2,000, 2 000, 2.000, 2'000, 1.5k, 2 thousand; no price, no part of a name
-    r"|(?<![\d$€£¥a-z_])(?<!\d[.,])(?P<digits>[1-9]\d{0,2}(?:(?P<mark>[, '.])\d{3})(?:(?P=mark)\d{3})*"
-    rf"(?!\d|,\d)|\d+(?:\.\d+)?)(?:[\s-]?(?P<scale>k(?![a-z])|(?:{_SCALE})\b))?"
-    # two thousand five hundred, a hundred and fifty, twenty-five hundred
-    rf"|\b(?P<words>(?:an?(?=[\s-]+(?:{_SCALE})\b)|(?:{_WORD})\b)"
-    rf"(?:[\s-]+(?:{_SCALE}|and[\s-]+(?:{_WORD})(?![\s-]+(?:{_SCALE}))|{_WORD})\b)*)",
+    r"|(?<![\d$€£¥a-z_])(?<!\d[.,])(?P<digits>[1-9]\d{0,2}(?:(?P<mark>[, '.])\d{3})"
+    r"(?:(?P=mark)\d{3})*(?!\d|,\d)|\d+(?:\.\d+)?)"
+    rf"(?:[\s-]?(?P<scale>k(?![a-z])|(?:{_SCALE})\b))?",
 )
+# two thousand five hundred, a hundred and fifty, twenty-five hundred
+_SPELT = re.compile(
+    rf"\b(?:an?(?=[\s-]+(?:{_SCALE})\b)|(?:{_WORD})\b)"
+    rf"(?:[\s-]+(?:{_SCALE}|and[\s-]+(?:{_WORD})(?![\s-]+(?:{_SCALE}))|{_WORD})\b)*"
+)
+_ANY_SPELT = re.compile(f"{_SCALE}|{_WORD}")  # much quicker to search for
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,30 +65,40 @@ class Number:
 
 def find(text: str) -> list[Number]:
     """Return the whole numbers above 0 of a text in small letters, in order."""
-    found = (_read(match) for match in _NUMBER.finditer(text))
-    return [number for number in found if number is not None]
+    found = list(_figures(text))
+    if _ANY_SPELT.search(text):
+        for match in _SPELT.finditer(text):
+            found.append(_number(match, _english(match[0]), _scale(match[0])))
+        found.sort(key=lambda number: number.start)
+    return [number for number in found if 1 <= number.low <= number.high < 10**9]
 
 
-def _read(match: re.Match[str]) -> Number | None:
-    start, end = match.span()
-    said = match[0]
-    if match["pair"]:
-        unit = _CJK_UNITS[said[2]]
-        low, high = (_CJK_DIGITS[digit] * unit for digit in said[:2])
-        return Number(start, end, low, high, unit) if low < high else None
-    if match["digits"]:
-        scale = _SCALES.get(match["scale"] or "", 1)
-        whole = re.sub(r"[, '.]", "", match["digits"]) if match["mark"] else match["digits"]
-        value, spaced = float(whole) * scale, match["mark"] == " "
-    else:
-        scale, spaced = _scale(said), False
-        read = _english(said) if match["words"] else _chinese(said)
-        if read is None:
-            return None
-        value = read
-    if value < 1 or value != int(value) or value > 10**9:
-        return None
-    return Number(start, end, int(value), int(value), scale, spaced, said in ("百", "千", "万"))
+def _figures(text: str) -> Iterator[Number]:
+    place = 0
+    while first := _FIRST.search(text, place):
+        match = _FIGURES.match(text, first.start())
+        place = match.end() if match else first.end()
+        if match is None:
+            continue
+        if match["digits"]:
+            figures = match["digits"]
+            whole = re.sub(r"[, '.]", "", figures) if match["mark"] else figures
+            scale = _SCALES[match["scale"]] if match["scale"] else 1
+            yield _number(match, float(whole) * scale, scale, spaced=match["mark"] == " ")
+        elif match["pair"]:
+            unit = _CJK_UNITS[match[0][2]]
+            low, high = (_CJK_DIGITS[digit] * unit for digit in match[0][:2])
+            yield Number(*match.span(), low, high, unit)
+        else:
+            bare = match[0] in ("百", "千", "万")
+            yield _number(match, _chinese(match[0]), _scale(match[0]), bare=bare)
+
+
+def _number(
+    match: re.Match[str], value: float, scale: int, *, spaced: bool = False, bare: bool = False
+) -> Number:
+    whole = int(value) if value == int(value) else 0
+    return Number(*match.span(), whole, whole, scale, spaced, bare)
 
 
 def _scale(said: str) -> int:
@@ -99,8 +117,8 @@ def _english(said: str) -> float:
     return float(total + current)
 
 
-def _chinese(said: str) -> float | None:
-    """Read 一万五千, 2万5千, 两千五 (2,500), 二〇〇〇; None for what is no number, as 五六百七."""
+def _chinese(said: str) -> float:
+    """Read 一万五千, 2万5千, 两千五 (2,500), 二〇〇〇; 0 for what is no number, as 五六百七."""
     total, section, last = 0.0, 0.0, 1
     current: float | None = None
     for part in re.findall(rf"\d+(?:\.\d+)?|[{_CJK}]+|[十百千万w]", said):
@@ -116,7 +134,7 @@ def _chinese(said: str) -> float | None:
             if zero and last > 1:
                 part, last = part.lstrip("零〇"), 10
             if len(part) > 1 and last > 1:
-                return None
+                return 0.0
             current = float("".join(str(_CJK_DIGITS[digit]) for digit in part) or 0)
         else:
             current = float(part)

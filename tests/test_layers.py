@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).parents[1] / "selflengthen"
 
 GROUND = frozenset(
     {"errors", "text", "languages", "talk", "likeness", "records", "models", "prompts", "seeds"}
-    | {"checks", "config", "demand", "weave"}
+    | {"checks", "config", "numerals", "lengths", "demand", "weave"}
 )
 ENGINE = frozenset(
     {"engines.base", "engines.chat", "engines.guard", "engines.vllm_log"} | {"engines.wire"}
@@ -40,12 +40,11 @@ FLOORS: Mapping[str, frozenset[str]] = {
     "models": frozenset({"errors"}),
     "prompts": frozenset({"errors"}),
     "seeds": frozenset({"errors", "text", "prompts"}),
-    "checks": frozenset({"errors", "text", "languages", "talk", "records"}),
-    "config": frozenset({"errors", "text", "checks"}),
-    # Lengths that are asked for.
     "numerals": frozenset(),
     "lengths": frozenset({"numerals"}),
     "demand": frozenset({"lengths"}),
+    "checks": frozenset({"errors", "text", "languages", "talk", "records"}),
+    "config": frozenset({"errors", "text", "checks"}),
     "weave": frozenset({"checks", "demand", "languages", "lengths"}),
     # What is kept on disk.
     "lines": frozenset({"errors"}),

@@ -16,6 +16,7 @@ from selflengthen import metrics
 from selflengthen.config import Config
 from selflengthen.demand import Demand, read_demand
 from selflengthen.drive import Item
+from selflengthen.evaluate.scores import longen
 from selflengthen.records import Record, derive_seed
 from selflengthen.seeds import Seed
 from selflengthen.stages.demand import demanded
@@ -76,7 +77,7 @@ def compare(
                 **{
                     name: {
                         "words": made[one.id].words,
-                        "score": round(score(one.demand, made[one.id].words), 4),
+                        "score": round(longen(made[one.id].words, one.demand), 4),
                     }
                     for name, made in zip(("base", "final"), texts, strict=True)
                     if one.id in made
@@ -88,13 +89,13 @@ def compare(
 
 
 def measure(asked: Iterable[Asked], texts: Mapping[str | None, Record]) -> dict[str, Any]:
-    """Return mean scores over all and by kind, the share satisfied, lengths and ends."""
+    """Return LonGen's mean score over all and by kind, the share satisfied, lengths and ends."""
     made = [(one.demand, texts[one.id]) for one in asked if one.id in texts]
-    by_kind = {kind: [score(d, r.words) for d, r in made if d.kind == kind] for kind in KINDS}
+    by_kind = {kind: [longen(r.words, d) for d, r in made if d.kind == kind] for kind in KINDS}
     count = max(1, len(made))
     return {
         "texts": len(made),
-        "score": _mean([score(d, r.words) for d, r in made]),
+        "score": _mean([longen(r.words, d) for d, r in made]),
         "by_kind": {
             kind: {"texts": len(found), "score": _mean(found)} for kind, found in by_kind.items()
         },
@@ -102,24 +103,6 @@ def measure(asked: Iterable[Asked], texts: Mapping[str | None, Record]) -> dict[
         "words": metrics.spread([r.words for _, r in made]),
         "ends": round(sum(r.finish_reason == "stop" for _, r in made) / count, 4),
     }
-
-
-def score(demand: Demand, words: int) -> float:
-    """Return LonGen's length score, 0 to 1: 1 within the bounds, less the further outside.
-
-    The bounds [a, b] are 0.8 to 1.2 times the number for about, up to 1.5 times it for above, from
-    half of it for below. Shorter: max(0, 2·words/a - 1); longer: max(0, 3 - 2·words/b).
-    """
-    low, high = demand.low or 0, demand.high or 0
-    a, b = {
-        "about": (0.8 * low, 1.2 * high),
-        "range": (low, high),
-        "above": (low, 1.5 * low),
-        "below": (0.5 * high, high),
-    }[demand.kind]
-    if words < a:
-        return max(0.0, 2 * words / a - 1)
-    return max(0.0, 3 - 2 * words / b) if words > b else 1.0
 
 
 def _mean(values: Sequence[float]) -> float | None:
