@@ -52,7 +52,7 @@ def lines(figures: dict[str, Any] | None) -> Iterator[str]:
         yield f"{now['stage']}: {now['done']:,} of {total}, about {left} left in this stage."
     elif figures["finished"]:
         yield f"Finished{', and merged' if figures['merged'] else ''}."
-    if figures["finished"]:
+    if figures["finished"] and figures["base"]["texts"]:
         yield from ["", *table(figures)]
 
 

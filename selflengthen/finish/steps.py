@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
@@ -138,14 +139,18 @@ class Final(Controller):
         """Fine-tune the base model, with a fresh adapter, on (demand, response)."""
         folder = self.run.last("5-train")
         folder.begin(self.identity(folder))
-        rows = self.run.final / "dataset" / "train.jsonl"
-        rewrite(rows, (encode(row) for row in self.rows()))
         job = job_of(
-            self.config.train, model=str(self.model.path), rows=rows, output=folder.path,
-            start_from=None, seed=derive_seed(self.config.seed, "final"),
+            self.config.train, model=str(self.model.path), rows=self.write_rows(),
+            output=folder.path, start_from=None, seed=derive_seed(self.config.seed, "final"),
             learning_rate=self.config.finish.learning_rate, epochs=self.config.finish.epochs,
         )  # fmt: skip
         await self.trained(folder, job)
+
+    def write_rows(self) -> Path:
+        """Write the data set, the same every time; return its file."""
+        rows = self.run.final / "dataset" / "train.jsonl"
+        rewrite(rows, (encode(row) for row in self.rows()))
+        return rows
 
     async def merged(self) -> None:
         """Write the base model with the adapter in it."""
@@ -163,6 +168,7 @@ class Final(Controller):
     def publish(self, asked: list[figures.Asked]) -> None:
         """Write what is given away: the adapter, figures and cards, beside the data set."""
         final, trained = self.run.final, self.run.last("5-train").path
+        self.write_rows()  # they may have been set aside with what came after them
         base, after = (self.run.last(f"6-held-out/{name}") for name in ("base", "final"))
         measured = figures.compare(asked, base.records(), after.records())
         write_json(final / "figures.json", measured)

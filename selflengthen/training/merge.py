@@ -13,6 +13,7 @@ from pathlib import Path
 
 from selflengthen.errors import TrainingError
 from selflengthen.training import guard
+from selflengthen.training.launch import child_environment
 
 
 async def merge(model: Path, adapter: Path, output: Path, log: Path) -> None:
@@ -29,6 +30,7 @@ async def merge(model: Path, adapter: Path, output: Path, log: Path) -> None:
             stdin=asyncio.subprocess.PIPE,
             stdout=said,
             stderr=asyncio.subprocess.STDOUT,
+            env=child_environment(),
             start_new_session=True,
         )
     try:
@@ -50,7 +52,7 @@ def main(model: str, adapter: str, output: str) -> None:
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    base = AutoModelForCausalLM.from_pretrained(model, dtype="auto", low_cpu_mem_usage=True)
+    base = AutoModelForCausalLM.from_pretrained(model, dtype="auto")
     merged = PeftModel.from_pretrained(base, adapter).merge_and_unload(safe_merge=True)
     merged.save_pretrained(output)
     AutoTokenizer.from_pretrained(model).save_pretrained(output)

@@ -131,6 +131,11 @@ def test_other_settings_are_refused_and_redo_sets_aside(
     assert tree(FINAL / "3-union") == kept
     assert status(capsys)["finished"]
     assert main(["finish", "small"]) == 0  # the setting stands in config.yaml now
+    made = tree(FINAL)
+    assert main(["finish", "small", "--redo", "6-held-out"]) == 0
+    assert {n: c for n, c in tree(FINAL).items() if n.startswith("dataset")} == {
+        n: c for n, c in made.items() if n.startswith("dataset")
+    }
 
 
 def test_a_round_more_makes_the_end_stale(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -184,6 +189,16 @@ def test_a_run_in_use(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
         for command in ("collect", "finish"):
             said = refused(Path(), capsys, command, "small")
             assert "this run is in use by process 7 on elsewhere" in said
+
+
+def test_without_held_out_texts(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--held_out.texts", "0", *SMALL]
+    assert main(["run", "small.yaml", "--iterations", "1", "--run-dir", "runs/bare", *words]) == 0
+    assert main(["finish", "bare"]) == 0
+    assert main(["status", "bare"]) == 0
+    out = capsys.readouterr().out
+    assert "Finished." in out and "satisfied" not in out
+    assert "## Length demands" not in Path("runs/bare/final/adapter/README.md").read_text()
 
 
 def test_no_room_to_merge(
