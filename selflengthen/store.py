@@ -141,6 +141,8 @@ class RunFolder:
         With stages after the last round goes what was made of them.
         """
         place = self.path / "superseded" / time.strftime("%Y%m%d-%H%M%S")
+        while place.exists():  # two within a second
+            place = place.with_name(f"{place.name}-again")
         moved = {folder.path: place / folder.title for folder in folders}
         if any(path.is_relative_to(self.final) for path in moved):
             products = [self.final / name for name in PRODUCTS]
