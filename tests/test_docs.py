@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -38,6 +39,9 @@ NOT_RUN = {
     "python -m selflengthen run --model Qwen/Qwen2.5-7B-Instruct --engine.kind openai "
     "--engine.url http://127.0.0.1:8000/v1",
     "python -m selflengthen pocket build --out runs/pocket-model",
+    "python -m selflengthen finish runs/qwen --merge",
+    "vllm serve runs/qwen/final/merged",
+    "hf upload me/qwen-long runs/qwen/final/merged",
 }
 MAKE = {"make demo", "make test"}  # the second runs this test
 
@@ -77,10 +81,14 @@ def commands(*, run: bool) -> list[str]:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with `mine.yaml` and its run of two rounds; the training is a double."""
+    """Return a folder with `mine.yaml`, its finished run by a training double, and responses."""
     folder = tmp_path_factory.mktemp("docs")
     make_model(folder / "model")
     (folder / "mine.yaml").write_text(CONFIG.format(model="model"))
+    for name in ("longen", "longbench-write", "lifebench"):
+        rows = (ROOT / f"tests/evaluate/{name}.jsonl").read_text().splitlines()
+        answers = (json.dumps(json.loads(row) | {"response": "A sea. " * 1500}) for row in rows)
+        (folder / f"{name}.jsonl").write_text("\n".join(answers))
     # The pages' `python` is this one, and its training takes no time.
     shim = folder / "bin/python"
     shim.parent.mkdir()
@@ -90,8 +98,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         f'shift 2; exec "{sys.executable}" -m tests.cli.double "$@"\n'
     )
     shim.chmod(0o755)
-    result = shell("python -m selflengthen run mine.yaml", folder)
-    assert result.returncode == 0, result.stderr
+    for command in ("run mine.yaml", "finish runs/mine"):
+        result = shell(f"python -m selflengthen {command}", folder)
+        assert result.returncode == 0, result.stderr
     return folder
 
 
