@@ -61,7 +61,7 @@ FLOORS: Mapping[str, frozenset[str]] = {
     "stages": GROUND | {"engines.base", "drive"},
     "rounds": ROUND,
     # The wings.
-    "curate": WING,
+    "curate": WING | {"engines.chat"},
     "evaluate": WING,
     "inspect": WING,
     "pocket": GROUND,
@@ -73,10 +73,10 @@ APART = frozenset({"stages", "engines"})
 
 HEAVY = frozenset(
     {"accelerate", "datasets", "matplotlib", "openai", "peft", "ray", "torch", "transformers"}
-    | {"trl", "vllm"}
+    | {"faiss", "pyarrow", "scipy", "statsmodels", "trl", "vllm"}
 )
 MAY_BE_HEAVY = frozenset(
-    {"engines.ray", "engines.transformers", "engines.vllm"}
+    {"curate.scorers", "engines.ray", "engines.transformers", "engines.vllm"}
     | {"pocket.build", "pocket.gate", "pocket.model", "training.progress", "training.sft"}
 )
 

@@ -14,6 +14,7 @@ COMMANDS = {
     "status": "where a run stands: words, refusals, time left, the table of rounds",
     "show": "a text and where it came from, or the texts of a stage",
     "estimate": "tokens, hours, memory and disk that a run takes",
+    "curate": "choose the rows to train on, from any data set",
     "pocket": "make the embedded model anew, from nothing",
 }
 _USAGE = """usage: python -m selflengthen COMMAND ...
