@@ -53,11 +53,18 @@ def quality(records: Iterable[Record]) -> dict[str, Any]:
         "texts": len(texts),
         "words": spread([r.words for r in texts]),
         "ends": round(sum(r.finish_reason == "stop" for r in texts) / count, 4),
-        "repeats": round(sum(has_repeat(r.text) for r in texts) / count, 4),
-        "rep_4": _mean(repetition(r.text, 4) for r in texts),
-        "distinct_2": _mean(distinct(r.text, 2) for r in texts),
-        "distinct_3": _mean(distinct(r.text, 3) for r in texts),
-        "gzip_ratio": _mean(gzip_ratio(r.text) for r in texts),
+        **variety([r.text for r in texts]),
+    }
+
+
+def variety(texts: Sequence[str]) -> dict[str, float]:
+    """Return the share of texts that repeat a 10-gram, and the mean variety; zeros for nothing."""
+    return {
+        "repeats": mean(has_repeat(text) for text in texts),
+        "rep_4": mean(repetition(text, 4) for text in texts),
+        "distinct_2": mean(distinct(text, 2) for text in texts),
+        "distinct_3": mean(distinct(text, 3) for text in texts),
+        "gzip_ratio": mean(gzip_ratio(text) for text in texts),
     }
 
 
@@ -116,6 +123,7 @@ def _stages(run: RunFolder, number: int) -> dict[str, dict[str, Any]]:
     return {name: run.stage(number, folder).done() or {} for name, folder in folders.items()}
 
 
-def _mean(values: Iterable[float]) -> float:
+def mean(values: Iterable[float]) -> float:
+    """Return the mean to four places; 0 for nothing."""
     listed = list(values)
     return round(statistics.fmean(listed), 4) if listed else 0.0

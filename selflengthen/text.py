@@ -106,6 +106,33 @@ def gzip_ratio(text: str) -> float:
     return len(data) / len(gzip.compress(data, mtime=0))
 
 
+_SPOKEN = re.compile(f"(?=\\w)[{CJK}]|(?:(?![{CJK}])\\w)+(?:['’-](?:(?![{CJK}])\\w)+)*")
+_FACTOR = 0.72
+
+
+def mtld(text: str) -> float:
+    """Return MTLD: how many words on average until the share of different ones falls to 0.72.
+
+    The mean of reading forwards and backwards; what is left over at the end counts as the part of
+    a stretch that its share makes it (McCarthy and Jarvis 2010). Words are CJK characters and runs
+    of letters and digits, without regard to case or punctuation; a text whose words all differ has
+    their number, so compare no texts under a hundred words.
+    """
+    words = _SPOKEN.findall(text.casefold())
+    return (_stretch(words) + _stretch(words[::-1])) / 2
+
+
+def _stretch(words: Sequence[str]) -> float:
+    factors, start, seen = 0.0, 0, set[str]()
+    for place, word in enumerate(words, 1):
+        seen.add(word)
+        if len(seen) <= _FACTOR * (place - start):
+            factors, start, seen = factors + 1, place, set()
+    if start < len(words):
+        factors += (1 - len(seen) / (len(words) - start)) / (1 - _FACTOR)
+    return len(words) / factors if factors else float(len(words))
+
+
 def _grams(split: Sequence[str], n: int) -> set[tuple[str, ...]]:
     return set(zip(*(split[i:] for i in range(n)), strict=False))
 

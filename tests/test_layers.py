@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).parents[1] / "selflengthen"
 
 GROUND = frozenset(
     {"errors", "text", "languages", "talk", "likeness", "records", "models", "prompts", "seeds"}
-    | {"checks", "config"}
+    | {"checks", "config", "numerals", "lengths", "demand"}
 )
 ENGINE = frozenset(
     {"engines.base", "engines.chat", "engines.guard", "engines.vllm_log"} | {"engines.wire"}
@@ -40,6 +40,9 @@ FLOORS: Mapping[str, frozenset[str]] = {
     "models": frozenset({"errors"}),
     "prompts": frozenset({"errors"}),
     "seeds": frozenset({"errors", "text", "prompts"}),
+    "numerals": frozenset(),
+    "lengths": frozenset({"numerals"}),
+    "demand": frozenset({"lengths"}),
     "checks": frozenset({"errors", "text", "languages", "talk", "records"}),
     "config": frozenset({"errors", "text", "checks"}),
     # What is kept on disk.

@@ -13,6 +13,7 @@ COMMANDS = {
     "run": "make the rounds: instructions, drafts, expansions, training; or go on with them",
     "status": "where a run stands: words, refusals, time left, the table of rounds",
     "show": "a text and where it came from, or the texts of a stage",
+    "score": "scores of responses on file: LonGen, LongBench-Write, LIFEBench, quality",
     "estimate": "tokens, hours, memory and disk that a run takes",
     "curate": "choose the rows to train on, from any data set",
     "pocket": "make the embedded model anew, from nothing",

@@ -1,0 +1,1 @@
+"""How long texts are and how good, without a judge: three benchmarks' scores, and variety."""

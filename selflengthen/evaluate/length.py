@@ -1,0 +1,214 @@
+"""Length scores of responses on file, benchmark by benchmark.
+
+A benchmark reads a row into a `Scored`: what was asked for, what came, the score. The required
+length is the benchmark's own field where the row has it; else it is read from the instruction.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from selflengthen.demand import Demand, read_demand
+from selflengthen.evaluate import scores
+from selflengthen.evaluate.counters import longbench_words, longen_words
+from selflengthen.evaluate.responses import Row
+from selflengthen.lengths import Kind
+from selflengthen.metrics import spread
+from selflengthen.text import word_count
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A response: how long it was to be and is, its score, and the groups it counts in.
+
+    `required` is the length that was named (of a range, the upper end).
+    """
+
+    required: float
+    words: int
+    score: float
+    groups: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """How a benchmark reads a row and sums up; how it counts and what fields it needs, in words."""
+
+    title: str
+    counter: str
+    fields: str
+    read: Callable[[Row], Scored]
+    sum_up: Callable[[Sequence[Scored]], dict[str, Any]]
+
+
+def score(benchmark: Benchmark, rows: Iterable[Row]) -> dict[str, Any]:
+    """Return a benchmark's scores of all rows, with what they were made from."""
+    scored = [benchmark.read(row) for row in rows]
+    return {
+        "responses": len(scored),
+        "empty": sum(one.words == 0 for one in scored),
+        "counter": benchmark.counter,
+        "words": spread([one.words for one in scored]),
+        **benchmark.sum_up(scored),
+    }
+
+
+KINDS: tuple[Kind, ...] = ("about", "range", "above", "below")
+CONTROLS = ("equal to", "at most", "at least")
+
+
+def _read_longen(row: Row) -> Scored:
+    words = longen_words(row.text("response"))
+    demand = _asked(row, "constraint", "query")
+    if "type" in row:
+        demand = _as(row, demand, row.one_of("type", *KINDS))
+    groups = {
+        "kind": demand.kind,
+        "language": row.optional_text("language") or _language(demand),
+        "band": row.optional_text("range") or _band(demand),
+    }
+    return Scored(_named(demand), words, scores.longen(words, demand), groups)
+
+
+def _asked(row: Row, *fields: str) -> Demand:
+    """Read the demand from the first of the fields that the row has."""
+    field = next((field for field in fields if field in row), fields[-1])
+    demand = read_demand(row.text(field))
+    if demand is None:
+        row.fail(f"field {field!r} names no length; leave out instructions that ask for none.")
+    return demand
+
+
+def _as(row: Row, demand: Demand, kind: str) -> Demand:
+    """Take the numbers of a demand as one of another kind: in LonGen the field decides."""
+    if kind == demand.kind:
+        return demand
+    numbers = [number for number in (demand.low, demand.high) if number is not None]
+    if (kind == "range") != (len({*numbers}) == 2):
+        row.fail(f"field 'type' is {kind!r}, but the length named is {demand.text!r:.60}.")
+    low, high = numbers[0], numbers[-1]
+    if kind == "above":
+        return replace(demand, kind="above", low=low, high=None)
+    if kind == "below":
+        return replace(demand, kind="below", low=None, high=high)
+    return replace(demand, kind="about", low=low, high=high)
+
+
+def _named(demand: Demand) -> float:
+    return float((demand.low if demand.high is None else demand.high) or 0)
+
+
+def _language(demand: Demand) -> str:
+    return "zh" if demand.unit == "characters" else "en"
+
+
+def _band(demand: Demand) -> str:
+    """Return LonGen's band of a length, in thousands of words: 2-4k has its lower end with it.
+
+    A ceiling belongs to what lies under it, and 8,000 to the last of LonGen's bands.
+    """
+    length = (demand.low or 0) if demand.high is None or demand.low else demand.high - 1
+    length = min(length, 7999) if length <= 8000 else length
+    start = length // 2000 * 2
+    return f"{start}-{start + 2}k"
+
+
+def _sum_longen(scored: Sequence[Scored]) -> dict[str, Any]:
+    def kinds(some: Sequence[Scored]) -> dict[str, Any]:
+        by_kind = _grouped(some, "kind")
+        return {"overall": _mean(some)} | {kind: _mean(by_kind.get(kind, ())) for kind in KINDS}
+
+    return {
+        **kinds(scored),
+        "by_language": {name: kinds(some) for name, some in _grouped(scored, "language").items()},
+        "by_band": {name: kinds(some) for name, some in _grouped(scored, "band").items()},
+    }
+
+
+def _read_longbench_write(row: Row) -> Scored:
+    words = longbench_words(row.text("response"))
+    required = row.length("length") if "length" in row else _named(_asked(row, "prompt"))
+    groups = {"type": row.optional_text("type") or "(none)"}
+    return Scored(required, words, scores.s_l(required, words), groups)
+
+
+def _sum_longbench_write(scored: Sequence[Scored]) -> dict[str, Any]:
+    by_type = {
+        name: {"responses": len(some), "s_l": _mean(some)}
+        for name, some in _grouped(scored, "type").items()
+    }
+    return {"s_l": _mean(scored), "by_type": by_type}
+
+
+def _read_lifebench(row: Row) -> Scored:
+    words = word_count(row.text("response"))
+    if "length_constraint" in row:
+        required = row.length("length_constraint")
+        control = row.one_of("control_method", *CONTROLS)
+    else:
+        demand = _asked(row, "prompt")
+        if demand.kind == "range":
+            row.fail("field 'prompt' asks for a range of lengths; LIFEBench knows none.")
+        required = _named(demand)
+        control = {"about": "equal to", "below": "at most", "above": "at least"}[demand.kind]
+    groups = {"control": control, "language": row.optional_text("lang") or "(none)"}
+    return Scored(required, words, scores.ls(required, words, control), groups)
+
+
+def _sum_lifebench(scored: Sequence[Scored]) -> dict[str, Any]:
+    def both(some: Sequence[Scored]) -> dict[str, Any]:
+        deviations = [scores.ld(one.required, one.words) for one in some]
+        return {
+            "responses": len(some),
+            "ld": statistics.fmean(deviations) if some else None,
+            "abs_ld": statistics.fmean(map(abs, deviations)) if some else None,
+            "ls": _mean(some),
+        }
+
+    by_control = _grouped(scored, "control")
+    overall = both(scored)
+    del overall["responses"]
+    return {
+        **overall,
+        "by_constraint": {control: both(by_control.get(control, ())) for control in CONTROLS},
+        "by_language": {name: both(some) for name, some in _grouped(scored, "language").items()},
+    }
+
+
+def _grouped(scored: Iterable[Scored], group: str) -> dict[str, list[Scored]]:
+    grouped: dict[str, list[Scored]] = {}
+    for one in scored:
+        grouped.setdefault(one.groups[group], []).append(one)
+    return dict(sorted(grouped.items()))
+
+
+def _mean(scored: Sequence[Scored]) -> float | None:
+    return statistics.fmean(one.score for one in scored) if scored else None
+
+
+BENCHMARKS = {
+    "longen": Benchmark(
+        "LonGen",
+        "wide characters (U+3000-303F, 4E00-9FFF, FF00-FFEF) and white-space tokens of the rest",
+        "response, and constraint or else query; type, language and range if they are there",
+        _read_longen,
+        _sum_longen,
+    ),
+    "longbench-write": Benchmark(
+        "LongBench-Write",
+        "ideographs (U+4E00-9FFF) and runs of ASCII letters between word boundaries",
+        "response, and length or else prompt; type if it is there",
+        _read_longbench_write,
+        _sum_longbench_write,
+    ),
+    "lifebench": Benchmark(
+        "LIFEBench",
+        "CJK characters and white-space tokens of the rest, as words are counted everywhere here",
+        "response, and length_constraint with control_method or else prompt; lang if it is there",
+        _read_lifebench,
+        _sum_lifebench,
+    ),
+}

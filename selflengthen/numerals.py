@@ -1,0 +1,143 @@
+"""Numbers as people write them: 2000, 2,000, 2k, two thousand, 两千, 2千, 1.5万, 一万五.
+
+Libraries read a number that has been cut out already (cn2an, word2number); here it has to be found
+in running text first, and by then little is left to do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_ONES = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
+    "sixteen seventeen eighteen nineteen"
+).split()
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_WORDS = {word: value for value, word in enumerate(_ONES)}
+_WORDS |= {word: 10 * value for value, word in enumerate(_TENS, 2)}
+_SCALES = {"k": 1000, "hundred": 100, "thousand": 1000, "million": 1_000_000}
+_CJK_DIGITS = dict(
+    zip("〇零一二两俩三四五六七八九", (0, 0, 1, 2, 2, 2, *range(3, 10)), strict=True)
+)
+_CJK_UNITS = {"十": 10, "百": 100, "千": 1000, "万": 10_000, "w": 10_000}
+
+_WORD = "|".join(sorted(_WORDS, key=len, reverse=True))
+_SCALE = "hundred|thousand|million"
+_CJK = "".join(_CJK_DIGITS)
+_FIRST = re.compile(f"[0-9{_CJK}十百千万]")
+_FIGURES = re.compile(
+    # 两三千, 三五百: from the one to the other
+    rf"(?P<pair>[一二两三四五六七八九][二两三四五六七八九][百千万])(?![{_CJK}十百千万])"
+    # 2千, 1.5万, 2万5千, 1w字
+    rf"|(?P<mixed>(?<!\d)(?<!\d[.,])\d+(?:\.\d+)?\s?(?:[百千万]|w(?=\s*字))(?:[\d{_CJK}]+[百千]?)*)"
+    rf"|(?P<cjk>[{_CJK}十百千万]+)"
+    # 2,000, 2 000, 2.000, 2'000, 1.5k, 2 thousand; no price, no part of a name
+    r"|(?<![\d$€£¥a-z_])(?<!\d[.,])(?P<digits>[1-9]\d{0,2}(?:(?P<mark>[, '.])\d{3})"
+    r"(?:(?P=mark)\d{3})*(?!\d|,\d)|\d+(?:\.\d+)?)"
+    rf"(?:[\s-]?(?P<scale>k(?![a-z])|(?:{_SCALE})\b))?",
+)
+# two thousand five hundred, a hundred and fifty, twenty-five hundred
+_SPELT = re.compile(
+    rf"\b(?:an?(?=[\s-]+(?:{_SCALE})\b)|(?:{_WORD})\b)"
+    rf"(?:[\s-]+(?:{_SCALE}|and[\s-]+(?:{_WORD})(?![\s-]+(?:{_SCALE}))|{_WORD})\b)*"
+)
+_ANY_SPELT = re.compile(f"{_SCALE}|{_WORD}")  # much quicker to search for
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number in a text: where it stands and from what to what it goes (the same, mostly).
+
+    `scale` is what its last word multiplies by: 1000 for `2k`, `two thousand` and 两千; else 1.
+    `spaced` says that a space stands among its digits, `bare` that it is a lone 百, 千 or 万.
+    """
+
+    start: int
+    end: int
+    low: int
+    high: int
+    scale: int = 1
+    spaced: bool = False
+    bare: bool = False
+
+
+def find(text: str) -> list[Number]:
+    """Return the whole numbers above 0 of a text in small letters, in order."""
+    found = list(_figures(text))
+    if _ANY_SPELT.search(text):
+        for match in _SPELT.finditer(text):
+            found.append(_number(match, _english(match[0]), _scale(match[0])))
+        found.sort(key=lambda number: number.start)
+    return [number for number in found if 1 <= number.low <= number.high < 10**9]
+
+
+def _figures(text: str) -> Iterator[Number]:
+    place = 0
+    while first := _FIRST.search(text, place):
+        match = _FIGURES.match(text, first.start())
+        place = match.end() if match else first.end()
+        if match is None:
+            continue
+        if match["digits"]:
+            figures = match["digits"]
+            whole = re.sub(r"[, '.]", "", figures) if match["mark"] else figures
+            scale = _SCALES[match["scale"]] if match["scale"] else 1
+            yield _number(match, float(whole) * scale, scale, spaced=match["mark"] == " ")
+        elif match["pair"]:
+            unit = _CJK_UNITS[match[0][2]]
+            low, high = (_CJK_DIGITS[digit] * unit for digit in match[0][:2])
+            yield Number(*match.span(), low, high, unit)
+        else:
+            bare = match[0] in ("百", "千", "万")
+            yield _number(match, _chinese(match[0]), _scale(match[0]), bare=bare)
+
+
+def _number(
+    match: re.Match[str], value: float, scale: int, *, spaced: bool = False, bare: bool = False
+) -> Number:
+    whole = int(value) if value == int(value) else 0
+    return Number(*match.span(), whole, whole, scale, spaced, bare)
+
+
+def _scale(said: str) -> int:
+    return _CJK_UNITS.get(said[-1]) or _SCALES.get(re.split(r"[\s-]", said)[-1], 1)
+
+
+def _english(said: str) -> float:
+    total, current = 0, 0
+    for word in re.split(r"[\s-]+", said):
+        if word in _WORDS:
+            current += _WORDS[word]
+        elif word == "hundred":
+            current = max(current, 1) * 100
+        elif word in _SCALES:
+            total, current = total + max(current, 1) * _SCALES[word], 0
+    return float(total + current)
+
+
+def _chinese(said: str) -> float:
+    """Read 一万五千, 2万5千, 两千五 (2,500), 二〇〇〇; 0 for what is no number, as 五六百七."""
+    total, section, last = 0.0, 0.0, 1
+    current: float | None = None
+    for part in re.findall(rf"\d+(?:\.\d+)?|[{_CJK}]+|[十百千万w]", said):
+        if part in _CJK_UNITS:
+            last = _CJK_UNITS[part]
+            if last == 10_000:
+                total, section = ((section + (current or 0)) or 1) * last + total, 0
+            else:
+                section += (1 if current is None else current) * last
+            current = None
+        elif part[0] in _CJK_DIGITS:
+            zero = part.startswith(("零", "〇")) and len(part) > 1
+            if zero and last > 1:
+                part, last = part.lstrip("零〇"), 10
+            if len(part) > 1 and last > 1:
+                return 0.0
+            current = float("".join(str(_CJK_DIGITS[digit]) for digit in part) or 0)
+        else:
+            current = float(part)
+    if current is not None and current < 10 and last >= 100:
+        current *= last / 10
+    return total + section + (current or 0)
