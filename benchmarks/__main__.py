@@ -25,7 +25,15 @@ import msgspec
 import selflengthen
 from benchmarks.result import Figure, Result, failed, show
 
-NAMES = ("checks", "help", "restart", "engine", "training")  # the last needs a GPU
+NAMES = (
+    "checks",
+    "help",
+    "restart",
+    "curate",
+    "neighbours",
+    "engine",
+    "training",
+)  # the last needs a GPU
 TAKE_MODEL = ("restart", "engine", "training")
 LIBRARIES = (
     *("accelerate", "datasets", "msgspec", "peft"),

@@ -64,8 +64,10 @@ FLOORS: Mapping[str, frozenset[str]] = {
     "stages": GROUND | {"engines.base", "drive"},
     "rounds": ROUND,
     # The wings.
-    "curate": WING | {"engines.chat"},
-    "evaluate": WING,
+    "evaluate.counters": frozenset(),
+    "evaluate.scores": GROUND,
+    "evaluate": WING | {"evaluate.counters", "evaluate.scores"},
+    "curate": WING | {"engines.chat", "evaluate.counters", "evaluate.scores"},
     "inspect": WING,
     "pocket": GROUND,
     "cli": WING | WINGS | {"estimate"},

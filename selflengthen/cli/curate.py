@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "longest": "keep the longest responses (arXiv 2402.04833)",
     "quality": "keep the rows of the lowest loss that a rule predicts (arXiv 2307.06290)",
+    "faithful": "keep the rows that ask for a length and keep it (arXiv 2410.10210)",
     "mix": "add rows of a general set, drawn by lot",
     "STEPS.yaml": "a list of these, each on what the one before it kept",
     "measure": "write the indicators of each row, and choose nothing",

@@ -12,68 +12,35 @@ The last three lines need a model each; see scorers.py.
 
 from __future__ import annotations
 
-import math
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from selflengthen import text
 from selflengthen.curate.rows import Row, Rows
 from selflengthen.errors import UserError
-from selflengthen.text import tokens, word_count
 
 if TYPE_CHECKING:
     from selflengthen.curate.rows import Floats
 
-MTLD_THRESHOLD = 0.72
 _KNN = re.compile(r"knn_([1-9][0-9]*)")
 
 
 def input_length(row: Row) -> float:
     """Return the prompt's words (the paper: its tokens)."""
-    return word_count(row.prompt)
+    return text.word_count(row.prompt)
 
 
 def output_length(row: Row) -> float:
     """Return the response's words (the paper: its tokens)."""
-    return word_count(row.response)
+    return text.word_count(row.response)
 
 
 def mtld(row: Row) -> float:
-    """Return the response's measure of textual lexical diversity, forward and backward averaged.
-
-    The mean length in words of the stretches over which the share of different words stays at 0.72
-    or above; the rest at the end counts in part (McCarthy and Jarvis 2010). NaN without words.
-    """
-    words = _words(row.response)
-    return (_one_way(words) + _one_way(words[::-1])) / 2 if words else math.nan
-
-
-def _one_way(words: Sequence[str]) -> float:
-    factors, types, count = 0.0, set[str](), 0
-    for word in words:
-        types.add(word)
-        count += 1
-        if len(types) / count < MTLD_THRESHOLD:
-            factors, count = factors + 1, 0
-            types.clear()
-    if count:
-        factors += (1 - len(types) / count) / (1 - MTLD_THRESHOLD)
-    return len(words) / factors if factors else float(len(words))
-
-
-def _words(text: str) -> list[str]:
-    """Return the words in lower case, without the marks around them."""
-    stripped = (token.strip(_marks()) for token in tokens(text.lower()))
-    return [word for word in stripped if word]
-
-
-@cache
-def _marks() -> str:
-    return "".join(c for c in map(chr, range(0x10000)) if unicodedata.category(c)[0] in "PS")
+    """Return the response's measure of textual lexical diversity (see `text.mtld`)."""
+    return text.mtld(row.response)
 
 
 PLAIN: Mapping[str, Callable[[Row], float]] = {

@@ -98,6 +98,20 @@ class Quality(WithModels, frozen=True, kw_only=True, forbid_unknown_fields=True)
         return quality(rows, self.k, load(self.rule), self.models())
 
 
+class Faithful(Step, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Keep the rows that ask for a length and keep it."""
+
+    least: Annotated[
+        float, msgspec.Meta(ge=0, le=100, description="the least S_L, 0 to 100, of a row kept")
+    ] = 80
+
+    def __call__(self, rows: Rows, asked: Asked) -> Choice:
+        """Choose the faithful."""
+        from selflengthen.curate.faithful import faithful
+
+        return faithful(rows, self.least)
+
+
 class Mix(Step, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Add rows of a general set, drawn by lot, among the others."""
 
@@ -134,7 +148,9 @@ class Mix(Step, frozen=True, kw_only=True, forbid_unknown_fields=True):
             return open_rows(self.general)
 
 
-METHODS: Mapping[str, type[Step]] = {"longest": Longest, "quality": Quality, "mix": Mix}
+METHODS: Mapping[str, type[Step]] = {
+    "longest": Longest, "quality": Quality, "faithful": Faithful, "mix": Mix,
+}  # fmt: skip
 Steps = Sequence[tuple[str, Step]]
 
 
