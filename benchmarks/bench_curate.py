@@ -1,6 +1,6 @@
 """How long curation of a large JSONL takes, and in how much memory.
 
-    python -m benchmarks.bench_curate [--rows 20000] [--words 300]
+    python -m benchmarks.bench_curate [--rows 20000] [--words 225]
 
 The set is made first: rows of an instruction, every second of which asks for a length, and a
 response of half to one and a half times `--words` words; one row in ten has curly quotes and
@@ -29,7 +29,6 @@ from benchmarks.result import Figure, Result, at_most, main
 from selflengthen.store import rewrite
 
 FULL, MOST_SECONDS, MOST_MEGABYTES = 1_000_000, 90, 1500
-METHODS = {"longest": ["--k", "1000"], "faithful": []}
 
 
 def measure(args: argparse.Namespace) -> Result:
@@ -41,7 +40,8 @@ def measure(args: argparse.Namespace) -> Result:
         size = data.stat().st_size / 1e6
         figures.append(Figure("rows", args.rows))
         figures.append(Figure("set on disk", size, "MB"))
-        for method, options in METHODS.items():
+        methods = {"longest": ["--k", str(max(1, args.rows // 100))], "faithful": []}
+        for method, options in methods.items():
             found = timed([method, str(data), *options, "--out", str(data.with_name(method))])
             seconds, peak = found["seconds"], found["megabytes"]
             limits = (MOST_SECONDS, MOST_MEGABYTES) if args.rows >= FULL else (None, None)
@@ -82,7 +82,7 @@ def timed(words: list[str]) -> dict[str, float]:
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.bench_curate", "--child", json.dumps(words)],
         check=True,
-        capture_output=True,
+        stdout=subprocess.PIPE,
     )
     seconds = time.monotonic() - began
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
@@ -102,7 +102,7 @@ def child(words: list[str]) -> int:
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=20_000, help=f"full size: {FULL}")
-    parser.add_argument("--words", type=int, default=300, help="words of a response on average")
+    parser.add_argument("--words", type=int, default=225, help="words of a response on average")
     parser.add_argument("--work", type=Path, help="folder for the set, by default a temporary one")
     return parser
 
