@@ -78,7 +78,7 @@ def commands(*, run: bool) -> list[str]:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with `mine.yaml`, its run of two rounds by a training double, and responses."""
+    """Return a folder with `mine.yaml`, its run of two rounds by a double, and responses."""
     folder = tmp_path_factory.mktemp("docs")
     make_model(folder / "model")
     (folder / "mine.yaml").write_text(CONFIG.format(model="model"))
