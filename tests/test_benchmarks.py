@@ -39,6 +39,12 @@ def test_checks(tmp_path: Path) -> None:
         assert found[f"{language}: all checks"] < found[f"{language}: ending"]
 
 
+def test_scoring(tmp_path: Path) -> None:
+    found = values(run(tmp_path, "benchmarks.bench_scoring", "--megabytes", "0.2"))
+    for name in ("longen", "longbench-write", "lifebench"):
+        assert found[f"{name}: scored"] > found["quality: measured"] > 0
+
+
 def test_help(tmp_path: Path) -> None:
     result = run(tmp_path, "benchmarks.bench_help", "--runs", "2")
     if result.notes:
@@ -100,7 +106,7 @@ def test_an_unknown_name_is_refused(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks", "chekcs"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2
-    assert "no benchmark chekcs; there are checks, help, restart, curate" in done.stderr
+    assert "no benchmark chekcs; there are checks, scoring, help, restart" in done.stderr
 
 
 def test_a_missed_target_fails() -> None:

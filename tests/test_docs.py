@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -82,13 +83,17 @@ def commands(*, run: bool) -> list[str]:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with `mine.yaml` and its run of two rounds; the training is a double."""
+    """Return a folder with `mine.yaml`, its run of two rounds by a double, and responses."""
     folder = tmp_path_factory.mktemp("docs")
     make_model(folder / "model")
     (folder / "mine.yaml").write_text(CONFIG.format(model="model"))
     for block in blocks():
         if block.mark.startswith(FILE):
             (folder / block.mark.removeprefix(FILE)).write_text(block.text)
+    for name in ("longen", "longbench-write", "lifebench"):
+        rows = (ROOT / f"tests/evaluate/{name}.jsonl").read_text().splitlines()
+        answers = (json.dumps(json.loads(row) | {"response": "A sea. " * 1500}) for row in rows)
+        (folder / f"{name}.jsonl").write_text("\n".join(answers))
     # The pages' `python` is this one, and its training takes no time.
     shim = folder / "bin/python"
     shim.parent.mkdir()

@@ -35,11 +35,9 @@ class Scored:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """How a benchmark reads a row and sums up; how it counts and what fields it needs, in words."""
+    """How a benchmark reads a row and sums up; `counter` says how it counts."""
 
-    title: str
     counter: str
-    fields: str
     read: Callable[[Row], Scored]
     sum_up: Callable[[Sequence[Scored]], dict[str, Any]]
 
@@ -57,6 +55,7 @@ def score(benchmark: Benchmark, rows: Iterable[Row]) -> dict[str, Any]:
 
 
 KINDS: tuple[Kind, ...] = ("about", "range", "above", "below")
+_NONE = "(none)"  # the group of rows that do not say theirs
 CONTROLS = ("equal to", "at most", "at least")
 
 
@@ -68,7 +67,7 @@ def _read_longen(row: Row) -> Scored:
     groups = {
         "kind": demand.kind,
         "language": row.optional_text("language") or _language(demand),
-        "band": row.optional_text("range") or _band(demand),
+        "band": row.optional_text("range") or _NONE,
     }
     return Scored(_named(demand), words, scores.longen(words, demand), groups)
 
@@ -105,17 +104,6 @@ def _language(demand: Demand) -> str:
     return "zh" if demand.unit == "characters" else "en"
 
 
-def _band(demand: Demand) -> str:
-    """Return LonGen's band of a length, in thousands of words: 2-4k has its lower end with it.
-
-    A ceiling belongs to what lies under it, and 8,000 to the last of LonGen's bands.
-    """
-    length = (demand.low or 0) if demand.high is None or demand.low else demand.high - 1
-    length = min(length, 7999) if length <= 8000 else length
-    start = length // 2000 * 2
-    return f"{start}-{start + 2}k"
-
-
 def _sum_longen(scored: Sequence[Scored]) -> dict[str, Any]:
     def kinds(some: Sequence[Scored]) -> dict[str, Any]:
         by_kind = _grouped(some, "kind")
@@ -131,7 +119,7 @@ def _sum_longen(scored: Sequence[Scored]) -> dict[str, Any]:
 def _read_longbench_write(row: Row) -> Scored:
     words = longbench_words(row.text("response"))
     required = row.length("length") if "length" in row else _named(_asked(row, "prompt"))
-    groups = {"type": row.optional_text("type") or "(none)"}
+    groups = {"type": row.optional_text("type") or _NONE}
     return Scored(required, words, scores.s_l(required, words), groups)
 
 
@@ -154,7 +142,7 @@ def _read_lifebench(row: Row) -> Scored:
             row.fail("field 'prompt' asks for a range of lengths; LIFEBench knows none.")
         required = _named(demand)
         control = {"about": "equal to", "below": "at most", "above": "at least"}[demand.kind]
-    groups = {"control": control, "language": row.optional_text("lang") or "(none)"}
+    groups = {"control": control, "language": row.optional_text("lang") or _NONE}
     return Scored(required, words, scores.ls(required, words, control), groups)
 
 
@@ -191,23 +179,17 @@ def _mean(scored: Sequence[Scored]) -> float | None:
 
 BENCHMARKS = {
     "longen": Benchmark(
-        "LonGen",
         "wide characters (U+3000-303F, 4E00-9FFF, FF00-FFEF) and white-space tokens of the rest",
-        "response, and constraint or else query; type, language and range if they are there",
         _read_longen,
         _sum_longen,
     ),
     "longbench-write": Benchmark(
-        "LongBench-Write",
         "ideographs (U+4E00-9FFF) and runs of ASCII letters between word boundaries",
-        "response, and length or else prompt; type if it is there",
         _read_longbench_write,
         _sum_longbench_write,
     ),
     "lifebench": Benchmark(
-        "LIFEBench",
         "CJK characters and white-space tokens of the rest, as words are counted everywhere here",
-        "response, and length_constraint with control_method or else prompt; lang if it is there",
         _read_lifebench,
         _sum_lifebench,
     ),

@@ -1,0 +1,102 @@
+"""How fast the length of responses on file is scored, on one core.
+
+    python -m benchmarks.bench_scoring [--megabytes 40]
+
+A file of responses of 2,000 to 8,000 words is written for each benchmark, English and Chinese by
+turns, and scored as the command does: read, parsed, counted, summed up. CPU time counts, so that a
+busy machine hurts little. Sizes are the bytes of the file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from benchmarks.bench_checks import chinese, english
+from benchmarks.result import Figure, Result, at_least, main
+from selflengthen.demand import read_demand
+from selflengthen.evaluate.length import BENCHMARKS, score
+from selflengthen.evaluate.quality import read_quality
+from selflengthen.evaluate.responses import read_rows
+
+LEAST = 30  # MB/s
+_PATTERN = re.compile(r"[\u4e00-\u9fff]|\b[a-zA-Z]+\b")
+
+
+def rows(megabytes: float) -> Iterator[dict[str, Any]]:
+    """Yield rows that have the fields of all benchmarks."""
+    rng, size = random.Random(1), 0
+    while size < megabytes * 1e6:
+        is_english, words = rng.random() < 0.5, rng.randint(2000, 8000)
+        row = {
+            "language": "en" if is_english else "zh",
+            "range": "2-4k",
+            "type": "about",
+            "constraint": f"around {words} words" if is_english else f"大约{words}字",
+            "query": f"Write about {words} words."
+            if is_english
+            else f"请写一篇约{words}字的文章。",
+            "length": words,
+            "control_method": "at least",
+            "length_constraint": words,
+            "response": (english if is_english else chinese)(rng, words),
+        }
+        size += len(row["response"].encode())
+        yield row
+
+
+def measure(args: argparse.Namespace) -> Result:
+    """Score one file as each benchmark does; count it by a plain pattern; read lengths."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "responses.jsonl")
+        with open(file, "wb") as out:
+            for row in rows(args.megabytes):
+                out.write(orjson.dumps(row) + b"\n")
+        size = file.stat().st_size / 1e6
+        figures = [
+            at_least(f"{name}: scored", size / seconds(benchmark_of(name, file)), "MB/s", LEAST)
+            for name in BENCHMARKS
+        ]
+        found = list(read_rows(file))
+        texts = [row.text("response") for row in found]
+        plain = seconds(lambda: sum(len(_PATTERN.findall(text)) for text in texts))
+        figures.append(Figure("a plain pattern: counted alone", size / plain, "MB/s"))
+        quality = seconds(lambda: read_quality(found))
+        figures.append(Figure("quality: measured", size / quality, "MB/s"))
+    queries = [row.text("query") for row in found] * 10
+    spent = seconds(lambda: [read_demand(query) for query in queries])
+    figures.append(Figure("lengths read from short instructions", len(queries) / spent, "1/s"))
+    return Result("scoring", tuple(figures))
+
+
+def benchmark_of(name: str, file: Path) -> Callable[[], object]:
+    """Return the scoring of a file, after what is done once a process."""
+    score(BENCHMARKS[name], islice(read_rows(file), 20))  # imports and tables
+    return lambda: score(BENCHMARKS[name], read_rows(file))
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Return the CPU time of some work."""
+    start = time.thread_time()
+    work()
+    return time.thread_time() - start
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--megabytes", type=float, default=40, help="of responses")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(parser(), measure))

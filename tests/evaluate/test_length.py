@@ -1,0 +1,187 @@
+"""The scores against the formulas written out once more, over whole benchmark files."""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+from collections.abc import Callable, Iterable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selflengthen.demand import Demand
+from selflengthen.evaluate import scores
+from selflengthen.evaluate.length import BENCHMARKS, score
+from selflengthen.evaluate.responses import Row, read_rows
+from selflengthen.text import word_count
+from tests.evaluate.data import lifebench, longbench_write, longen
+from tests.evaluate.test_counters import longbench
+from tests.evaluate.test_counters import longen as longen_count
+
+Rows = list[dict[str, Any]]
+FORMS: tuple[Callable[[random.Random, int], str], ...] = (
+    lambda rng, n: "",
+    lambda rng, n: " ".join(rng.choices(["sea", "it's", "1,000", "rock.", "GPT4", "—"], k=n)),
+    lambda rng, n: "".join(rng.choices("天地玄黄，宇宙洪荒。", k=n)),
+    lambda rng, n: "".join(rng.choices(["天", "。", " sea ", "GPU", "\n\n", "é ", "𠀀"], k=n)),
+)
+
+
+def answered(rows: Rows, name: str, seed: int) -> Rows:
+    """Give each row a response; most lengths are near the one that is asked for."""
+    rng = random.Random(seed)
+    made = []
+    for row in rows:
+        asked = max(int(n) for n in re.findall(r"\d+", str(row[name])))
+        length = int(asked * rng.choice([0, 0.2, 0.4, 0.6, 0.8, 0.9, 1, 1.1, 1.3, 1.6, 3, 4.5]))
+        made.append(row | {"response": rng.choice(FORMS)(rng, length)})
+    return made
+
+
+def scored(name: str, rows: Rows) -> dict[str, Any]:
+    return score(BENCHMARKS[name], [Row(f"row {i}", row) for i, row in enumerate(rows)])
+
+
+def mean(values: Iterable[Fraction | float]) -> float:
+    listed = list(values)
+    return float(sum(listed) / len(listed))
+
+
+def longen_score(row: dict[str, Any]) -> Fraction:
+    """Compute LonGen's score in fractions, from the fields alone."""
+    numbers = [Fraction(number) for number in re.findall(r"\d+", row["constraint"])]
+    t, end = numbers[0], numbers[-1]
+    a, b = {
+        "about": (t * 4 / 5, t * 6 / 5),
+        "range": (t, end),
+        "above": (t, t * 3 / 2),
+        "below": (t / 2, t),
+    }[row["type"]]
+    words = longen_count(row["response"])
+    if a <= words <= b:
+        return Fraction(1)
+    return max(Fraction(0), words * 2 / a - 1 if words < a else 3 - words * 2 / b)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_longen(seed: int) -> None:
+    rows = answered(longen(), "constraint", seed)
+    found = scored("longen", rows)
+    assert found["overall"] == pytest.approx(mean(map(longen_score, rows)), abs=1e-9)
+    for kind in ("about", "range", "above", "below"):
+        some = [row for row in rows if row["type"] == kind]
+        assert found[kind] == pytest.approx(mean(map(longen_score, some)), abs=1e-9)
+        for language in ("en", "zh"):
+            few = [row for row in some if row["language"] == language]
+            expected = pytest.approx(mean(map(longen_score, few)), abs=1e-9)
+            assert found["by_language"][language][kind] == expected
+    for band in ("2-4k", "4-6k", "6-8k"):
+        some = [row for row in rows if row["range"] == band]
+        expected = pytest.approx(mean(map(longen_score, some)), abs=1e-9)
+        assert found["by_band"][band]["overall"] == expected
+    assert found["empty"] == sum(row["response"] == "" for row in rows) > 0
+
+
+def s_l(row: dict[str, Any]) -> Fraction:
+    x, y = Fraction(row["length"]), Fraction(longbench(row["response"]))
+    if y == 0:
+        return Fraction(0)
+    return 100 * max(Fraction(0), 1 - (y / x - 1) / 3 if y > x else 1 - (x / y - 1) / 2)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_longbench_write(seed: int) -> None:
+    rows = answered(longbench_write(), "length", seed)
+    found = scored("longbench-write", rows)
+    assert found["s_l"] == pytest.approx(mean(map(s_l, rows)), abs=1e-9)
+    for kind in {row["type"] for row in rows}:
+        some = [row for row in rows if row["type"] == kind]
+        expected = {"responses": len(some), "s_l": pytest.approx(mean(map(s_l, some)), abs=1e-9)}
+        assert found["by_type"][kind] == expected
+
+
+def lifebench_score(row: dict[str, Any]) -> float:
+    need, have = row["length_constraint"], word_count(row["response"])
+    if row["control_method"] == "at most" and have < need:
+        return 100
+    if row["control_method"] == "at least" and have > need:
+        return 100
+    rate = 5 if have < need else -2
+    return 100 * math.pow(math.e, rate * float(Fraction(have - need, need)))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_lifebench(seed: int) -> None:
+    rows = answered(lifebench(), "length_constraint", seed)
+    found = scored("lifebench", rows)
+    assert found["ls"] == pytest.approx(mean(map(lifebench_score, rows)), abs=1e-9)
+    for control in ("equal to", "at most", "at least"):
+        some = [row for row in rows if row["control_method"] == control]
+        lds = [Fraction(word_count(row["response"]), row["length_constraint"]) - 1 for row in some]
+        of_it = found["by_constraint"][control]
+        assert of_it["ls"] == pytest.approx(mean(map(lifebench_score, some)), abs=1e-9)
+        assert of_it["ld"] == pytest.approx(mean(lds), abs=1e-9)
+        assert of_it["abs_ld"] == pytest.approx(mean(map(abs, lds)), abs=1e-9)
+
+
+def test_the_length_is_read_from_the_text_where_there_is_no_field() -> None:
+    rows: Rows = [
+        {"query": "Write 1,000 words.", "response": "a " * 900},
+        {"query": "写一篇不少于2千字的散文。", "response": "天" * 1500},
+        {"query": "Write two to three thousand words.", "response": "a " * 6000},
+        {"query": "Keep it under 5k words.", "response": ""},
+    ]
+    found = scored("longen", rows)
+    assert (found["about"], found["above"], found["range"], found["below"]) == (1, 0.5, 0, 0)
+    assert list(found["by_language"]) == ["en", "zh"]
+    assert list(found["by_band"]) == ["(none)"]
+    found = scored("longbench-write", [{"prompt": "写八百字", "response": "天" * 800}])
+    assert (found["s_l"], found["by_type"]["(none)"]["responses"]) == (100, 1)
+    found = scored("lifebench", [{"prompt": "Use at most 50 words.", "response": "a " * 49}])
+    assert found["by_constraint"]["at most"]["ls"] == 100
+    assert found["by_constraint"]["at least"] == {
+        "responses": 0, "ld": None, "abs_ld": None, "ls": None
+    }  # fmt: skip
+
+
+@given(st.integers(1, 10**5), st.integers(0, 10**6))
+def test_longen_falls_on_both_sides(t: int, words: int) -> None:
+    for demand in (Demand("about", t, t), Demand("above", t, None), Demand("below", None, t)):
+        found = scores.longen(words, demand)
+        low, high = scores.longen_bounds(demand)
+        assert 0 <= found <= 1
+        assert (found == 1) == (low <= words <= high)
+        nearer = words + 1 if words < low else max(words - 1, 0)
+        if not low <= words <= high:
+            assert scores.longen(nearer, demand) >= found
+
+
+@given(st.integers(1, 10**5), st.integers(0, 10**6), st.sampled_from(["equal to", "at most"]))
+def test_scores_stay_in_their_bounds(x: int, y: int, control: str) -> None:
+    assert 0 <= scores.s_l(x, y) <= scores.s_l(x, x) == 100
+    assert 0 <= scores.ls(x, y, control) <= scores.ls(x, x, control) == 100
+    assert scores.ls(x, y, "at most") + scores.ls(x, y, "at least") == pytest.approx(
+        100 + scores.ls(x, y, "equal to")
+    )
+    assert scores.ld(x, y) >= -1
+
+
+def test_s_l_of_eighty_is_where_the_paper_puts_it() -> None:
+    assert scores.s_l(1000, 1600) == pytest.approx(80)
+    assert scores.s_l(1000, 4000) == 0
+    assert scores.s_l(1400, 1000) == pytest.approx(80)
+    assert scores.s_l(3000, 1000) == 0
+
+
+def test_rows_are_read_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "answers.jsonl"
+    rows = answered(longen(), "constraint", 7)
+    lines = [orjson.dumps(row) for row in rows]
+    file.write_bytes(b"\xef\xbb\xbf" + b"\r\n\n".join(lines))
+    assert score(BENCHMARKS["longen"], read_rows(file)) == scored("longen", rows)
