@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+import time
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from selflengthen.cli.parsing import Parser, nearest
+from selflengthen.cli.progress import EVERY
 from selflengthen.cli.words import reasons, visible
 from selflengthen.errors import UserError
 
@@ -98,6 +101,20 @@ def _add_options(parser: Parser, kind: type[Any]) -> list[str]:
     return names
 
 
+class Teller:
+    """Says now and then how far models have scored."""
+
+    def __init__(self, out: TextIO) -> None:
+        """Write to `out`."""
+        self._out, self._told = out, time.monotonic()
+
+    def __call__(self, name: str, done: int, total: int) -> None:
+        """Print a line, if it is time."""
+        if time.monotonic() - self._told >= EVERY:
+            self._told = time.monotonic()
+            print(f"{name}: {done:,}/{total:,} rows", file=self._out, flush=True)
+
+
 def _method(name: str, words: Sequence[str]) -> int:
     from selflengthen.curate import steps
 
@@ -127,8 +144,9 @@ def _choose(listed: Steps, asked: Any) -> int:
     out = Path(asked.out)
     write.refuse_existing(out)
     rows, fields = _opened(asked)
-    steps.check(listed, fields)
-    played = steps.play(rows, listed, fields)
+    setting = steps.Setting(fields, Teller(sys.stderr))
+    steps.check(listed, setting)
+    played = steps.play(rows, listed, setting)
     kept = played[-1][2].rows
     report = {
         "data": asked.data,
@@ -139,9 +157,9 @@ def _choose(listed: Steps, asked: Any) -> int:
         "steps": steps.report(played, listed),
         "version": __version__,
     }
+    write.write_set(kept, out)
     write.write_dropped(played, out)
     write.write_report(report, out)
-    write.write_set(kept, out)
     print(json.dumps(report, indent=1) if asked.json else "\n".join(_told(report)))
     return 0
 
@@ -209,7 +227,7 @@ def _with_models(given: Mapping[str, str]) -> Any:
     from selflengthen.curate.steps import WithModels
 
     try:
-        return msgspec.convert(dict(given), WithModels, strict=False).models()
+        return msgspec.convert(dict(given), WithModels, strict=False).models(Teller(sys.stderr))
     except msgspec.ValidationError as error:
         raise UserError(f"--batch: {error}.") from error
 

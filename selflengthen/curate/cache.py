@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from selflengthen.curate.indicators import Models
     from selflengthen.curate.scorers import Scorer
 
     Values = NDArray[np.float32]
@@ -36,9 +37,7 @@ def default_folder() -> Path:
     return Path(base) / "selflengthen" / "scores"
 
 
-def scored(
-    rows: Rows, name: str, model: str, batch: int, folder: Path | None
-) -> tuple[Values, int]:
+def scored(rows: Rows, name: str, model: str, options: Models) -> tuple[Values, int]:
     """Return the scores of all rows, (rows, width), and how many texts were cut.
 
     Only what is not in the cache is scored, and only then the model is loaded. A row whose text
@@ -48,20 +47,24 @@ def scored(
 
     from selflengthen.curate.scorers import identity, load
 
-    folder = default_folder() if folder is None else folder
+    folder = options.cache or default_folder()
     key = fingerprint([name, identity(model)]).hex()[:32]
     kept = Kept(folder / f"{name}-{key}.bin")
     scorer: Scorer | None = None
     found: list[Values] = []
+    done = 0
     stream = iter(rows)
     while window := list(islice(stream, _WINDOW)):
         keys = [digest(row) for row in window]
         missing = {k: row for k, row in zip(keys, window, strict=True) if k not in kept}
         if missing:
             scorer = scorer or load(name, model)
-            for some in _batches(missing, batch):
+            for some in _batches(missing, options.batch):
                 kept.add(list(some), scorer(list(some.values())))
         found.append(kept.get(keys))
+        done += len(window)
+        if options.tell:
+            options.tell(name, done, len(rows))
     whole = np.concatenate(found)
     return whole[:, :-1], int(whole[:, -1].sum())
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from selflengthen import text
-from selflengthen.curate.rows import Row, Rows
+from selflengthen.curate.rows import Row, Rows, Tell
 from selflengthen.errors import UserError
 
 if TYPE_CHECKING:
@@ -55,7 +55,10 @@ NEEDS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Models:
-    """The models that indicators need, by folder or hub id, and where their scores are kept."""
+    """The models that indicators need, by folder or hub id.
+
+    `cache` is where their scores are kept; `tell` hears how far it is.
+    """
 
     reward: str | None = None
     language_model: str | None = None
@@ -63,6 +66,7 @@ class Models:
     embedder: str | None = None
     batch: int = 8
     cache: Path | None = None
+    tell: Tell | None = None
 
     def of(self, indicator: str) -> str | None:
         """Return the model of an indicator, None where it is not named."""
@@ -131,7 +135,7 @@ def _by_model(rows: Rows, name: str, models: Models) -> tuple[Floats, int]:
     assert model is not None
     near = _KNN.fullmatch(name)
     if not near:
-        values, cut = scored(rows, name, model, models.batch, models.cache)
+        values, cut = scored(rows, name, model, models)
         return values[:, 0].astype("f8"), cut
     from selflengthen.curate.neighbours import distances
 
@@ -139,5 +143,5 @@ def _by_model(rows: Rows, name: str, models: Models) -> tuple[Floats, int]:
         raise UserError(
             f"{name}: {rows.name} has {len(rows):,} rows, too few for {near[1]} neighbours each."
         )
-    vectors, cut = scored(rows, "embedding", model, models.batch, models.cache)
+    vectors, cut = scored(rows, "embedding", model, models)
     return distances(vectors, int(near[1])), cut

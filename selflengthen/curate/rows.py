@@ -172,7 +172,8 @@ class Choice:
     figures: Mapping[str, Any] = field(default_factory=dict)
 
 
-Method = Callable[[Rows], Choice]
+Tell = Callable[[str, int, int], None]
+"""Hears how far a long work is: of what, how many rows are done, and of how many."""
 
 
 def counted(rows: Rows) -> str:

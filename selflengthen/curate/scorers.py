@@ -24,6 +24,7 @@ from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
 )
+from transformers.utils import logging
 
 from selflengthen.curate.rows import Row
 from selflengthen.engines.base import Message
@@ -72,20 +73,25 @@ def load(indicator: str, model: str) -> Scorer:
 class _Loaded:
     """A model with its tokenizer, on the device that is there."""
 
-    def __init__(self, name: str, what: str, kind: Any, **options: Any) -> None:
+    def __init__(self, name: str, what: str, kind: Any) -> None:
+        # What transformers says of missing weights is said below, in a line.
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
         cuda = torch.cuda.is_available()
         config = _config(name)
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(name)
             dtype = "auto" if cuda else torch.float32
-            self.model, info = kind.from_pretrained(
-                name, dtype=dtype, output_loading_info=True, **options
-            )
+            self.model, info = kind.from_pretrained(name, dtype=dtype, output_loading_info=True)
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise UserError(
                 f"{name}: cannot be loaded as {what} ({_line(error)}); give a folder or a hub id "
                 "of one."
             ) from error
+        if self.tokenizer.pad_token is None:  # padding is masked; any token will do
+            self.tokenizer.pad_token = self.tokenizer.eos_token
+        if self.model.config.pad_token_id is None:  # a classifier looks for the last other token
+            self.model.config.pad_token_id = self.tokenizer.pad_token_id
         missing = sorted(k for k in info["missing_keys"] if "pooler" not in k)
         if missing:  # transformers would draw them at random
             raise UserError(
@@ -98,9 +104,8 @@ class _Loaded:
 
     def padded(self, rows: list[list[int]]) -> dict[str, torch.Tensor]:
         """Return ids padded on the right, and their mask."""
-        pad = self.tokenizer.pad_token_id
-        longest = max(map(len, rows))
-        filled = [ids + [0 if pad is None else pad] * (longest - len(ids)) for ids in rows]
+        pad, longest = self.tokenizer.pad_token_id, max(map(len, rows))
+        filled = [ids + [pad or 0] * (longest - len(ids)) for ids in rows]
         mask = [[1] * len(ids) + [0] * (longest - len(ids)) for ids in rows]
         device = self.model.device
         return {

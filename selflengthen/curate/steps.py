@@ -10,6 +10,7 @@ a YAML file; each takes what the one before it kept:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,25 +18,38 @@ import msgspec
 import yaml
 
 from selflengthen.curate.fields import Asked
-from selflengthen.curate.rows import Choice, Rows
+from selflengthen.curate.rows import Choice, Rows, Tell
 from selflengthen.errors import UserError
 
 _K = Annotated[int, msgspec.Meta(ge=1, description="how many rows to keep")]
 _Text = str | None
+_UNASKED = Asked()
 
 
 def _said(description: str) -> msgspec.Meta:
     return msgspec.Meta(description=description)
 
 
+@dataclass(frozen=True)
+class Setting:
+    """What steps are told besides rows.
+
+    `asked` are the fields that a user named, for sets that steps open; `tell` hears how far models
+    have scored.
+    """
+
+    asked: Asked = _UNASKED
+    tell: Tell | None = None
+
+
 class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A method and its options; the options' descriptions are the help of the command line."""
 
-    def check(self, asked: Asked) -> None:
+    def check(self, setting: Setting) -> None:
         """Raise UserError for what is wrong before any row is read."""
 
-    def __call__(self, rows: Rows, asked: Asked) -> Choice:
-        """Choose; `asked` are the fields that a user named, for sets that the step opens."""
+    def __call__(self, rows: Rows, setting: Setting) -> Choice:
+        """Choose; raises UserError."""
         raise NotImplementedError
 
 
@@ -45,7 +59,7 @@ class Longest(Step, frozen=True, kw_only=True, forbid_unknown_fields=True):
     k: _K
     tokenizer: Annotated[_Text, _said("count tokens of this tokenizer: folder or hub id")] = None
 
-    def __call__(self, rows: Rows, asked: Asked) -> Choice:
+    def __call__(self, rows: Rows, setting: Setting) -> Choice:
         """Choose the longest."""
         from selflengthen.curate.longest import longest
 
@@ -66,13 +80,13 @@ class WithModels(Step, frozen=True, kw_only=True, forbid_unknown_fields=True):
         _Text, _said("folder of scores that models gave (default: ~/.cache/selflengthen/scores)")
     ] = None
 
-    def models(self) -> Any:
+    def models(self, tell: Tell | None = None) -> Any:
         """Return the models as indicators take them."""
         from selflengthen.curate.indicators import Models
 
         folder = None if self.cache is None else Path(self.cache)
         named = self.reward, self.language_model, self.unieval, self.embedder
-        return Models(*named, self.batch, folder)
+        return Models(*named, self.batch, folder, tell)
 
 
 class Quality(WithModels, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -83,19 +97,19 @@ class Quality(WithModels, frozen=True, kw_only=True, forbid_unknown_fields=True)
         "published"
     )
 
-    def check(self, asked: Asked) -> None:
+    def check(self, setting: Setting) -> None:
         """Raise UserError for a rule that is none, or whose indicators lack a model."""
         from selflengthen.curate.indicators import check
         from selflengthen.curate.rules import load
 
         check(load(self.rule).weights, self.models())
 
-    def __call__(self, rows: Rows, asked: Asked) -> Choice:
+    def __call__(self, rows: Rows, setting: Setting) -> Choice:
         """Choose the best by the rule."""
         from selflengthen.curate.quality import quality
         from selflengthen.curate.rules import load
 
-        return quality(rows, self.k, load(self.rule), self.models())
+        return quality(rows, self.k, load(self.rule), self.models(setting.tell))
 
 
 class Faithful(Step, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -105,7 +119,7 @@ class Faithful(Step, frozen=True, kw_only=True, forbid_unknown_fields=True):
         float, msgspec.Meta(ge=0, le=100, description="the least S_L, 0 to 100, of a row kept")
     ] = 80
 
-    def __call__(self, rows: Rows, asked: Asked) -> Choice:
+    def __call__(self, rows: Rows, setting: Setting) -> Choice:
         """Choose the faithful."""
         from selflengthen.curate.faithful import faithful
 
@@ -125,22 +139,22 @@ class Mix(Step, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = "1:20"
     seed: Annotated[int, _said("of the lot")] = 0
 
-    def check(self, asked: Asked) -> None:
+    def check(self, setting: Setting) -> None:
         """Raise UserError where the general set cannot be opened."""
-        self._opened(asked)
+        self._opened(setting.asked)
 
-    def __call__(self, rows: Rows, asked: Asked) -> Choice:
+    def __call__(self, rows: Rows, setting: Setting) -> Choice:
         """Add the general rows."""
         from selflengthen.curate.mix import mix
 
         general, others = map(int, self.ratio.split(":"))
-        return mix(rows, self._opened(asked), general / others, self.seed)
+        return mix(rows, self._opened(setting.asked), general / others, self.seed)
 
     def _opened(self, asked: Asked) -> Rows:
         """Open the general set, with the fields that were asked for where it has them."""
         from selflengthen.curate.sets import open_rows
 
-        if asked == Asked():
+        if asked == _UNASKED:
             return open_rows(self.general)
         try:
             return open_rows(self.general, asked)
@@ -196,17 +210,17 @@ def _step(path: Path, number: int, step: Any) -> tuple[str, Step]:
     return name, make(name, options or {}, f"{path}, step {number}: {name}: ")
 
 
-def check(steps: Steps, asked: Asked) -> None:
+def check(steps: Steps, setting: Setting) -> None:
     """Raise UserError for what is wrong with any step before any row is read."""
     for _, step in steps:
-        step.check(asked)
+        step.check(setting)
 
 
-def play(rows: Rows, steps: Steps, asked: Asked) -> list[tuple[str, Rows, Choice]]:
+def play(rows: Rows, steps: Steps, setting: Setting) -> list[tuple[str, Rows, Choice]]:
     """Play the steps, each on what the one before it kept; return name, rows and choice of each."""
     played = []
     for name, step in steps:
-        choice = step(rows, asked)
+        choice = step(rows, setting)
         played.append((name, rows, choice))
         rows = choice.rows
     return played

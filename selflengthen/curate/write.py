@@ -43,7 +43,20 @@ def refuse_existing(out: Path) -> None:
 
 
 def write_set(rows: Rows, out: Path) -> None:
-    """Write rows as the output's name says, untouched where it has the form of their set."""
+    """Write rows as the output's name says, untouched where it has the form of their set.
+
+    Where it cannot be written nothing is left.
+    """
+    try:
+        _write_set(rows, out)
+    except BaseException:
+        partial = out.with_name(f".{out.name}.partial")
+        if partial.is_file():
+            partial.unlink()
+        raise
+
+
+def _write_set(rows: Rows, out: Path) -> None:
     lines = isinstance(rows.sources[0], Jsonl)
     if out.suffix in LINES:
         rewrite(out, rows.originals() if lines else _as_lines(rows, out))

@@ -122,12 +122,15 @@ def test_only_what_is_new_is_scored(work: Path, monkeypatch: pytest.MonkeyPatch)
     (work / "model").mkdir()
     (work / "model" / "config.json").write_text("{}")
     monkeypatch.setattr(scorers, "load", lambda *_: score)
-    args = ("reward", "model", 2, work / "scores")
+    told: list[tuple[str, int, int]] = []
+    options = Models(batch=2, cache=work / "scores", tell=lambda *line: told.append(line))
+    args = ("reward", "model", options)
     texts = ["one", "four", "three", "three"]
     Path("a.jsonl").write_text(lines(row(0, text) for text in texts))
     found, cut = scored(open_rows("a.jsonl"), *args)
     assert found[:, 0].tolist() == [3, 4, 5, 5] and cut == 0
     assert asked == ["three", "four", "one"], "the longest first, each once"
+    assert told == [("reward", 4, 4)]
     asked.clear()
     Path("b.jsonl").write_text(lines(row(0, text) for text in ["one more", *texts[::-1]]))
     found, _ = scored(open_rows("b.jsonl"), *args)

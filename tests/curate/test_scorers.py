@@ -66,6 +66,18 @@ def test_reward(made: Path) -> None:
     assert both("reward", made / "reward")[:, 0] == pytest.approx(expected, abs=1e-4)
 
 
+@torch.inference_mode()
+def test_a_reward_head_on_a_language_model(tmp_path: Path) -> None:
+    """Without a token for padding, as such models come."""
+    folder = tiny.language_reward(tmp_path / "model")
+    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    assert tokenizer.pad_token is None
+    inputs = [tokenizer(r.prompt, r.response, return_tensors="pt").input_ids for r in ROWS]
+    expected = [model.score(model.gpt_neox(ids).last_hidden_state[:, -1]).item() for ids in inputs]
+    assert both("reward", folder)[:, 0] == pytest.approx(expected, abs=1e-4)
+
+
 @pytest.mark.parametrize("indicator", ["naturalness", "coherence", "understandability"])
 @torch.inference_mode()
 def test_unieval(made: Path, indicator: str) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from selflengthen.curate import steps
-from selflengthen.curate.fields import Asked
 from selflengthen.curate.sets import open_rows
 from tests.curate.conftest import lines, read, row
 
@@ -71,7 +70,7 @@ def test_dropped_after_a_mix(work: Path) -> None:
     Path("general.jsonl").write_text(lines([row(9, "g")]))
     Path("s.yaml").write_text("- mix: {general: general.jsonl}\n- longest: {k: 5}\n")
     listed = steps.read(Path("s.yaml"))
-    played = steps.play(open_rows("six.jsonl"), listed, Asked())
+    played = steps.play(open_rows("six.jsonl"), listed, steps.Setting())
     from selflengthen.curate.write import write_dropped
 
     write_dropped(played, Path("out.jsonl"))

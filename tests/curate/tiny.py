@@ -14,6 +14,7 @@ from transformers import (
     DebertaV2ForSequenceClassification,
     GPTNeoXConfig,
     GPTNeoXForCausalLM,
+    GPTNeoXForSequenceClassification,
     PreTrainedTokenizerFast,
     T5Config,
     T5ForConditionalGeneration,
@@ -28,7 +29,7 @@ SIZE = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
 SIZE |= {"intermediate_size": 32}
 
 
-def tokenizer(folder: Path, *, closing: str = "", reads: int = 64) -> None:
+def tokenizer(folder: Path, *, closing: str = "", reads: int = 64, pad: bool = True) -> None:
     """Save a tokenizer of whole words; `closing` is a template for the marks around texts."""
     vocabulary = {word: index for index, word in enumerate([*MARKS, *WORDS])}
     made = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
@@ -40,8 +41,8 @@ def tokenizer(folder: Path, *, closing: str = "", reads: int = 64) -> None:
             special_tokens=marks,
         )  # fmt: skip
     PreTrainedTokenizerFast(
-        tokenizer_object=made, pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]",
-        unk_token="[UNK]", eos_token="</s>", model_max_length=reads,
+        tokenizer_object=made, pad_token="[PAD]" if pad else None, cls_token="[CLS]",
+        sep_token="[SEP]", unk_token="[UNK]", eos_token="</s>", model_max_length=reads,
     ).save_pretrained(folder)  # fmt: skip
 
 
@@ -88,3 +89,13 @@ def language_model(folder: Path) -> Path:
         **SIZE, vocab_size=64, max_position_embeddings=600, use_parallel_residual=False
     )
     return save(GPTNeoXForCausalLM(config), folder)
+
+
+def language_reward(folder: Path) -> Path:
+    """Make a GPT-NeoX with a head of one score, and no token for padding."""
+    tokenizer(folder, pad=False)
+    config = GPTNeoXConfig(
+        **SIZE, vocab_size=64, max_position_embeddings=64, use_parallel_residual=False,
+        num_labels=1,
+    )  # fmt: skip
+    return save(GPTNeoXForSequenceClassification(config), folder)
