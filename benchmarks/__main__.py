@@ -25,7 +25,8 @@ import msgspec
 import selflengthen
 from benchmarks.result import Figure, Result, failed, show
 
-NAMES = ("checks", "scoring", "help", "restart", "engine", "training")  # the last needs a GPU
+NAMES = ("checks", "scoring", "help", "restart", "curate", "neighbours", "engine", "training")
+# The last needs a GPU.
 TAKE_MODEL = ("restart", "engine", "training")
 LIBRARIES = (
     *("accelerate", "datasets", "msgspec", "peft"),

@@ -36,12 +36,15 @@ _CJK_RANGES = (
 )
 CJK = "".join(f"{chr(first)}-{chr(last)}" for first, last in _CJK_RANGES)  # for use inside [ ]
 _TOKEN = re.compile(f"[{CJK}]|[^{CJK}\\s]+")
+_HIGH = re.compile(rb"[\xe3-\xff]")  # begins each character from U+3000 on, as all of CJK is
 _BLANK_LINES = re.compile(r"\n[^\S\n]*(?:\n[^\S\n]*)+")
 
 
 def word_count(text: str) -> int:
     """Count words as the paper does: CJK characters, and what white space parts of the rest."""
-    return len(text.split()) if text.isascii() else len(_find(text).starts)
+    if text.isascii() or not _HIGH.search(text.encode("utf-8", "surrogatepass")):
+        return len(text.split())
+    return len(_find(text).starts)
 
 
 def tokens(text: str) -> list[str]:

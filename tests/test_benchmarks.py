@@ -64,6 +64,21 @@ def test_restart(tmp_path: Path, pocket_model: Path) -> None:
     assert 20 < found["controller: peak memory"] < 400
 
 
+def test_curate(tmp_path: Path) -> None:
+    sizes = ["--rows", "400", "--words", "40", "--work", str(tmp_path)]
+    found = values(run(tmp_path, "benchmarks.bench_curate", *sizes))
+    assert found["rows"] == 400
+    for method in ("longest", "faithful"):
+        assert found[f"{method}: wall time"] > found[f"{method}: of it, computed"] / 8 > 0
+        assert 20 < found[f"{method}: peak memory"] < 500
+
+
+def test_neighbours(tmp_path: Path) -> None:
+    sizes = ["--rows", "600", "--width", "32"]
+    found = values(run(tmp_path, "benchmarks.bench_neighbours", *sizes))
+    assert found["around centres: too far by, mean"] == pytest.approx(0, abs=0.1)
+
+
 @pytest.mark.slow
 def test_engine(tmp_path: Path, pocket_model: Path) -> None:
     sizes = ["--requests", "24", "--pairs", "1"]

@@ -42,7 +42,12 @@ NOT_RUN = {
     "python -m selflengthen finish runs/qwen --merge",
     "vllm serve runs/qwen/final/merged",
     "hf upload me/qwen-long runs/qwen/final/merged",
+    "python -m selflengthen curate longest tatsu-lab/alpaca --k 1000 --out longest.jsonl",
+    "python -m selflengthen curate quality tatsu-lab/alpaca --k 1000 --out best.jsonl --reward "
+    "OpenAssistant/reward-model-deberta-v3-large-v2 --unieval MingZhong/unieval-dialog",
 }
+# Blocks of these carry the mark `<!-- file: NAME -->`: the commands of all pages find them there.
+FILE = "file: "
 MAKE = {"make demo", "make test"}  # the second runs this test
 
 _FENCE = re.compile(
@@ -81,10 +86,13 @@ def commands(*, run: bool) -> list[str]:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with `mine.yaml`, its finished run by a training double, and responses."""
+    """Return a folder with `mine.yaml`, its run of two rounds by a double, and responses."""
     folder = tmp_path_factory.mktemp("docs")
     make_model(folder / "model")
     (folder / "mine.yaml").write_text(CONFIG.format(model="model"))
+    for block in blocks():
+        if block.mark.startswith(FILE):
+            (folder / block.mark.removeprefix(FILE)).write_text(block.text)
     for name in ("longen", "longbench-write", "lifebench"):
         rows = (ROOT / f"tests/evaluate/{name}.jsonl").read_text().splitlines()
         answers = (json.dumps(json.loads(row) | {"response": "A sea. " * 1500}) for row in rows)
@@ -157,7 +165,9 @@ def test_what_is_not_run_could_be() -> None:
         resolve(None, given, None)
 
 
-@pytest.mark.parametrize("block", blocks("yaml"), ids=lambda b: b.page)
+@pytest.mark.parametrize(
+    "block", [b for b in blocks("yaml") if not b.mark.startswith(FILE)], ids=lambda b: b.page
+)
 def test_configurations_are_valid(block: Block) -> None:
     assert Config.model_validate(yaml.safe_load(block.text)) != Config()
 

@@ -66,9 +66,11 @@ FLOORS: Mapping[str, frozenset[str]] = {
     "controller": ROUND,
     "rounds": ROUND | {"controller"},
     # The wings.
-    "curate": WING,
-    "evaluate": WING,
-    "finish": WING | {"evaluate", "lines"},
+    "evaluate.counters": frozenset(),
+    "evaluate.scores": GROUND,
+    "evaluate": WING | {"evaluate.counters", "evaluate.scores"},
+    "curate": WING | {"engines.chat", "evaluate.counters", "evaluate.scores"},
+    "finish": WING | {"evaluate", "evaluate.counters", "evaluate.scores", "lines"},
     "inspect": WING,
     "pocket": GROUND,
     "cli": WING | WINGS | {"estimate"},
@@ -79,10 +81,10 @@ APART = frozenset({"stages", "engines"})
 
 HEAVY = frozenset(
     {"accelerate", "datasets", "matplotlib", "openai", "peft", "ray", "torch", "transformers"}
-    | {"trl", "vllm"}
+    | {"faiss", "pyarrow", "scipy", "statsmodels", "trl", "vllm"}
 )
 MAY_BE_HEAVY = frozenset(
-    {"engines.ray", "engines.transformers", "engines.vllm"}
+    {"curate.scorers", "engines.ray", "engines.transformers", "engines.vllm"}
     | {"pocket.build", "pocket.gate", "pocket.model"}
     | {"training.progress", "training.sft", "training.trainer"}
 )

@@ -17,6 +17,7 @@ COMMANDS = {
     "show": "a text and where it came from, or the texts of a stage",
     "score": "scores of responses on file: LonGen, LongBench-Write, LIFEBench, quality",
     "estimate": "tokens, hours, memory and disk that a run takes",
+    "curate": "choose the rows to train on, from any data set",
     "pocket": "make the embedded model anew, from nothing",
 }
 _USAGE = """usage: python -m selflengthen COMMAND ...

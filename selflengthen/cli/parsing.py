@@ -43,7 +43,9 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise what argparse would print."""
-        raise UserError(f"{message}; see {self.prog.rpartition(' ')[2]} --help.")
+        raise UserError(
+            f"{message}; see {self.prog.removeprefix('python -m selflengthen ')} --help."
+        )
 
     def parse(self, words: Sequence[str]) -> argparse.Namespace:
         """Parse; what a field was given stands in `fields`, by its dotted name, as text."""

@@ -1,0 +1,141 @@
+"""Indicators that need no model, distances to neighbours, and the cache of scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from selflengthen.curate.cache import Kept, scored
+from selflengthen.curate.indicators import Models, input_length, measure, mtld, output_length
+from selflengthen.curate.neighbours import distances
+from selflengthen.curate.rows import Row
+from selflengthen.curate.sets import open_rows
+from tests.curate.conftest import lines, row
+
+
+def test_lengths() -> None:
+    one = Row(0, "Write a text.", "天地 two words。")
+    assert (input_length(one), output_length(one)) == (3, 5)
+
+
+def test_mtld_is_of_the_response() -> None:
+    assert mtld(Row(0, "a a a a", "a b c d")) == 4
+    assert mtld(Row(0, "a b c d", "a a a a")) == 2
+
+
+def brute(vectors: np.ndarray, neighbour: int) -> np.ndarray:
+    """Compare each pair, in double precision."""
+    scaled = vectors.astype(float) / np.linalg.norm(vectors, axis=1, keepdims=True)
+    apart = np.linalg.norm(scaled[:, None] - scaled[None], axis=2)
+    return np.sort(apart, axis=1)[:, neighbour]
+
+
+@pytest.mark.parametrize(("count", "width", "neighbour"), [(2, 5, 1), (300, 30, 6), (300, 16, 299)])
+def test_distances_to_neighbours(count: int, width: int, neighbour: int) -> None:
+    vectors = np.random.default_rng(0).normal(size=(count, width)).astype(np.float32)
+    assert distances(vectors, neighbour) == pytest.approx(brute(vectors, neighbour), abs=2e-3)
+
+
+def test_duplicates_are_neighbours_at_no_distance() -> None:
+    vectors = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32)
+    vectors[7] = 3 * vectors[20]
+    near = distances(vectors, 1)
+    assert near[7] == near[20] == pytest.approx(0, abs=1e-3)
+    assert np.delete(near, [7, 20]).min() > 0.01
+
+
+@pytest.mark.slow
+def test_distances_among_many() -> None:
+    """Beyond 20,000 rows neighbours are found by codes; few differ, and by little."""
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(21_000, 16)) @ rng.normal(size=(16, 64))
+    vectors = vectors.astype(np.float32)
+    scaled = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    nearest = np.sort(-(scaled[:500] @ scaled.T), axis=1)[:, 6]
+    exact = np.sqrt(np.maximum(0, 2 + 2 * nearest))
+    found = distances(vectors, 6)
+    assert (found[:500] - exact).mean() < 0.01 * exact.mean()
+    assert np.array_equal(found, distances(vectors, 6))
+
+
+def values(keys: Sequence[bytes], width: int = 3) -> np.ndarray:
+    """Return something that follows from the keys."""
+    return np.array([[key[0] + column / 8 for column in range(width)] for key in keys], np.float32)
+
+
+KEYS = [bytes([n]) * 16 for n in range(40)]
+
+
+def test_scores_are_kept(tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "new" / "scores.bin")
+    assert KEYS[0] not in kept
+    kept.add(KEYS[:10], values(KEYS[:10]))
+    kept.add(KEYS[10:20], values(KEYS[10:20]))
+    again = Kept(tmp_path / "new" / "scores.bin")
+    for found in (kept, again):
+        assert [key in found for key in KEYS] == [True] * 20 + [False] * 20
+        assert np.array_equal(found.get(KEYS[15:3:-1]), values(KEYS[15:3:-1]))
+
+
+@pytest.mark.parametrize("cut", range(1, 60, 7))
+def test_what_a_kill_tore_is_scored_again(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "scores.bin"
+    Kept(path).add(KEYS[:2], values(KEYS[:2]))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-cut])
+    kept = Kept(path)
+    missing = [key for key in KEYS[:2] if key not in kept]
+    assert len(missing) == (1 if cut <= 28 else 2)
+    kept.add(missing, values(missing))
+    assert path.read_bytes() == whole
+
+
+def test_two_write_at_once(tmp_path: Path) -> None:
+    first, second = Kept(tmp_path / "scores.bin"), Kept(tmp_path / "scores.bin")
+    for place in range(0, 40, 4):
+        first.add(KEYS[place : place + 2], values(KEYS[place : place + 2]))
+        second.add(KEYS[place + 2 : place + 4], values(KEYS[place + 2 : place + 4]))
+    mine = [key for place, key in enumerate(KEYS) if place % 4 < 2]
+    assert np.array_equal(first.get(mine), values(mine))
+    assert np.array_equal(Kept(tmp_path / "scores.bin").get(KEYS), values(KEYS))
+
+
+def test_measured_in_the_order_that_was_asked(work: Path) -> None:
+    rows = open_rows("six.jsonl")
+    found = measure(rows, ["output_length", "input_length"], Models())
+    assert found.names == ("output_length", "input_length")
+    assert found.values.tolist() == [[n, 2] for n in (1, 3, 2, 5, 4, 2)]
+
+
+def test_only_what_is_new_is_scored(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By content: a row moved, or standing twice, is known; one word more, and it is not."""
+    scorers = pytest.importorskip("selflengthen.curate.scorers")
+    asked: list[str] = []
+
+    def score(rows: Sequence[Row]) -> np.ndarray:
+        asked.extend(r.response for r in rows)
+        return np.array([[len(r.response), 0] for r in rows], np.float32)
+
+    (work / "model").mkdir()
+    (work / "model" / "config.json").write_text("{}")
+    monkeypatch.setattr(scorers, "load", lambda *_: score)
+    told: list[tuple[str, int, int]] = []
+    options = Models(batch=2, cache=work / "scores", tell=lambda *line: told.append(line))
+    args = ("reward", "model", options)
+    texts = ["one", "four", "three", "three"]
+    Path("a.jsonl").write_text(lines(row(0, text) for text in texts))
+    found, cut = scored(open_rows("a.jsonl"), *args)
+    assert found[:, 0].tolist() == [3, 4, 5, 5] and cut == 0
+    assert asked == ["three", "four", "one"], "the longest first, each once"
+    assert told == [("reward", 4, 4)]
+    asked.clear()
+    Path("b.jsonl").write_text(lines(row(0, text) for text in ["one more", *texts[::-1]]))
+    found, _ = scored(open_rows("b.jsonl"), *args)
+    assert found[:, 0].tolist() == [8, 5, 5, 4, 3] and asked == ["one more"]
+    asked.clear()
+    (work / "model" / "config.json").write_text('{"another": "model"}')
+    scored(open_rows("b.jsonl"), *args)
+    assert len(asked) == 4
