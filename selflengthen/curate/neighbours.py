@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +32,7 @@ def distances(vectors: Vectors, neighbour: int) -> Floats:
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     scaled = np.zeros((count, -(-width // 4) * 4), np.float32)
     np.divide(vectors, lengths, out=scaled[:, :width], where=lengths > 0)
+    index: Any  # faiss tells less of its types than it has
     if count <= _EXACT:
         index = faiss.IndexFlatL2(scaled.shape[1])
     else:
