@@ -168,7 +168,8 @@ class Final(Controller):
     def publish(self, asked: list[figures.Asked]) -> None:
         """Write what is given away: the adapter, figures and cards, beside the data set."""
         final, trained = self.run.final, self.run.last("5-train").path
-        self.write_rows()  # they may have been set aside with what came after them
+        if not (final / "dataset" / "train.jsonl").exists():  # set aside with what was made again
+            self.write_rows()
         base, after = (self.run.last(f"6-held-out/{name}") for name in ("base", "final"))
         measured = figures.compare(asked, base.records(), after.records())
         write_json(final / "figures.json", measured)

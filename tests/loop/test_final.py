@@ -25,8 +25,8 @@ from selflengthen.identities import FinalIdentities
 from selflengthen.text import word_count
 from tests.loop.scripted_run import config, contents, play, rounds
 
-WHEN, WHOLE = 12, 0.04
-"""A start is killed at one of so many first writes; this share of them is left alone."""
+WHEN = 24
+"""A start is killed at one of so many first writes; the last step, made as a whole, has ten."""
 
 
 def reply(request: Request) -> Completion:
