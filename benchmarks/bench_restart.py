@@ -38,6 +38,7 @@ from selflengthen.controller import EngineRoom
 from selflengthen.drive import Item
 from selflengthen.engines.base import Adapters, Engine, Request
 from selflengthen.engines.scripted import Scripted
+from selflengthen.identities import Identities
 from selflengthen.records import Record, Refusal, encode
 from selflengthen.rounds import Rounds
 from selflengthen.stages import draft, expand, instruct
@@ -118,7 +119,7 @@ def build(folder: Path, args: argparse.Namespace) -> None:
 
 def _begun(rounds: Rounds, name: str) -> StageFolder:
     folder = rounds.run.stage(1, name)
-    folder.begin(rounds.identities.of(folder))
+    folder.begin(rounds.identity(folder))
     return folder
 
 
@@ -202,7 +203,9 @@ def go_on(way: str, folder: Path) -> None:
         command(["run", config, "--run-dir", str(folder), "--engine.kind", "scripted"])
     else:
         rounds = assemble(folder, Scripted())
-        rounds.identities.check()
+        Identities(
+            rounds.config, rounds.model, rounds.run, rounds.prompts, rounds.seeds, rounds.held
+        ).check()
         with rounds.run.locked():
             asyncio.run(rounds.play())
     raise SystemExit(f"{folder}: the start came to an end without a request")
