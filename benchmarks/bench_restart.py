@@ -34,11 +34,12 @@ from benchmarks.bench_checks import english
 from benchmarks.result import Figure, Result, at_most, main
 from selflengthen import metrics, models, prompts, seeds
 from selflengthen.config import Config
+from selflengthen.controller import EngineRoom
 from selflengthen.drive import Item
 from selflengthen.engines.base import Adapters, Engine, Request
 from selflengthen.engines.scripted import Scripted
 from selflengthen.records import Record, Refusal, encode
-from selflengthen.rounds import EngineRoom, Rounds
+from selflengthen.rounds import Rounds
 from selflengthen.stages import draft, expand, instruct
 from selflengthen.store import RunFolder, StageFolder, rewrite
 
@@ -104,7 +105,7 @@ def build(folder: Path, args: argparse.Namespace) -> None:
         [english(rng, words) for _ in range(100)]
         for words in (args.words, int(args.words * DRAFT_SHARE), 15)
     )
-    names = [Item(name, None, None) for name in instruct.items(1, config.instruct)]
+    names = [Item(name, None, None) for name in instruct.items(1, config.instruct.per_round)]
     first = _done(rounds, "1-instruct", names, asks)
     wanted = draft.items(1, config.draft, first.records())
     second = _done(rounds, "2-draft", islice(wanted, drafts), shorter)

@@ -180,6 +180,31 @@ class HeldOutConfig(Section):
     )
 
 
+class CollectConfig(Section):
+    """After the last round: more texts by the last generator, and all rounds' texts in one set."""
+
+    instructions: int = identity(5_000, "Instructions that the last generator answers.", ge=0)
+    keep: int = identity(4, "Most texts that stay of one instruction, the longest.", ge=1)
+
+
+class FinishConfig(Section):
+    """The data set with length demands, and the base model's tuning on it."""
+
+    about: float = identity(0.40, "Share of demands for about so many words.", ge=0)
+    range: float = identity(0.25, "Share of demands for a length between two.", ge=0)
+    above: float = identity(0.10, "Share of demands for more words than so many.", ge=0)
+    below: float = identity(0.25, "Share of demands for fewer words than so many.", ge=0)
+    spelled: float = identity(0.2, "Share of demands with numbers in words.", ge=0, le=1)
+    attempts: int = identity(
+        3, "Attempts of the base model to put a demand in; then a template does.", ge=0
+    )
+    keep_words: float = identity(
+        0.7, "Share of an instruction's words that must stand in it after that.", ge=0, le=1
+    )
+    learning_rate: float = identity(1e-4, "Peak learning rate; the rest is as in `train`.", gt=0)
+    epochs: float = identity(4, "Epochs over the data set.", gt=0)
+
+
 class Config(Section):
     """A run."""
 
@@ -199,6 +224,8 @@ class Config(Section):
     dataset: DatasetConfig = DatasetConfig()
     train: TrainConfig = TrainConfig()
     held_out: HeldOutConfig = HeldOutConfig()
+    collect: CollectConfig = CollectConfig()
+    finish: FinishConfig = FinishConfig()
     engine: EngineConfig = EngineConfig()
 
     @model_validator(mode="after")
@@ -211,6 +238,11 @@ class Config(Section):
             raise ValueError(
                 f"sampling.max_tokens ({self.sampling.max_tokens}) leaves no room for a prompt in "
                 f"engine.context ({self.engine.context}); lower one or raise the other"
+            )
+        finish = self.finish
+        if not finish.about + finish.range + finish.above + finish.below:
+            raise ValueError(
+                "finish.about, range, above and below are all 0; give one of them a share"
             )
         return self
 

@@ -40,12 +40,16 @@ class Item(msgspec.Struct, Generic[T], frozen=True):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one attempt gave: a text that is accepted, or refused for a `reason`."""
+    """What one attempt gave: a text that is accepted, or refused for a `reason`.
+
+    `hopeless`: no further attempt could give another.
+    """
 
     text: str
     finish_reason: str
     reason: str | None = None
     details: dict[str, Any] = field(default_factory=dict)
+    hopeless: bool = False
 
 
 class Stage(Protocol[T]):
@@ -165,11 +169,10 @@ class Drive:
         for attempt in range(1, stage.attempts + 1):
             ask = Ask(self.engine, self.seed, item.id, attempt)
             began = time.monotonic()
-            hopeless = False
             try:
                 verdict = await stage.attempt(item, ask)
             except RequestRefused as error:
-                verdict, hopeless = Verdict("", "refused", str(error)), True
+                verdict = Verdict("", "refused", str(error), hopeless=True)
             tokens += ask.tokens
             self.tokens += ask.tokens
             words, now = word_count(verdict.text), time.monotonic()
@@ -186,11 +189,11 @@ class Drive:
                 id=item.id, source=item.source, attempt=attempt, reason=verdict.reason,
                 text=verdict.text, words=words, tokens=ask.tokens, seed=ask.seed,
                 finish_reason=verdict.finish_reason, seconds=round(now - began, 3),
-                last=hopeless or attempt == stage.attempts,
+                last=verdict.hopeless or attempt == stage.attempts,
             )  # fmt: skip
             self.progress.refused(refusal)
             refusals.append(refusal)
-            if hopeless:
+            if verdict.hopeless:
                 break
         return None, refusals
 

@@ -26,6 +26,21 @@ _USES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
     "5-train": (("train",), (), ("4-dataset",)),
     "6-held-out": (("sampling",), ("draft.user",), ()),
 }
+# After the last round. A field alone, as in `finish.epochs`, is not the rest of its section.
+_DEMANDS = ("finish.about", "finish.range", "finish.above", "finish.below", "finish.spelled")
+_FINAL_USES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
+    "1-instruct": (("instruct", "sampling", "collect.instructions"), _USES["1-instruct"][1], ()),
+    "2-draft": (("draft", "sampling", "checks"), ("draft.user",), ("1-instruct",)),
+    "3-union": (("collect.keep",), (), ("1-instruct", "2-draft")),
+    "4-demand": (
+        ("sampling", "checks", *_DEMANDS, "finish.attempts", "finish.keep_words"),
+        ("demand.user",),
+        ("3-union",),
+    ),
+    "5-train": (("train", "finish.learning_rate", "finish.epochs"), ("draft.user",), ("4-demand",)),
+    "6-held-out": (("sampling", *_DEMANDS), ("draft.user",), ("4-demand",)),
+    "7-merge": ((), (), ("5-train",)),
+}
 _ADAPTERS = {"1-instruct": "generator", "2-draft": "generator", "3-expand": "expander"}
 
 
@@ -76,11 +91,7 @@ class Identities:
         begun = self.run.stages()
         again = [f for f in begun if redo and _place(f) >= (redo[0], redo[1])]
         for folder in begun:
-            if folder in again:
-                continue
-            differing = list(differences(folder.identity() or {}, self.of(folder)))
-            if differing:
-                shown = "; ".join(differing[:4]) + (" …" if len(differing) > 4 else "")
+            if folder not in again and (shown := self._differing(folder)):
                 raise UserError(
                     f"{self.run.path}: {folder.title} was made with other settings ({shown}). Keep "
                     "those settings, start anew with another --run-dir, or make it again from "
@@ -89,10 +100,71 @@ class Identities:
                 )
         return again
 
+    def _differing(self, folder: StageFolder) -> str:
+        """Return what differs between a stage on disk and the configuration, or nothing."""
+        differing = list(differences(folder.identity() or {}, self.of(folder)))
+        return "; ".join(differing[:4]) + (" …" if len(differing) > 4 else "")
+
     def _done(self, number: int, name: str) -> str | None:
         if number < 1:
             return None
         done = self.run.stage(number, name).done()
+        return done["digest"] if done else None
+
+
+class FinalIdentities(Identities):
+    """The identity of every stage after the last round."""
+
+    def of(self, folder: StageFolder) -> dict[str, Any]:
+        """Return the identity of a stage as configuration and rounds would make it now."""
+        _, name, *which = folder.title.split("/")
+        sections, prompts, inputs = _FINAL_USES[name]
+        identity: dict[str, Any] = {"model": self.model.digest, "seed": self.config.seed}
+        for path in sections:
+            section, _, field = path.partition(".")
+            values = identity_of(getattr(self.config, section))
+            identity[path] = values[field] if field else values
+        identity["prompts"] = {p: _digest(self.prompts[p]) for p in prompts}
+        identity["inputs"] = {i: self._last(i) for i in inputs}
+        rounds = range(1, self.run.finished() + 1)
+        if name in ("1-instruct", "2-draft"):
+            identity["inputs"] |= {
+                f"{n:02d}/5-train/generator": self._done(n, "5-train/generator") for n in rounds
+            }
+        if name == "1-instruct":
+            identity["seeds"], identity["held_out"] = self.seeds, self.held
+            identity["inputs"] |= {
+                f"{n:02d}/1-instruct": self._done(n, "1-instruct") for n in rounds
+            }
+        if name == "3-union":
+            identity["inputs"] |= {
+                f"{n:02d}/{stage}": self._done(n, stage)
+                for n in rounds
+                for stage in ("1-instruct", "2-draft", "3-expand")
+            }
+        if name in ("4-demand", "6-held-out"):
+            identity["language"] = self.config.language
+        if name == "6-held-out":
+            identity["held_out"] = self.held
+            identity["inputs"] |= {"5-train": self._last("5-train")} if which == ["final"] else {}
+        return identity
+
+    def check_last(self, redo: str | None = None) -> list[StageFolder]:
+        """Compare every stage after the last round; return those that `redo` asks to make again."""
+        begun = self.run.last_stages()
+        again = [f for f in begun if redo and f.title.split("/")[1] >= redo]
+        for folder in begun:
+            if folder not in again and (shown := self._differing(folder)):
+                stage = folder.title.split("/")[1]
+                raise UserError(
+                    f"{self.run.path}: {folder.title} was made with other settings or from other "
+                    f"rounds ({shown}). Keep those settings, or make it again from there on with "
+                    f"--redo {stage} (what is there is set aside, not deleted)."
+                )
+        return again
+
+    def _last(self, name: str) -> str | None:
+        done = self.run.last(name).done()
         return done["digest"] if done else None
 
 

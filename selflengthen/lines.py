@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -34,19 +34,32 @@ class _Head(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a file of records, newline included, and what it is found by."""
+    """Where a line of a file of records stands, newline included, and what it is chosen by."""
 
     id: str
     attempt: int
     last: bool
     dropped: str | None
-    raw: bytes
+    start: int
+    size: int
 
 
 def read_lines(path: Path) -> Iterator[Line]:
     """Yield the whole lines of a file; a missing file has none; a torn last line is passed over."""
+    start = 0
     for raw, head in _decoded(path, _Head):
-        yield Line(head.id, head.attempt, head.last, head.dropped, raw)
+        yield Line(head.id, head.attempt, head.last, head.dropped, start, len(raw))
+        start += len(raw)
+
+
+def pick(path: Path, lines: Sequence[Line]) -> Iterator[bytes]:
+    """Yield these lines of a file, in the order given; all together may not fit into memory."""
+    if not lines:
+        return  # of a missing file, too
+    with open(path, "rb") as file:
+        for line in lines:
+            file.seek(line.start)
+            yield file.read(line.size)
 
 
 def read_structs(path: Path, kind: type[T]) -> Iterator[T]:

@@ -19,14 +19,18 @@ def summary(folder: StageFolder, items: int, seconds: float, tokens: int) -> dic
     `seconds` and `tokens` are those of the start that finished it; a stage that was interrupted
     has more tokens on file.
     """
-    records = list(folder.records(dropped=True))
+    # A stage's texts may not fit into memory together.
+    words, dropped = [], Counter[str]()
+    for record in folder.records(dropped=True):
+        words.append(record.words)
+        dropped.update([record.dropped] if record.dropped else [])
     reasons = Counter(refusal.reason for refusal in folder.refusals())
     return {
         "items": items,
-        "accepted": len(records),
-        "dropped": dict(Counter(r.dropped for r in records if r.dropped)),
+        "accepted": len(words),
+        "dropped": dict(dropped),
         "refusals": dict(reasons.most_common()),
-        "words": spread([r.words for r in records]),
+        "words": spread(words),
         "seconds": round(seconds, 2),
         "tokens": tokens,
         "tokens_per_second": round(tokens / seconds, 1) if seconds else None,

@@ -25,6 +25,7 @@ PLACEHOLDERS: Mapping[str, frozenset[str]] = {
     "judge.user": frozenset({"instruction"}),
     "draft.user": frozenset({"instruction"}),
     "expand.user": frozenset({"instruction", "outline"}),
+    "demand.user": frozenset({"instruction", "demand"}),
 }
 ANSWERS = "judge.answers"
 _ENV = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)

@@ -58,12 +58,61 @@ class Refusal(msgspec.Struct, kw_only=True, frozen=True):
     last: bool = False
 
 
+class Pair(msgspec.Struct, kw_only=True, frozen=True):
+    """An instruction and a text that answers it, with where both come from.
+
+    Attributes:
+        id: of the text: an expansion of a round, or a draft that was collected after the last.
+        round: the round that made it; None where it was collected.
+        instruction_id: of the instruction.
+        instruction: the instruction as it was answered.
+        response: the text.
+        words: its length by `text.word_count`.
+    """
+
+    id: str
+    round: int | None
+    instruction_id: str
+    instruction: str
+    response: str
+    words: int
+
+
 class Row(msgspec.Struct, kw_only=True, frozen=True):
     """A training row in the prompt-completion form of TRL, with the id of its text."""
 
     id: str
     prompt: list[dict[str, str]]
     completion: list[dict[str, str]]
+
+
+class FinalRow(msgspec.Struct, kw_only=True, frozen=True):
+    """A row of the last data set: a training row as above, and where it comes from.
+
+    Attributes:
+        id, round, instruction_id, words: as in `Pair`.
+        kind: of the demand: about, range, above, below.
+        low, high: the numbers that it names, None where it names none.
+        unit: what they count: words, or characters (字; they are counted as words).
+        by: who wrote the demand: engine, template, or the instruction itself.
+    """
+
+    id: str
+    prompt: list[dict[str, str]]
+    completion: list[dict[str, str]]
+    round: int | None
+    instruction_id: str
+    kind: str
+    low: int | None
+    high: int | None
+    unit: str
+    words: int
+    by: str
+
+
+def turn(number: int | None) -> str:
+    """Begin an id: `r02` in round 2, `final` in what comes after the last (None)."""
+    return "final" if number is None else f"r{number:02d}"
 
 
 def encode(record: msgspec.Struct) -> bytes:

@@ -7,81 +7,36 @@ longer matches is refused before anything is written (`identities.py`: what keys
 from __future__ import annotations
 
 import hashlib
-import time
-from collections.abc import Awaitable, Callable, Iterable
-from pathlib import Path
+from collections.abc import Iterable
+from functools import cached_property
 from typing import Any, Literal, TypeVar
 
 from selflengthen import metrics
-from selflengthen.checks import Checks
-from selflengthen.config import Config
-from selflengthen.drive import Drive, Item, Progress, Stage
-from selflengthen.engines.base import Adapter, Adapters, Engine, Role, Sampling
+from selflengthen.controller import Controller
+from selflengthen.drive import Item, Stage
+from selflengthen.engines.base import Adapter, Role
 from selflengthen.errors import SelfLengthenError
 from selflengthen.identities import Identities
-from selflengthen.likeness import NearDuplicates
-from selflengthen.models import Model
-from selflengthen.prompts import Prompts
 from selflengthen.records import derive_seed, encode
-from selflengthen.seeds import Seed
 from selflengthen.stages import dataset, draft, expand, held_out, instruct
-from selflengthen.stages.lot import drop_short
-from selflengthen.store import RunFolder, StageFolder, rewrite, write_json
-from selflengthen.training.job import TrainingJob, TrainingResult, job_for
+from selflengthen.store import StageFolder, rewrite, write_json
+from selflengthen.training.job import job_for
 
 TrainedRole = Literal["generator", "expander"]
 ROLES: tuple[TrainedRole, ...] = ("generator", "expander")
 T = TypeVar("T")
-Train = Callable[[TrainingJob, Path], Awaitable[TrainingResult]]
 
 
-class EngineRoom:
-    """Opens an engine when one is first needed, and closes it when the adapters change."""
-
-    def __init__(self, open_engine: Callable[[Adapters], Awaitable[Engine]]) -> None:
-        """Keep how an engine is opened."""
-        self._open, self._engine, self._adapters = open_engine, None, None
-
-    async def engine(self, adapters: Adapters) -> Engine:
-        """Return an engine with these adapters."""
-        if self._engine is None or adapters != self._adapters:
-            await self.close()
-            self._engine, self._adapters = await self._open(adapters), adapters
-        return self._engine
-
-    async def close(self) -> None:
-        """Free the engine's memory."""
-        engine, self._engine = self._engine, None
-        if engine is not None:
-            await engine.close()
-
-    _engine: Engine | None
-    _adapters: Adapters | None
-
-
-class Rounds:
+class Rounds(Controller):
     """The round controller of one run."""
 
-    def __init__(
-        self,
-        config: Config,
-        model: Model,
-        run: RunFolder,
-        prompts: Prompts,
-        seeds: list[Seed],
-        held: list[Seed],
-        room: EngineRoom,
-        train: Train,
-        progress: Progress,
-        note: Callable[[str], None],
-    ) -> None:
-        """Gather what a run consists of; nothing is read or written yet."""
-        self.config, self.model, self.run, self.prompts = config, model, run, prompts
-        self.seeds, self.held = seeds, held[: config.held_out.texts]
-        self.room, self.train, self.progress, self.note = room, train, progress, note
-        self.checks = Checks(**dict(config.checks))
-        self.sampling = Sampling(**dict(config.sampling) | {"stop": tuple(config.sampling.stop)})
-        self.identities = Identities(config, model, run, prompts, seeds, self.held)
+    @cached_property
+    def _identities(self) -> Identities:
+        return Identities(self.config, self.model, self.run, self.prompts, self.seeds, self.held)
+
+    def identity(self, folder: StageFolder) -> dict[str, Any]:
+        """Return what a stage of a round is made of."""
+        return self._identities.of(folder)
 
     async def play(self) -> None:
         """Play the rounds that are not done: the method."""
@@ -102,32 +57,12 @@ class Rounds:
     async def instruct(self, number: int) -> StageFolder:
         """Make the round's instructions, a wave at a time."""
         folder = self.run.stage(number, "1-instruct")
-        if folder.done():
-            return folder
-        folder.begin(self.identities.of(folder))
-        config = self.config.instruct
-        role: Role = config.role if number > 1 else "base"
-        stage = instruct.Instruct(config, self.prompts, role, self.sampling)
-        pool = self._pool(number)
-        known = NearDuplicates(
-            [*pool.values(), *(s.instruction for s in self.held)], config.similarity
-        )
-        names = list(instruct.items(number, config))
-        dropped: dict[str, str] = {}
-        drive, began = await self._drive(number, folder, len(names))
-        for start in range(0, len(names), config.wave):
-            wave = names[start : start + config.wave]
-            given = instruct.Wave(dict(pool), known)
-            await drive.run(stage, instruct.wave_items(wave, given))
-            made = [r for r in folder.records(dropped=True) if wave[0] <= r.id <= wave[-1]]
-            dropped |= instruct.duplicates(made, known)
-            pool |= {r.id: r.text for r in made if r.id not in dropped}
-        self._finish(folder, len(names), dropped, drive, began)
-        return folder
+        names = list(instruct.items(number, self.config.instruct.per_round))
+        return await self.instructions(folder, self.adapters(number), names, number - 1)
 
     async def draft(self, number: int, instructions: StageFolder) -> StageFolder:
         """Draft every instruction."""
-        _some(instructions)
+        some(instructions)
         stage = draft.Draft(self.config.draft, self.prompts, self.checks, self.sampling)
         items = draft.items(number, self.config.draft, instructions.records())
         total = instructions.count() * self.config.draft.per_instruction
@@ -138,7 +73,7 @@ class Rounds:
         self, number: int, instructions: StageFolder, drafts: StageFolder
     ) -> StageFolder:
         """Lengthen every draft that the lot left."""
-        _some(drafts)
+        some(drafts)
         stage = expand.Expand(self.config.expand, self.prompts, self.checks, self.sampling)
         asked = {r.id: r.text for r in instructions.records()}
         items = expand.items(number, self.config.expand, drafts.records(), asked)
@@ -150,11 +85,11 @@ class Rounds:
         self, number: int, instructions: StageFolder, drafts: StageFolder, expansions: StageFolder
     ) -> None:
         """Write the training rows of both roles."""
-        _some(expansions)
+        some(expansions)
         folder = self.run.stage(number, "4-dataset")
         if folder.done():
             return
-        folder.begin(self.identities.of(folder))
+        folder.begin(self.identity(folder))
         asked = {r.id: r.text for r in instructions.records()}
         sources = list(drafts.records())
         draft_of = {r.id: r.text for r in sources}
@@ -179,7 +114,7 @@ class Rounds:
         if folder.done():
             return
         rows = (self.run.stage(number, "4-dataset").done() or {})["rows"]
-        folder.begin(self.identities.of(folder))
+        folder.begin(self.identity(folder))
         if rows < self.config.train.min_rows:
             self.note(f"Round {number}: {rows} rows are too few to train the {role}; it stays.")
             folder.finish("", {"skipped": True, "rows": rows})
@@ -191,18 +126,7 @@ class Rounds:
             output=folder.path, start_from=earlier.path if earlier else None,
             seed=derive_seed(self.config.seed, number, role),
         )  # fmt: skip
-        result = await self.train(job, folder.path / "train.log")
-        told = (
-            "rows",
-            "dropped",
-            "steps",
-            "seconds",
-            "tokens_per_second",
-            "first_loss",
-            "last_loss",
-        )
-        figures: dict[str, Any] = {name: getattr(result, name) for name in told}
-        folder.finish(result.adapter, figures)
+        await self.trained(folder, job)
 
     async def measure(self, number: int) -> None:
         """Let the generator of round `number` (0: the base model) write the held-out texts.
@@ -211,7 +135,7 @@ class Rounds:
         """
         stage = held_out.HeldOut(self.prompts, self.sampling)
         items = held_out.items(number, self.held)
-        await self._texts(number, "6-held-out", stage, items, len(self.held), lot=False, after=True)
+        await self._texts(number, "6-held-out", stage, items, len(self.held), after=True)
 
     def conclude(self, number: int) -> str | None:
         """Write the round's metrics; return why the run should stop here, or None."""
@@ -225,58 +149,22 @@ class Rounds:
         """Return the adapters that round `number` writes with: each role's last trained one."""
         found: dict[Role, Adapter] = {}
         for role in ROLES:
-            for earlier in range(number - 1, 0, -1):
-                folder = self.run.stage(earlier, f"5-train/{role}")
-                done = folder.done()
-                if done and not done.get("skipped"):
-                    name = f"{role}-r{earlier:02d}"
-                    found[role] = Adapter(name, folder.path, self.config.train.lora_r)
-                    break
+            if adapter := self.adapter(role, number - 1):
+                found[role] = adapter
         return found
 
     async def _texts(
         self, number: int, name: str, stage: Stage[T], items: Iterable[Item[T]], total: int,
-        *, lot: bool, after: bool = False,
+        *, lot: bool = False, after: bool = False,
     ) -> StageFolder:  # fmt: skip
-        """Run a stage of texts from its key to its DONE.json; `after`: with this round's adapters.
-
-        `items` are drawn one by one, so that a run of any size starts again at once.
-        """
-        folder = self.run.stage(number, name)
-        if folder.done():
-            return folder
-        folder.begin(self.identities.of(folder))
-        drive, began = await self._drive(number + after, folder, total)
-        await drive.run(stage, items)
-        lengths = ((r.id, r.words) for r in folder.records(dropped=True))
-        dropped = drop_short(lengths, self.config.seed) if lot else {}
-        self._finish(folder, total, dropped, drive, began)
-        return folder
-
-    async def _drive(self, number: int, folder: StageFolder, total: int) -> tuple[Drive, float]:
-        engine = await self.room.engine(self.adapters(number))
-        in_flight = self.config.engine.in_flight
-        drive = Drive(engine, self.config.seed, in_flight, self.progress, folder)
-        self.progress.begin(folder.title, total, len(drive.done))
-        return drive, time.monotonic()
-
-    def _finish(
-        self, folder: StageFolder, items: int, dropped: dict[str, str], drive: Drive, began: float
-    ) -> None:
-        digest = folder.settle(dropped)
-        seconds = time.monotonic() - began
-        folder.finish(digest, metrics.summary(folder, items, seconds, drive.tokens))
-        self.progress.end()
-
-    def _pool(self, number: int) -> dict[str, str]:
-        """Return the instructions that round `number` starts from: seeds and accepted ones."""
-        pool = {seed.id: seed.instruction for seed in self.seeds}
-        for earlier in range(1, number):
-            pool |= {r.id: r.text for r in self.run.stage(earlier, "1-instruct").records()}
-        return pool
+        """Run a stage of texts of a round; `after`: with this round's adapters."""
+        adapters = self.adapters(number + after)
+        return await self.texts(
+            self.run.stage(number, name), adapters, stage, items, total, lot=lot
+        )
 
 
-def _some(folder: StageFolder) -> None:
+def some(folder: StageFolder) -> None:
     """Raise where a stage accepted nothing: no later stage has anything to work on."""
     if folder.count() == 0:
         place = "/".join(folder.title.split("/")[:2])

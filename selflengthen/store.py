@@ -2,6 +2,7 @@
 
     config.yaml   prompts/   logs/attempt-NN.log
     rounds/01/1-instruct/  stage.json  records.jsonl  rejected.jsonl  DONE.json
+    final/1-instruct/      the same: what comes after the last round
 
 What a kill can do: a torn last line is dropped at the next start, and its item is owed again;
 refusals whose item has no verdict yet go with it. `stage.json` says what a stage's key was made
@@ -24,10 +25,14 @@ from typing import Any
 import msgspec
 
 from selflengthen.errors import UserError
-from selflengthen.lines import Line, read_ids, read_lines, read_structs, trim
+from selflengthen.lines import pick, read_ids, read_lines, read_structs, trim
 from selflengthen.records import Record, Refusal, encode, fingerprint
 
 STAGES = ("1-instruct", "2-draft", "3-expand", "4-dataset", "5-train", "6-held-out")
+FINAL_STAGES = (
+    "1-instruct", "2-draft", "3-union", "4-demand", "5-train", "6-held-out", "7-merge",
+)  # fmt: skip
+PRODUCTS = ("dataset", "adapter", "merged", "figures.json")
 
 
 class RunFolder:
@@ -39,11 +44,23 @@ class RunFolder:
         self.config = path / "config.yaml"
         self.prompts = path / "prompts"
         self.rounds = path / "rounds"
+        self.final = path / "final"
         self.logs = path / "logs"
 
     def stage(self, number: int, name: str) -> StageFolder:
         """Return the folder of a stage; round 0 holds what was measured before the first."""
         return StageFolder(self.rounds / f"{number:02d}" / name)
+
+    def last(self, name: str) -> StageFolder:
+        """Return the folder of a stage that comes after the last round."""
+        return StageFolder(self.final / name, f"final/{name}")
+
+    def finished(self) -> int:
+        """Return how many rounds are done, their held-out texts included."""
+        number = 0
+        while self.stage(number + 1, "6-held-out").done():
+            number += 1
+        return number
 
     def metrics(self, number: int) -> Path:
         """Return where a round's metrics stand."""
@@ -53,6 +70,12 @@ class RunFolder:
         """Return the stage folders that were begun, in the order of the method."""
         begun = self.rounds.glob("*/*/stage.json"), self.rounds.glob("*/5-train/*/stage.json")
         return [StageFolder(p.parent) for p in sorted(p for found in begun for p in found)]
+
+    def last_stages(self) -> list[StageFolder]:
+        """Return the stage folders after the last round that were begun, in their order."""
+        begun = self.final.glob("*/stage.json"), self.final.glob("6-held-out/*/stage.json")
+        names = sorted(str(p.parent.relative_to(self.final)) for found in begun for p in found)
+        return [self.last(name) for name in names]
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -113,27 +136,38 @@ class RunFolder:
         return log
 
     def set_aside(self, folders: Iterable[StageFolder]) -> Path:
-        """Move stage folders out of the way, to `superseded/`; nothing is deleted."""
+        """Move stage folders out of the way, to `superseded/`; nothing is deleted.
+
+        With stages after the last round goes what was made of them.
+        """
         place = self.path / "superseded" / time.strftime("%Y%m%d-%H%M%S")
-        for folder in folders:
-            target = place / folder.path.relative_to(self.rounds)
+        while place.exists():  # two within a second
+            place = place.with_name(f"{place.name}-again")
+        moved = {folder.path: place / folder.title for folder in folders}
+        if any(path.is_relative_to(self.final) for path in moved):
+            products = [self.final / name for name in PRODUCTS]
+            moved |= {path: place / "final" / path.name for path in products if path.exists()}
+        for path, target in moved.items():
             target.parent.mkdir(parents=True, exist_ok=True)
-            folder.path.rename(target)
+            path.rename(target)
         return place
 
 
 class StageFolder:
-    """One stage of one round on disk."""
+    """One stage on disk, of a round or after the last."""
 
-    def __init__(self, path: Path) -> None:
-        """Name the folder; nothing is read or made."""
+    def __init__(self, path: Path, title: str | None = None) -> None:
+        """Name the folder; nothing is read or made. A stage of a round knows its title."""
         self.path = path
+        self._title = title
         self.records_path = path / "records.jsonl"
         self.rejected_path = path / "rejected.jsonl"
 
     @property
     def title(self) -> str:
-        """The folder as people name it: `01/2-draft`."""
+        """The folder as people name it: `01/2-draft`, `final/4-demand`."""
+        if self._title is not None:
+            return self._title
         parts = self.path.parts
         below = len(parts) - parts[::-1].index("rounds")  # a folder above may be called so too
         return "/".join(parts[below:])
@@ -197,10 +231,12 @@ class StageFolder:
             for line in read_lines(self.rejected_path)
             if line.id in finished
         }
-        rewrite(self.rejected_path, (refused[key].raw for key in sorted(refused)))
+        kept = [refused[key] for key in sorted(refused)]
+        rewrite(self.rejected_path, pick(self.rejected_path, kept))
         accepted = {line.id: line for line in read_lines(self.records_path)}
+        texts = pick(self.records_path, [accepted[name] for name in sorted(accepted)])
         digest = hashlib.sha256()
-        rewrite(self.records_path, _settled(accepted, dropped, digest))
+        rewrite(self.records_path, _settled(texts, dropped, digest))
         return digest.hexdigest()
 
     def finish(self, digest: str, summary: Mapping[str, Any]) -> None:
@@ -226,14 +262,12 @@ def _is_gone(holder: str) -> bool:
     return False
 
 
-def _settled(
-    accepted: Mapping[str, Line], dropped: Mapping[str, str], digest: Any
-) -> Iterator[bytes]:
+def _settled(texts: Iterable[bytes], dropped: Mapping[str, str], digest: Any) -> Iterator[bytes]:
     """Yield the lines in order, marked where dropped; feed the digest with all but the times."""
     decoder = msgspec.json.Decoder(Record)
-    for name in sorted(accepted):
-        record = decoder.decode(accepted[name].raw)
-        record = msgspec.structs.replace(record, dropped=dropped.get(name))
+    for raw in texts:
+        record = decoder.decode(raw)
+        record = msgspec.structs.replace(record, dropped=dropped.get(record.id))
         digest.update(encode(msgspec.structs.replace(record, seconds=0.0)))
         yield encode(record)
 

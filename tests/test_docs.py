@@ -39,6 +39,9 @@ NOT_RUN = {
     "python -m selflengthen run --model Qwen/Qwen2.5-7B-Instruct --engine.kind openai "
     "--engine.url http://127.0.0.1:8000/v1",
     "python -m selflengthen pocket build --out runs/pocket-model",
+    "python -m selflengthen finish runs/qwen --merge",
+    "vllm serve runs/qwen/final/merged",
+    "hf upload me/qwen-long runs/qwen/final/merged",
 }
 MAKE = {"make demo", "make test"}  # the second runs this test
 
@@ -78,7 +81,7 @@ def commands(*, run: bool) -> list[str]:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with `mine.yaml`, its run of two rounds by a double, and responses."""
+    """Return a folder with `mine.yaml`, its finished run by a training double, and responses."""
     folder = tmp_path_factory.mktemp("docs")
     make_model(folder / "model")
     (folder / "mine.yaml").write_text(CONFIG.format(model="model"))
@@ -95,8 +98,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         f'shift 2; exec "{sys.executable}" -m tests.cli.double "$@"\n'
     )
     shim.chmod(0o755)
-    result = shell("python -m selflengthen run mine.yaml", folder)
-    assert result.returncode == 0, result.stderr
+    for command in ("run mine.yaml", "finish runs/mine"):
+        result = shell(f"python -m selflengthen {command}", folder)
+        assert result.returncode == 0, result.stderr
     return folder
 
 

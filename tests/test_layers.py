@@ -19,15 +19,15 @@ PACKAGE = Path(__file__).parents[1] / "selflengthen"
 
 GROUND = frozenset(
     {"errors", "text", "languages", "talk", "likeness", "records", "models", "prompts", "seeds"}
-    | {"checks", "config", "numerals", "lengths", "demand"}
+    | {"checks", "config", "numerals", "lengths", "demand", "weave"}
 )
 ENGINE = frozenset(
     {"engines.base", "engines.chat", "engines.guard", "engines.vllm_log"} | {"engines.wire"}
 )
 KEPT = GROUND | {"store", "metrics", "identities"}
 ROUND = KEPT | {"engines.base", "engines", "training", "drive", "stages"}
-WING = ROUND | {"rounds"}
-WINGS = frozenset({"curate", "evaluate", "inspect", "pocket"})
+WING = ROUND | {"controller", "rounds"}
+WINGS = frozenset({"curate", "evaluate", "finish", "inspect", "pocket"})
 
 FLOORS: Mapping[str, frozenset[str]] = {
     # The ground: pure.
@@ -45,6 +45,7 @@ FLOORS: Mapping[str, frozenset[str]] = {
     "demand": frozenset({"lengths"}),
     "checks": frozenset({"errors", "text", "languages", "talk", "records"}),
     "config": frozenset({"errors", "text", "checks"}),
+    "weave": frozenset({"checks", "demand", "languages", "lengths"}),
     # What is kept on disk.
     "lines": frozenset({"errors"}),
     "store": GROUND | {"lines"},
@@ -62,10 +63,12 @@ FLOORS: Mapping[str, frozenset[str]] = {
     "training": GROUND | {"engines.base", "engines.chat"},
     "drive": GROUND | {"store", "engines.base"},
     "stages": GROUND | {"engines.base", "drive"},
-    "rounds": ROUND,
+    "controller": ROUND,
+    "rounds": ROUND | {"controller"},
     # The wings.
     "curate": WING,
     "evaluate": WING,
+    "finish": WING | {"evaluate", "lines"},
     "inspect": WING,
     "pocket": GROUND,
     "cli": WING | WINGS | {"estimate"},
@@ -80,7 +83,8 @@ HEAVY = frozenset(
 )
 MAY_BE_HEAVY = frozenset(
     {"engines.ray", "engines.transformers", "engines.vllm"}
-    | {"pocket.build", "pocket.gate", "pocket.model", "training.progress", "training.sft"}
+    | {"pocket.build", "pocket.gate", "pocket.model"}
+    | {"training.progress", "training.sft", "training.trainer"}
 )
 
 

@@ -144,6 +144,19 @@ def test_what_is_done_again_is_set_aside(folder: StageFolder, tmp_path: Path) ->
     assert kept["id"] == "r01-draft-000001"
 
 
+def test_what_is_set_aside_within_a_second_stays_apart(tmp_path: Path) -> None:
+    run, places = RunFolder(tmp_path), set()
+    for _ in range(3):
+        run.last("4-demand").begin({"seed": 0})
+        (run.final / "dataset").mkdir(exist_ok=True)
+        (run.final / "dataset" / "train.jsonl").write_text("{}")
+        places.add(run.set_aside(run.last_stages()))
+    assert len(places) == 3
+    for place in places:
+        assert {p.name for p in (place / "final").iterdir()} == {"4-demand", "dataset"}
+    assert not list(run.final.iterdir())
+
+
 def test_logs_are_numbered_and_latest_is_the_newest(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
     run.new_log()

@@ -11,6 +11,8 @@ from selflengthen.errors import SelfLengthenError, UserError
 
 COMMANDS = {
     "run": "make the rounds: instructions, drafts, expansions, training; or go on with them",
+    "collect": "more texts by the last generator, and those of all rounds as one data set",
+    "finish": "give them length demands, tune the base model on them; what is given away",
     "status": "where a run stands: words, refusals, time left, the table of rounds",
     "show": "a text and where it came from, or the texts of a stage",
     "score": "scores of responses on file: LonGen, LongBench-Write, LIFEBench, quality",

@@ -13,7 +13,12 @@ from selflengthen.errors import UserError
 from selflengthen.records import Record, Refusal
 from selflengthen.store import STAGES, RunFolder, StageFolder
 
-_ID = re.compile(r"r(\d+)-(instruct|draft|expand|held-out)-.+", re.DOTALL)
+_ID = re.compile(
+    r"(?:r(?P<round>\d+)|final)-(?P<stage>instruct|draft|expand|demand|held-out(?:-base|-final)?)-.+",
+    re.DOTALL,
+)
+_LAST = {"demand": "4-demand", "held-out-base": "6-held-out/base"}
+_LAST |= {"held-out-final": "6-held-out/final"}
 _TEXTS = {name.split("-", 1)[1]: name for name in STAGES if name not in ("4-dataset", "5-train")}
 
 
@@ -82,12 +87,21 @@ def _find(run: RunFolder, name: str) -> Found:
         raise UserError(
             f"--id: {name!r:.80} is no id of a text; `show RUN --round 1 --stage draft` lists some."
         )
-    folder = run.stage(int(match[1]), _TEXTS[match[2]])
+    stage, folder = _stage(run, match)
     record = next((r for r in folder.records(dropped=True) if r.id == name), None)
     refusals = sorted(_refusals(folder, name), key=lambda r: r.attempt)
     if record is None and not refusals:
         raise UserError(f"{run.path}: has no text {name!r:.80}; --round and --stage list them.")
-    return Found(_TEXTS[match[2]], name, record, refusals)
+    return Found(stage, name, record, refusals)
+
+
+def _stage(run: RunFolder, match: re.Match[str]) -> tuple[str, StageFolder]:
+    """Return the name and the folder of the stage that an id stands for."""
+    if match["round"]:
+        name = _TEXTS.get(match["stage"], _TEXTS["held-out"])
+        return name, run.stage(int(match["round"]), name)
+    name = _LAST.get(match["stage"]) or _TEXTS[match["stage"]]
+    return name, run.last(name)
 
 
 def _refusals(folder: StageFolder, name: str) -> Iterator[Refusal]:
@@ -106,7 +120,7 @@ def _offspring(run: RunFolder, found: Found) -> Found | None:
     match = _ID.fullmatch(found.id)
     if later is None or match is None:
         return None
-    folder = run.stage(int(match[1]), later)
+    folder = run.stage(int(match["round"]), later) if match["round"] else run.last(later)
     made = [r for r in folder.records(dropped=True) if r.source == found.id]
     if not made:
         return None

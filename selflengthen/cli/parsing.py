@@ -27,11 +27,16 @@ def nearest(name: str, known: Iterable[str]) -> str:
 class Parser(argparse.ArgumentParser):
     """A parser whose mistakes are UserErrors."""
 
-    def __init__(self, command: str, about: str, *, config: bool = False) -> None:
-        """Parse `command`; with `config`, take every field of the configuration as an option."""
+    def __init__(
+        self, command: str, about: str, *, config: bool = False, takes: str = "[CONFIG]"
+    ) -> None:
+        """Parse `command`; with `config`, take every field of the configuration as an option.
+
+        `takes` is what such a command takes besides options.
+        """
         super().__init__(
             prog=f"python -m selflengthen {command}", description=about, allow_abbrev=False,
-            usage="%(prog)s [CONFIG] [options] [--FIELD VALUE ...]" if config else None,
+            usage=f"%(prog)s {takes} [options] [--FIELD VALUE ...]" if config else None,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )  # fmt: skip
         self.config = config

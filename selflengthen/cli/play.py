@@ -1,21 +1,24 @@
-"""Puts a run's parts together and plays its rounds, until they are done or it is told to stop."""
+"""Puts a run's parts together and plays its stages, until they are done or it is told to stop."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
 from selflengthen.cli.assemble import Parts
+from selflengthen.cli.logs import quiet
 from selflengthen.cli.progress import Reporter
 from selflengthen.cli.standing import steps_of
+from selflengthen.controller import Controller, EngineRoom, Train
 from selflengthen.engines import open_engine
 from selflengthen.engines.base import Adapters, Engine
-from selflengthen.rounds import EngineRoom, Rounds
+from selflengthen.errors import Interrupted, SelfLengthenError
 from selflengthen.training.job import TrainingJob, TrainingResult
 from selflengthen.training.launch import train
 
@@ -66,11 +69,39 @@ class Stopper:
             self._timer.cancel()
 
 
-Train = Callable[[TrainingJob, Path], Awaitable[TrainingResult]]
+Make = Callable[..., Controller]
+"""A kind of controller; it is called with the parts that every controller has."""
 
 
-async def play(parts: Parts, log: Path, reporter: Reporter, stopper: Stopper) -> None:
-    """Play the rounds; raises CancelledError after a signal, with everything finished on disk."""
+def perform(make: Make, parts: Parts, log: Path, again: str) -> None:
+    """Play with all output in the log but progress; turn a stop into its message.
+
+    `again` is the command that goes on.
+    """
+    with quiet(log) as terminal:
+        reporter = Reporter(terminal)
+        reporter.note(f"{parts.run.path}: log in {log}")
+        saved = f"Everything finished is saved. To go on: {again}"
+        stopper = Stopper(saved, terminal, reporter.note)
+        try:
+            asyncio.run(play(make, parts, log, reporter, stopper))
+        except asyncio.CancelledError:
+            if stopper.code is None:
+                raise
+            stopper.disarm()
+            raise Interrupted(stopper.message, stopper.code) from None
+        except SelfLengthenError as error:
+            logging.getLogger(__name__).error("%s", error)
+            raise
+        except BaseException:
+            logging.getLogger(__name__).exception("a broken promise")
+            raise
+        finally:
+            reporter.close()
+
+
+async def play(make: Make, parts: Parts, log: Path, reporter: Reporter, stopper: Stopper) -> None:
+    """Play the stages; raises CancelledError after a signal, with everything finished on disk."""
 
     async def opened(adapters: Adapters) -> Engine:
         return await open_engine(
@@ -78,11 +109,11 @@ async def play(parts: Parts, log: Path, reporter: Reporter, stopper: Stopper) ->
         )
 
     room = EngineRoom(opened)
-    rounds = Rounds(
+    controller = make(
         parts.config, parts.model, parts.run, parts.prompts, parts.seeds, parts.held,
         room, training(reporter), reporter, reporter.note,
     )  # fmt: skip
-    task = asyncio.create_task(rounds.play())
+    task = asyncio.create_task(controller.play())
     stopper.watch(task)
     try:
         await task
@@ -92,12 +123,13 @@ async def play(parts: Parts, log: Path, reporter: Reporter, stopper: Stopper) ->
 
 
 def training(reporter: Reporter) -> Train:
-    """Return how a role is trained: in a child process whose steps are reported."""
+    """Return how a model is trained: in a child process whose steps are reported."""
 
     async def trained(job: TrainingJob, log: Path) -> TrainingResult:
-        number, _, role = job.folder.parts[-3:]
+        number, stage, name = job.folder.parts[-3:]
+        title = f"{number}/{stage} {name}" if stage == "5-train" else f"{stage}/{name}"
         steps = steps_of({"rows": job.rows, "batch": job.batch, "epochs": job.epochs})
-        reporter.train(f"{number}/5-train {role}", steps or 0, 0)
+        reporter.train(title, steps or 0, 0)
         try:
             return await train(job, log=log, on_step=reporter.step)
         finally:

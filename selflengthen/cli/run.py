@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from selflengthen.cli.parsing import Parser
-from selflengthen.errors import Interrupted, SelfLengthenError, UserError
-
-if TYPE_CHECKING:
-    from selflengthen.cli.assemble import Parts
+from selflengthen.errors import UserError
 
 _ABOUT = """\
 Make rounds of instructions, drafts, expansions and training, or go on with a run.
@@ -54,13 +48,16 @@ def main(words: Sequence[str]) -> int:
     if holder := run.holder():
         raise run.in_use(holder)
     if redo or not is_complete(run, parts.config):
+        from selflengthen.cli.play import perform
+        from selflengthen.rounds import Rounds
+
         check_disk(parts)
         with run.locked():
             again = parts.identities.check(redo)
             if again:
                 print(f"set aside: {run.set_aside(again)}", file=sys.stderr)
             run.keep(dump(parts.config), files(parts.prompts))
-            _play(parts, run.new_log(), command(words))
+            perform(Rounds, parts, run.new_log(), command(words))
     figures = standing(run, parts.config)
     print(f"{run.path}: {verdict(figures)}")
     for line in ["", *table(figures)]:
@@ -68,8 +65,8 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
-def command(words: Sequence[str]) -> str:
-    """Return the command that goes on with the run: the same one without --redo."""
+def command(words: Sequence[str], name: str = "run") -> str:
+    """Return the command that goes on: the same one without --redo."""
     kept: list[str] = []
     rest = iter(words)
     for word in rest:
@@ -77,34 +74,6 @@ def command(words: Sequence[str]) -> str:
             next(rest, None)
         elif not word.startswith("--redo="):
             kept.append(word)
-    name = Path(sys.argv[0]).name
-    program = name if name == "selflengthen" else "python -m selflengthen"
-    return f"{program} {shlex.join(['run', *kept])}"
-
-
-def _play(parts: Parts, log: Path, again: str) -> None:
-    """Play the rounds with all output in the log but progress; turn a stop into its message."""
-    from selflengthen.cli.logs import quiet
-    from selflengthen.cli.play import Stopper, play
-    from selflengthen.cli.progress import Reporter
-
-    with quiet(log) as terminal:
-        reporter = Reporter(terminal)
-        reporter.note(f"{parts.run.path}: log in {log}")
-        saved = f"Everything finished is saved. To go on: {again}"
-        stopper = Stopper(saved, terminal, reporter.note)
-        try:
-            asyncio.run(play(parts, log, reporter, stopper))
-        except asyncio.CancelledError:
-            if stopper.code is None:
-                raise
-            stopper.disarm()
-            raise Interrupted(stopper.message, stopper.code) from None
-        except SelfLengthenError as error:
-            logging.getLogger(__name__).error("%s", error)
-            raise
-        except BaseException:
-            logging.getLogger(__name__).exception("a broken promise")
-            raise
-        finally:
-            reporter.close()
+    called = Path(sys.argv[0]).name
+    program = called if called == "selflengthen" else "python -m selflengthen"
+    return f"{program} {shlex.join([name, *kept])}"

@@ -16,6 +16,7 @@ from selflengthen.cli.words import opening, visible
 from selflengthen.records import Record, Refusal
 
 _TITLES = {"1-instruct": "instruction", "2-draft": "draft", "3-expand": "expansion"}
+_TITLES |= {"4-demand": "with a length"}
 _NARROW = 100
 
 

@@ -33,7 +33,7 @@ def open_run(name: str) -> tuple[RunFolder, Config]:
 def standing(run: RunFolder, config: Config) -> dict[str, Any]:
     """Return what `status --json` prints."""
     base = run.stage(0, "6-held-out")
-    figures = [_figures(run, number) for number in range(1, _finished(run) + 1)]
+    figures = [_figures(run, number) for number in range(1, run.finished() + 1)]
     stopped, complete = _stopped(run, config), is_complete(run, config)
     return {
         "run": str(run.path),
@@ -44,26 +44,18 @@ def standing(run: RunFolder, config: Config) -> dict[str, Any]:
         "base": _held_out(metrics.quality(base.records())) if base.done() else None,
         "rounds": [_round(f) for f in figures],
         "current": None if complete else _current(run, config),
-        "stages": [_stage(folder) for folder in run.stages()],
+        "stages": [_stage(folder) for folder in [*run.stages(), *run.last_stages()]],
     }
 
 
 def is_complete(run: RunFolder, config: Config) -> bool:
     """Say whether a run has nothing left to do; reads no text of a stage that is in work."""
-    return _finished(run) >= config.iterations or _stopped(run, config) is not None
-
-
-def _finished(run: RunFolder) -> int:
-    """Return how many rounds are done, their held-out texts included."""
-    number = 0
-    while run.stage(number + 1, "6-held-out").done():
-        number += 1
-    return number
+    return run.finished() >= config.iterations or _stopped(run, config) is not None
 
 
 def _stopped(run: RunFolder, config: Config) -> str | None:
     """Return why the run stopped after its last round, unless it went on after all."""
-    number = _finished(run)
+    number = run.finished()
     if not number or run.stage(number + 1, "1-instruct").identity():
         return None
     return metrics.stop_reason(_figures(run, number)["held_out"], config.held_out)
@@ -104,7 +96,7 @@ def _stage(folder: StageFolder) -> dict[str, Any]:
     if done is not None:
         kept = {k: v for k, v in done.items() if k not in ("key", "digest", "version")}
         return {"stage": folder.title, "done": True, **kept}
-    if "/5-train/" in folder.title:
+    if "/5-train" in folder.title:
         return {"stage": folder.title, "done": False, **_training(folder)}
     words = [record.words for record in folder.records(dropped=True)]
     refusals = Counter(refusal.reason for refusal in folder.refusals())
@@ -121,14 +113,19 @@ def _current(run: RunFolder, config: Config) -> dict[str, Any] | None:
         return None
     folder = begun[0]
     number, name = int(folder.title.split("/")[0]), folder.title.split("/", 1)[1]
-    here: dict[str, Any] = {"round": number, "stage": name}
-    if name.startswith("5-train/"):
+    total = _total(run, config, number, name)
+    return {"round": number, "stage": name} | far(folder, total, config)
+
+
+def far(folder: StageFolder, total: int | None, config: Config) -> dict[str, Any]:
+    """Return how far a stage in work is: done, total (items, or steps), and the seconds left."""
+    if "/5-train" in folder.title:
         training = _training(folder)
         step, steps, each = training["step"], training["steps"], training["seconds_a_step"]
         left = (steps - step) * each if steps and each else None
-        return here | {"done": step, "total": steps, "seconds_left": left}
-    total, done = _total(run, config, number, name), len(folder.finished())
-    return here | {
+        return {"done": step, "total": steps, "seconds_left": left}
+    done = len(folder.finished())
+    return {
         "done": done, "total": total,
         "seconds_left": None if total is None else _seconds_left(folder, done, total, config),
     }  # fmt: skip

@@ -17,13 +17,17 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print JSON")
     asked = parser.parse(words)
 
+    from selflengthen.cli.ending import ending
+    from selflengthen.cli.ending import lines as last_lines
     from selflengthen.cli.standing import open_run, standing
 
-    figures = standing(*open_run(asked.run))
+    run, config = open_run(asked.run)
+    figures = standing(run, config) | {"final": ending(run, config)}
     if asked.json:
         print(json.dumps(figures, indent=1))
         return 0
-    for line in [*_where(figures), "", *_stages(figures), "", *table(figures)]:
+    last = last_lines(figures["final"])
+    for line in [*_where(figures), *last, "", *_stages(figures), "", *table(figures)]:
         print(line)
     return 0
 

@@ -15,7 +15,6 @@ import importlib.util
 import itertools
 import json
 import os
-import re
 import signal
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from selflengthen.config import EngineConfig
-from selflengthen.engines import chat
+from selflengthen.engines import chat, vllm_log
 from selflengthen.engines.base import Adapters, Completion, Request, Role
 from selflengthen.engines.guard import Guard
 from selflengthen.errors import EngineError, RequestRefused
@@ -47,7 +46,6 @@ _SILENT = {
     "PYTHONWARNINGS": "ignore",
     "TORCH_LOGS": "-torch._library",  # warns of a missing Triton, which a CPU does not need
 }
-_AN_ERROR = re.compile(r"[A-Za-z_.]*(Error|Exception|Killed|signal)\b: .*")
 _ids = itertools.count(1)  # of adapters: unique in this process, whatever engine loads them
 
 
@@ -87,9 +85,9 @@ class VllmEngine:
         try:
             llm = await asyncio.shield(start)
         except Exception as error:
-            reason = _last_error(log) or str(error)
+            reason = vllm_log.last_error(log) or str(error)
             await asyncio.to_thread(guard.close)
-            raise EngineError(f"vLLM did not start: {reason}{_whereabouts(log)}") from error
+            raise EngineError(f"vLLM did not start: {reason}{vllm_log.whereabouts(log)}") from error
         except asyncio.CancelledError:
             # A thread cannot be stopped; without its engine core it ends by itself.
             while not start.done():
@@ -173,8 +171,8 @@ class VllmEngine:
     def _obituary(self) -> str:
         if self._closed:
             return "vLLM was closed while a request was in work."
-        reason = _last_error(self._log) or "it said nothing"
-        return f"vLLM died: {reason}{_whereabouts(self._log)}"
+        reason = vllm_log.last_error(self._log) or "it said nothing"
+        return f"vLLM died: {reason}{vllm_log.whereabouts(self._log)}"
 
 
 def _start(
@@ -186,7 +184,7 @@ def _start(
     log: Path,
 ) -> Any:
     logging = guard.folder / "logging.json"
-    logging.write_text(json.dumps(_logging(log)))
+    logging.write_text(json.dumps(vllm_log.configuration(log)))
     # Its own environment would otherwise carry over into this process and the trainer's.
     settings = _settings(model, logging, guard.folder) | dict(guard.environment)
     with _environment(settings), _interrupts_held(), warnings.catch_warnings(action="ignore"):
@@ -274,24 +272,6 @@ def _threads() -> int:
     return max(1, (cores or 1) - 1)
 
 
-def _logging(log: Path) -> dict[str, Any]:
-    """Return a logging configuration that writes vLLM's log to a file."""
-    return {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-        "handlers": {
-            "file": {
-                "()": "selflengthen.engines.vllm_log.handler",
-                "log": str(log),
-                "controller": os.getpid(),
-                "formatter": "line",
-            }
-        },
-        "loggers": {"vllm": {"handlers": ["file"], "level": "INFO", "propagate": False}},
-    }
-
-
 @contextlib.contextmanager
 def _environment(values: Mapping[str, str]) -> Iterator[None]:
     """Set environment variables, and put the environment back as it was."""
@@ -315,16 +295,3 @@ def _interrupts_held() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _last_error(log: Path) -> str:
-    """Return the last error that a log tells of, in one line; empty where it tells of none."""
-    with contextlib.suppress(OSError):
-        told = [found[0] for found in _AN_ERROR.finditer(log.read_text("utf-8", "replace"))]
-        return told[-1].strip()[:300] if told else ""
-    return ""
-
-
-def _whereabouts(log: Path) -> str:
-    """Say where all of a log stands, if it outlives the engine."""
-    return f" (all of it: {log})" if log.exists() else ""

@@ -10,7 +10,7 @@ from selflengthen.config import DraftConfig
 from selflengthen.drive import Ask, Item, Verdict
 from selflengthen.engines.base import Sampling
 from selflengthen.prompts import Prompts
-from selflengthen.records import Record
+from selflengthen.records import Record, turn
 
 
 @dataclass
@@ -35,9 +35,11 @@ class Draft:
         return Verdict(text, written.finish_reason, reason)
 
 
-def items(number: int, config: DraftConfig, instructions: Iterable[Record]) -> Iterator[Item[str]]:
-    """Yield the drafts that a round owes."""
+def items(
+    number: int | None, config: DraftConfig, instructions: Iterable[Record]
+) -> Iterator[Item[str]]:
+    """Yield the drafts that a round owes; None is what comes after the last."""
     for instruction in instructions:
         place = instruction.id.rsplit("-", 1)[1]
         for copy in range(config.per_instruction):
-            yield Item(f"r{number:02d}-draft-{place}-{copy:02d}", instruction.id, instruction.text)
+            yield Item(f"{turn(number)}-draft-{place}-{copy:02d}", instruction.id, instruction.text)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from selflengthen.drive import Ask, Item, Verdict
-from selflengthen.engines.base import Sampling
+from selflengthen.engines.base import Role, Sampling
 from selflengthen.prompts import Prompts
 from selflengthen.seeds import Seed
 
@@ -20,12 +20,13 @@ class HeldOut:
 
     prompts: Prompts
     sampling: Sampling
+    role: Role = "generator"
     attempts = 1
 
     async def attempt(self, item: Item[str], ask: Ask) -> Verdict:
         """Write once; the record says how it ended."""
         user = self.prompts.fill("draft.user", instruction=item.given)
-        written = await ask(user, "generator", replace(self.sampling, stop=()))
+        written = await ask(user, self.role, replace(self.sampling, stop=()))
         return Verdict(written.text.strip(), written.finish_reason)
 
 

@@ -16,7 +16,7 @@ from selflengthen.drive import Ask, Item, Verdict
 from selflengthen.engines.base import Role, Sampling
 from selflengthen.likeness import NearDuplicates
 from selflengthen.prompts import Prompts
-from selflengthen.records import Record
+from selflengthen.records import Record, turn
 from selflengthen.text import word_count
 
 Shown = Mapping[str, str]
@@ -79,9 +79,9 @@ class Instruct:
         return None if answer.text.strip() == yes else "unsuitable"
 
 
-def items(number: int, config: InstructConfig) -> Iterator[str]:
-    """Yield the ids of a round's instructions."""
-    return (f"r{number:02d}-instruct-{i:06d}" for i in range(config.per_round))
+def items(number: int | None, count: int) -> Iterator[str]:
+    """Yield the ids of a round's instructions; None is what comes after the last."""
+    return (f"{turn(number)}-instruct-{i:06d}" for i in range(count))
 
 
 def wave_items(ids: Sequence[str], wave: Wave) -> list[Item[Wave]]:

@@ -18,7 +18,7 @@ ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
 class TrainingJob(msgspec.Struct, kw_only=True, frozen=True):
-    """One role's training in one round.
+    """One training: a role's in one round, or the base model's after the last.
 
     Attributes:
         model: folder or hub id of the base model.
@@ -160,6 +160,30 @@ def job_for(
     """Resolve the configuration for one role and round (1 is the first)."""
     own: RoleTraining = getattr(train, role)
     later = round_number > 1 and own.later_rate is not None
+    return job_of(
+        train,
+        model=model,
+        rows=rows,
+        output=output,
+        start_from=start_from,
+        seed=seed,
+        learning_rate=own.later_rate if later and own.later_rate else own.learning_rate,
+        epochs=own.epochs,
+    )
+
+
+def job_of(
+    train: TrainConfig,
+    *,
+    model: str,
+    rows: Path,
+    output: Path,
+    start_from: Path | None,
+    seed: int,
+    learning_rate: float,
+    epochs: float,
+) -> TrainingJob:
+    """Make a job with the settings that are the same for all trainings of a run."""
     fields: dict[str, Any] = {name: getattr(train, name) for name in _SAME_NAME}
     return TrainingJob(
         model=model,
@@ -167,8 +191,8 @@ def job_for(
         output=str(output),
         start_from=None if start_from is None else str(start_from),
         seed=seed,
-        learning_rate=own.later_rate if later and own.later_rate else own.learning_rate,
-        epochs=own.epochs,
+        learning_rate=learning_rate,
+        epochs=epochs,
         **fields,
     )
 

@@ -18,7 +18,7 @@ from selflengthen.training.guard import Stop, Stopped
 from selflengthen.training.job import write_whole
 
 if TYPE_CHECKING:
-    from selflengthen.training.sft import RoleTrainer
+    from selflengthen.training.trainer import RoleTrainer
 
 
 class Step(msgspec.Struct, frozen=True):

@@ -16,12 +16,9 @@ import torch
 from accelerate import PartialState
 from datasets import Dataset
 from peft import LoraConfig, PeftModel, get_peft_model
-from torch.utils.data import Sampler
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, set_seed
-from transformers.trainer_pt_utils import get_length_grouped_indices
 from transformers.utils.import_utils import is_flash_attn_2_available
 from trl.trainer.sft_config import SFTConfig
-from trl.trainer.sft_trainer import SFTTrainer
 
 from selflengthen.errors import TrainingError
 from selflengthen.records import Row
@@ -29,6 +26,7 @@ from selflengthen.training import checkpoints, rows
 from selflengthen.training.guard import Stop, Stopped
 from selflengthen.training.job import ADAPTER_FILES, TrainingJob, TrainingResult, write_whole
 from selflengthen.training.progress import Progress, read_steps
+from selflengthen.training.trainer import RoleTrainer
 
 
 def run(job: TrainingJob, given: list[Row], stop: Stop, started: float) -> TrainingResult:
@@ -67,47 +65,6 @@ def run(job: TrainingJob, given: list[Row], stop: Stop, started: float) -> Train
         _save(trainer.model, job.folder, result)
     trainer.accelerator.wait_for_everyone()
     return result
-
-
-class ByLength(Sampler[int]):
-    """Rows of like length together, in an order that depends on the seed and the epoch alone.
-
-    transformers' own sampler draws from the global generator: after a resumption in the middle of
-    an epoch it draws another order, and some rows are seen twice and others not at all.
-    """
-
-    def __init__(self, lengths: list[int], batch: int, seed: int) -> None:
-        """Group `lengths` (tokens by row) into steps of `batch` rows."""
-        self.lengths, self.batch, self.seed = lengths, batch, seed
-        self.epoch = 0
-
-    def __len__(self) -> int:
-        """Rows."""
-        return len(self.lengths)
-
-    def __iter__(self) -> Any:
-        """Return the epoch's order."""
-        generator = torch.Generator().manual_seed(self.seed + 1_000_003 * self.epoch)
-        grouped: Any = get_length_grouped_indices  # has no types
-        return iter(grouped(self.lengths, self.batch, generator=generator))
-
-
-class RoleTrainer(SFTTrainer):  # type: ignore[misc, unused-ignore]
-    """SFTTrainer with our order of rows, and a checkpoint when asked for one."""
-
-    order: ByLength
-
-    def _get_train_sampler(self, train_dataset: Any = None) -> ByLength:
-        dataset: Any = train_dataset or self.train_dataset
-        lengths = [len(ids) for ids in dataset["input_ids"]]
-        step = self.args.train_batch_size * self.args.gradient_accumulation_steps
-        self.order = ByLength(lengths, step * self.args.world_size, self.args.seed)
-        return self.order
-
-    def save_here(self) -> None:
-        """Save a checkpoint of the last finished step."""
-        trainer: Any = self
-        trainer._save_checkpoint(self.model, None)
 
 
 def _base(job: TrainingJob) -> PreTrainedModel:

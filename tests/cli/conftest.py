@@ -48,6 +48,8 @@ held_out:
   texts: 6
   min_ends: 0.0
   max_repeats: 1.0
+collect:
+  instructions: 6
 engine:
   kind: scripted
   context: 4096

@@ -19,14 +19,17 @@ import pytest
 
 from selflengthen import models, prompts, seeds
 from selflengthen.config import Config, EngineConfig
+from selflengthen.controller import EngineRoom
 from selflengthen.engines.base import Adapters, Engine, Request
 from selflengthen.engines.guard import Guard
 from selflengthen.engines.openai import OpenAIEngine, longest
 from selflengthen.errors import EngineError, RequestRefused
-from selflengthen.rounds import EngineRoom, Rounds
+from selflengthen.rounds import Rounds
 from selflengthen.store import RunFolder
 from tests.engines.proxy import KINDS, Plan, Proxy
 from tests.loop.scripted_run import Silent, train
+
+pytestmark = pytest.mark.slow
 
 Ask = Callable[..., Request]
 

@@ -13,6 +13,8 @@ from selflengthen.engines import open_engine
 from selflengthen.engines.base import Adapters, Completion, Request
 from selflengthen.errors import EngineError, RequestRefused
 
+pytestmark = pytest.mark.slow
+
 CONFIG = EngineConfig(kind="transformers", in_flight=16, context=512)
 Ask = Callable[..., Request]
 

@@ -22,6 +22,8 @@ from selflengthen.engines.base import Adapters, Completion, Request
 from selflengthen.errors import EngineError, RequestRefused
 
 pytest.importorskip("vllm")
+pytestmark = pytest.mark.slow
+
 CONFIG = EngineConfig(kind="vllm", in_flight=24, context=512)
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from selflengthen import prompts, seeds
 from selflengthen.config import Config
+from selflengthen.controller import Controller, EngineRoom
 from selflengthen.engines.base import Adapters, Engine
 from selflengthen.engines.scripted import Reply, Scripted
 from selflengthen.models import Model
-from selflengthen.rounds import EngineRoom, Rounds
+from selflengthen.rounds import Rounds
 from selflengthen.store import RunFolder, rewrite
 from selflengthen.training.job import TrainingJob, TrainingResult
 
@@ -31,6 +32,7 @@ def config(**changes: Any) -> Config:
         "draft": {"attempts": 3},
         "expand": {"attempts": 2, "passes": 2},
         "held_out": {"texts": 4, "min_ends": 0, "max_repeats": 1},
+        "collect": {"instructions": 6},
         "engine": {"in_flight": 8},
     }
     for name, value in changes.items():
@@ -72,15 +74,20 @@ async def train(job: TrainingJob, log: Path, pause: float = 0) -> TrainingResult
 
 
 def rounds(
-    folder: Path, settings: Config, *, latency: float = 0, reply: Reply | None = None
-) -> Rounds:
-    """Put a run together."""
+    folder: Path,
+    settings: Config,
+    *,
+    latency: float = 0,
+    reply: Reply | None = None,
+    make: Callable[..., Controller] = Rounds,
+) -> Controller:
+    """Put a run together: its rounds, or with `make` what comes after them."""
 
     async def open_engine(adapters: Adapters) -> Engine:
         return Scripted(reply, latency)
 
     model = Model(Path("scripted"), {}, "0" * 64)
-    return Rounds(
+    return make(
         settings, model, RunFolder(folder), prompts.load(prompts.shipped("en")), seeds.load("en"),
         seeds.load("held-out-en"), EngineRoom(open_engine), partial(train, pause=latency), Silent(),
         lambda line: None,

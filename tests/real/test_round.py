@@ -1,4 +1,4 @@
-"""A real round: the pocket model through vLLM and TRL, killed in every stage, then finished.
+"""A real round: the pocket model through vLLM and TRL, stopped in every stage, then finished.
 
 It is one run, because an engine takes half a minute to start. What it leaves is then looked at.
 """
@@ -37,17 +37,24 @@ def lines(path: Path) -> int:
     return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
-def moments(run: Path) -> list[tuple[str, Callable[[], bool]]]:
-    """Return when to kill: in each stage once something stands there, and in training."""
+def moments(run: Path) -> list[tuple[str, signal.Signals, Callable[[], bool]]]:
+    """Return when to stop it, and how: in each stage once something stands there, and in training.
+
+    Engine and trainer are other processes: what ends them after SIGTERM is not what a kill tests.
+    """
     rounds = run / "rounds"
     one = rounds / "01"
+    trained = one / "5-train"
+    kill, ask = signal.SIGKILL, signal.SIGTERM
     return [
-        ("engine start", lambda: (rounds / "00" / "6-held-out" / "stage.json").exists()),
-        ("instruct", lambda: lines(one / "1-instruct" / "records.jsonl") > 0),
-        ("draft", lambda: (one / "2-draft" / "stage.json").exists()),
-        ("expand", lambda: (one / "3-expand" / "stage.json").exists()),
-        ("training", lambda: lines(one / "5-train" / "generator" / "metrics.jsonl") > 2),
-        ("held-out", lambda: (one / "6-held-out" / "stage.json").exists()),
+        ("engine start", kill, lambda: (rounds / "00" / "6-held-out" / "stage.json").exists()),
+        ("instruct", kill, lambda: lines(one / "1-instruct" / "records.jsonl") > 0),
+        ("draft", kill, lambda: (one / "2-draft" / "stage.json").exists()),
+        ("expand", kill, lambda: (one / "3-expand" / "stage.json").exists()),
+        ("training", kill, lambda: lines(trained / "generator" / "metrics.jsonl") > 2),
+        ("the other training", ask, lambda: lines(trained / "expander" / "metrics.jsonl") > 0),
+        ("engine start again", ask, lambda: (one / "6-held-out" / "stage.json").exists()),
+        ("held-out", kill, lambda: (one / "6-held-out" / "stage.json").exists()),
     ]
 
 
@@ -73,11 +80,11 @@ def start(run: Path, mark: str) -> subprocess.Popen[bytes]:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Kill a run in every stage, then let it end."""
+    """Stop a run in every stage, then let it end."""
     if not models.POCKET.is_dir():
         pytest.fail("the pocket model's weights are not there")
     folder = tmp_path_factory.mktemp("real") / "run"
-    for name, reached in moments(folder):
+    for name, how, reached in moments(folder):
         mark = uuid.uuid4().hex
         child = start(folder, mark)
         while not reached():
@@ -86,12 +93,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
                     f"ended before {name}: {folder.with_suffix('.out').read_text()[-2000:]}"
                 )
             time.sleep(0.01)
-        child.send_signal(signal.SIGKILL)
-        child.wait()
+        child.send_signal(how)
+        assert child.wait(timeout=20) == (-how if how == signal.SIGKILL else 143), name
         deadline = time.monotonic() + 20
         while (left := marked(mark)) and time.monotonic() < deadline:
             time.sleep(0.2)
-        assert not left, f"killed in {name}, and left behind: {[p.cmdline() for p in left]}"
+        assert not left, f"stopped in {name}, and left behind: {[p.cmdline() for p in left]}"
     child = start(folder, uuid.uuid4().hex)
     assert child.wait() == 0, folder.with_suffix(".out").read_text()[-2000:]
     yield folder

@@ -24,6 +24,8 @@ from selflengthen.training.launch import train
 from tests.training.conftest import MakeJob
 
 LONG: dict[str, Any] = {"epochs": 20.0, "save_every": 5}
+pytestmark = pytest.mark.slow
+
 STEPS = 60  # 12 rows, 4 a step, 20 epochs
 _PARENT = """
 import asyncio, sys

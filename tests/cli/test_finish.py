@@ -1,0 +1,232 @@
+"""collect and finish: what they leave on disk, going on, doing again, and what they refuse."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shlex
+import shutil
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from selflengthen.cli import main
+from selflengthen.demand import read_demand
+from tests.cli.test_bad_input import refused, tree
+from tests.cli.test_run import no_engine  # noqa: F401 - a fixture
+from tests.cli.test_signals import start, wait_for
+
+SMALL = ["--collect.instructions", "5"]
+FINAL = Path("runs/small/final")
+
+
+@pytest.fixture
+def run(work: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    """A run of one round."""
+    assert main(["run", "small.yaml", "--iterations", "1", *SMALL]) == 0
+    capsys.readouterr()
+    return Path("runs/small")
+
+
+def status(capsys: pytest.CaptureFixture[str]) -> Any:
+    """Return what `status --json` says of the end."""
+    capsys.readouterr()
+    assert main(["status", "small", "--json"]) == 0
+    return json.loads(capsys.readouterr().out)["final"]
+
+
+def test_collect_then_finish(
+    run: Path, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
+) -> None:
+    assert status(capsys) is None
+    assert main(["collect", "small"]) == 0
+    assert "runs/small: Collected: " in capsys.readouterr().out
+    said = status(capsys)
+    assert said["collected"] and not said["finished"] and said["current"] is None
+    union = (FINAL / "3-union/union.jsonl").read_text().splitlines()
+    assert said["rows"] == len(union) == sum(said["from"].values())
+    assert said["from"]["collected"] <= 5
+    assert main(["finish", "runs/small"]) == 0
+    assert "Finished." in capsys.readouterr().out
+    said = status(capsys)
+    assert said["finished"] and not said["stale"] and not said["merged"]
+    assert {"score", "satisfied", "by_kind"} <= said["base"].keys() & said["final"].keys()
+    products = {str(p.relative_to(FINAL)) for p in FINAL.rglob("*") if p.is_file()}
+    assert products >= {
+        "dataset/train.jsonl", "dataset/README.md", "figures.json", "adapter/README.md",
+        "adapter/adapter_config.json", "adapter/adapter_model.safetensors",
+    }  # fmt: skip
+    before = tree(run)
+    request.getfixturevalue("no_engine")
+    for command in ("collect", "finish"):
+        assert main([command, "small"]) == 0
+    assert tree(run) == before
+    assert main(["run", "small.yaml", "--iterations", "1", *SMALL]) == 0
+    assert main(["status", "small"]) == 0
+    out = capsys.readouterr().out
+    assert "final/4-demand" in out and "length demands" in out and "Complete: 1 of 1" in out
+
+
+def test_the_cards_say_what_the_files_say(run: Path) -> None:
+    from datasets import load_dataset
+
+    assert main(["finish", "small"]) == 0
+    cards = {name: (FINAL / name / "README.md").read_text() for name in ("dataset", "adapter")}
+    heads = {name: yaml.safe_load(card.split("---\n")[1]) for name, card in cards.items()}
+    assert heads["dataset"]["configs"][0]["data_files"][0]["path"] == "train.jsonl"
+    assert heads["adapter"]["library_name"] == "peft" and "base_model" not in heads["adapter"]
+    rows = load_dataset("json", data_files=str(FINAL / "dataset/train.jsonl"), split="train")
+    assert f"{rows.num_rows} instructions" in cards["dataset"]
+    for row in rows:
+        asked = read_demand(row["prompt"][0]["content"])
+        assert asked is not None and asked.satisfied(row["words"])
+    figures = json.loads((FINAL / "figures.json").read_text())
+    scores = " | ".join(f"{figures[side]['score']:.3f}" for side in ("base", "final"))
+    assert f"| score | {scores} |" in cards["adapter"]
+    for card in cards.values():
+        assert "{{" not in card and "\n\n\n" not in card
+        assert str(Path.cwd()) not in card
+
+
+def test_show_follows_a_text_from_its_demand_to_its_instruction(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["finish", "small"]) == 0
+    capsys.readouterr()
+    ids = [json.loads(line)["id"] for line in (FINAL / "4-demand/records.jsonl").open()]
+    stages = []
+    for name in (ids[0], ids[-1]):
+        assert main(["show", "small", "--json", "--id", name]) == 0
+        chain = json.loads(capsys.readouterr().out)
+        stages.append([found["stage"] for found in chain])
+        assert chain[-1]["id"] == name
+    assert sorted(stages) == [
+        ["1-instruct", "2-draft", "3-expand", "4-demand"],
+        ["1-instruct", "2-draft", "4-demand"],
+    ]
+    assert main(["show", "small", "--id", "final-draft-000000-00"]) == 0
+    assert main(["show", "small", "--id", "final-held-out-base-held-out-en-001"]) == 0
+    assert "held-out text final-held-out-base" in capsys.readouterr().out
+
+
+def test_other_settings_are_refused_and_redo_sets_aside(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["finish", "small"]) == 0
+    said = refused(Path(), capsys, "finish", "small", "--finish.spelled", "0.9")
+    assert "final/4-demand was made with other settings" in said
+    assert "finish.spelled: 0.2 → 0.9" in said and "--redo 4-demand" in said
+    assert "expand.growth: 1.2 → 1.1" in refused(
+        Path(), capsys, "finish", "small", "--expand.growth", "1.1"
+    )
+    kept = tree(FINAL / "3-union")
+    assert main(["finish", "small", "--finish.spelled", "0.9", "--redo", "demand"]) == 0
+    (aside,) = (run / "superseded").iterdir()
+    assert {p.name for p in (aside / "final").iterdir()} == {
+        "4-demand", "5-train", "6-held-out", "dataset", "adapter", "figures.json",
+    }  # fmt: skip
+    assert tree(FINAL / "3-union") == kept
+    assert status(capsys)["finished"]
+    assert main(["finish", "small"]) == 0  # the setting stands in config.yaml now
+    made = tree(FINAL)
+    assert main(["finish", "small", "--redo", "6-held-out"]) == 0
+    assert {n: c for n, c in tree(FINAL).items() if n.startswith("dataset")} == {
+        n: c for n, c in made.items() if n.startswith("dataset")
+    }
+
+
+def test_a_round_more_makes_the_end_stale(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["finish", "small"]) == 0
+    assert main(["run", "small.yaml", "--iterations", "2", *SMALL]) == 0
+    assert status(capsys)["stale"]
+    assert main(["status", "small"]) == 0
+    assert "finish --redo instruct" in capsys.readouterr().out
+    said = refused(Path(), capsys, "finish", "small")
+    assert "from other rounds" in said and "--redo 1-instruct" in said
+    assert main(["finish", "small", "--redo", "instruct"]) == 0
+    said = status(capsys)
+    assert said["finished"] and not said["stale"] and said["rounds"] == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["finish", "gone"], "gone: is no run"),
+        (["collect", "small", "--redo", "demand"], "--redo: 'demand' is not allowed"),
+        (["finish", "small", "--redo", "dataset"], "one of 1-instruct, 2-draft, 3-union, 4-demand"),
+        (["finish", "small", "--redo", "train"], "--redo train: runs/small has nothing there yet"),
+        (["finish", "small", "--finish.about", "2x"], "--finish.about: '2x' is not allowed"),
+        (["finish"], "RUN"),
+        (["collect", "small", "--merge"], "--merge: no such"),
+        (
+            ["finish", "small", *(w for k in ("about", "range", "above", "below")
+                                  for w in (f"--finish.{k}", "0"))],
+            "finish.about, range, above and below are all 0",
+        ),
+    ],
+)  # fmt: skip
+def test_bad_input(
+    run: Path, capsys: pytest.CaptureFixture[str], words: list[str], says: str
+) -> None:
+    assert says in refused(Path(), capsys, *words)
+
+
+def test_a_run_without_a_finished_round(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.rmtree(run / "rounds/01/6-held-out")
+    for command in ("collect", "finish"):
+        assert "has no finished round yet" in refused(Path(), capsys, command, "small")
+
+
+def test_a_run_in_use(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with open(run / "lock", "r+") as file:
+        file.truncate(0)
+        file.write("process 7 on elsewhere\n")
+        file.flush()
+        fcntl.flock(file, fcntl.LOCK_EX)
+        for command in ("collect", "finish"):
+            said = refused(Path(), capsys, command, "small")
+            assert "this run is in use by process 7 on elsewhere" in said
+
+
+def test_without_held_out_texts(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--held_out.texts", "0", *SMALL]
+    assert main(["run", "small.yaml", "--iterations", "1", "--run-dir", "runs/bare", *words]) == 0
+    assert main(["finish", "bare"]) == 0
+    assert main(["status", "bare"]) == 0
+    out = capsys.readouterr().out
+    assert "Finished." in out and "satisfied" not in out
+    assert "## Length demands" not in Path("runs/bare/final/adapter/README.md").read_text()
+
+
+def test_no_room_to_merge(
+    run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(run)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=64))
+    assert "--merge writes about" in refused(Path(), capsys, "finish", "small", "--merge")
+
+
+def test_a_merge_that_fails_is_one_line(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The model of these tests has no weights that anything could load."""
+    assert main(["finish", "small", "--merge"]) == 1
+    err = capsys.readouterr().err
+    assert "selflengthen: Merging failed: " in err and "final/7-merge/merge.log" in err
+    assert not (FINAL / "merged").exists() and status(capsys)["merged"] is False
+    assert main(["finish", "small"]) == 0
+
+
+def test_a_signal_saves_and_the_same_command_goes_on(run: Path) -> None:
+    words = ["finish", "small", "--engine.latency", "0.3", "--engine.in_flight", "2"]
+    process = start(*words)
+    wait_for(FINAL / "4-demand/records.jsonl", process)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert not (FINAL / "4-demand/DONE.json").exists()
+    again = shlex.split(err.strip().splitlines()[-1].partition("To go on: ")[2])
+    assert again == ["python", "-m", "selflengthen", *words]
+    process = start(*again[3:], "--engine.latency", "0")
+    assert "Finished." in process.communicate(timeout=120)[0]

@@ -1,0 +1,212 @@
+"""What comes after the last round: killed at any write it goes on; its data keeps its promises."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selflengthen import drive
+from selflengthen.config import Config
+from selflengthen.demand import Demand, read_demand
+from selflengthen.engines.base import Completion, Request
+from selflengthen.engines.scripted import nonsense
+from selflengthen.errors import UserError
+from selflengthen.finish.steps import Final
+from selflengthen.identities import FinalIdentities
+from selflengthen.text import word_count
+from tests.loop.scripted_run import config, contents, play, rounds
+
+WHEN = 12
+"""A start is killed at one of so many first writes."""
+
+
+def reply(request: Request) -> Completion:
+    """Put a demand in as asked, one time in three; all else is nonsense."""
+    asked = request.messages[0].content
+    if "<length>" not in asked or random.Random(request.seed).random() < 0.67:
+        return nonsense(request)
+    instruction, length = (
+        asked.partition(f"<{tag}>\n")[2].partition(f"\n</{tag}>")[0]
+        for tag in ("request", "length")
+    )
+    return Completion(f"{instruction} Please write {length} in all.", "stop", 1, 1)
+
+
+def end(folder: Path, settings: Config | None = None, **how: Any) -> None:
+    """Play what comes after the last round."""
+    play(folder, settings, reply=reply, make=partial(Final, **how))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with its rounds."""
+    folder = tmp_path_factory.mktemp("final") / "run"
+    play(folder, reply=reply)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, collected and then finished."""
+    folder = shutil.copytree(run, tmp_path_factory.mktemp("final") / "finished")
+    end(folder, until="collect")
+    assert not (folder / "final/4-demand").exists()
+    end(folder)
+    return folder
+
+
+def lines(path: Path) -> Iterator[Any]:
+    return map(json.loads, path.read_text().splitlines())
+
+
+def test_killed_at_any_write_it_ends_like_an_uninterrupted_one(
+    run: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drive, "FLUSH_VERDICTS", 4)
+    whole, kills = contents(finished), 0
+    assert len(whole) > 30
+    for number in range(3):
+        folder = shutil.copytree(run, tmp_path / f"killed-{number}")
+        rng = random.Random(number)
+        while not _survives(folder, rng.randint(1, WHEN)):
+            kills += 1
+        assert contents(folder) == whole
+    assert kills > 10
+
+
+def _survives(folder: Path, writes: int) -> bool:
+    """Play in a fork that is killed when it forces data to disk for the `writes`-th time."""
+    child = os.fork()
+    if child == 0:
+        left, fsync = writes, os.fsync
+
+        def count(file: int) -> None:
+            nonlocal left
+            left -= 1
+            if not left:
+                os.kill(os.getpid(), signal.SIGKILL)
+            fsync(file)
+
+        os.fsync, status = count, 1
+        try:
+            end(folder)
+            status = 0
+        finally:
+            os._exit(status)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
+    return not os.WIFSIGNALED(status)
+
+
+def test_every_demand_is_satisfied_by_its_text(finished: Path) -> None:
+    rows = list(lines(finished / "final/dataset/train.jsonl"))
+    assert len(rows) > 10
+    for row in rows:
+        demand = Demand(row["kind"], row["low"], row["high"], row["unit"])
+        assert read_demand(row["prompt"][0]["content"]) == demand
+        assert row["words"] == word_count(row["completion"][0]["content"])
+        assert demand.satisfied(row["words"])
+    assert {row["by"] for row in rows} == {"engine", "template"}
+    assert len({row["kind"] for row in rows}) >= 3
+
+
+def test_rows_lead_back_to_text_and_instruction(run: Path, finished: Path) -> None:
+    texts, asked = {}, {}
+    for path in finished.rglob("records.jsonl"):
+        for record in lines(path):
+            texts[record["id"]] = record
+            if "-instruct-" in record["id"]:
+                asked[record["id"]] = record["text"]
+    accepted = {
+        r["id"]
+        for number in ("01", "02")
+        for r in lines(run / "rounds" / number / "3-expand/records.jsonl")
+        if r["dropped"] is None
+    }
+    collected = {r["id"] for r in lines(finished / "final/2-draft/records.jsonl")}
+    united = list(lines(finished / "final/3-union/union.jsonl"))
+    dropped = {d["id"]: d["reason"] for d in lines(finished / "final/3-union/dropped.jsonl")}
+    assert {pair["id"] for pair in united} | dropped.keys() == accepted | collected
+    assert not {pair["id"] for pair in united} & dropped.keys()
+    for pair in united:
+        assert texts[pair["id"]]["text"] == pair["response"]
+        assert asked[pair["instruction_id"]] == pair["instruction"]
+        assert pair["round"] == (int(pair["id"][1:3]) if pair["id"].startswith("r") else None)
+    done = json.loads((finished / "final/3-union/DONE.json").read_text())
+    assert done["rows"] == len(united) and sum(done["dropped"].values()) == len(dropped)
+    demands = {r["source"] for r in lines(finished / "final/4-demand/records.jsonl")}
+    rows = {row["id"] for row in lines(finished / "final/dataset/train.jsonl")}
+    assert rows == demands <= {pair["id"] for pair in united}
+
+
+def test_held_out_instructions_carry_demands_and_are_in_no_row(finished: Path) -> None:
+    figures = json.loads((finished / "final/figures.json").read_text())
+    assert figures["base"]["texts"] == figures["final"]["texts"] == config().held_out.texts
+    trained = (finished / "final/dataset/train.jsonl").read_text()
+    for text in figures["texts"]:
+        assert read_demand(text["instruction"]) == Demand(
+            text["kind"], text["low"], text["high"], text["unit"]
+        )
+        assert text["instruction"] not in trained
+
+
+def test_nothing_is_collected_where_nothing_is_asked(run: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(run, tmp_path / "run")
+    end(folder, config(collect={"instructions": 0}), until="collect")
+    done = json.loads((folder / "final/3-union/DONE.json").read_text())
+    assert done["from"]["collected"] == 0 < done["from"]["rounds"]
+    assert not (folder / "final/1-instruct").exists()
+
+
+def test_few_texts_of_an_instruction_stay(run: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(run, tmp_path / "run")
+    end(folder, config(collect={"keep": 1}), until="collect")
+    united = list(lines(folder / "final/3-union/union.jsonl"))
+    assert len({pair["instruction"] for pair in united}) == len(united)
+    reasons = json.loads((folder / "final/3-union/DONE.json").read_text())["dropped"]
+    assert reasons.keys() == {"over keep"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "stage", "says"),
+    [
+        ({"collect": {"instructions": 7}}, "1-instruct", "collect.instructions: 6 → 7"),
+        ({"collect": {"keep": 3}}, "3-union", "collect.keep: 4 → 3"),
+        ({"finish": {"spelled": 0.5}}, "4-demand", "finish.spelled: 0.2 → 0.5"),
+        ({"finish": {"epochs": 3}}, "5-train", "finish.epochs"),
+        ({"finish": {"about": 0.5}}, "4-demand", "finish.about"),
+    ],
+)
+def test_other_settings_are_refused_by_the_stage_they_touch(
+    finished: Path, changes: dict[str, Any], stage: str, says: str
+) -> None:
+    assert identities(finished, config()).check_last() == []
+    with pytest.raises(UserError) as refused:
+        identities(finished, config(**changes)).check_last()
+    assert f"final/{stage} was made with other settings" in str(refused.value)
+    assert says in str(refused.value) and f"--redo {stage}" in str(refused.value)
+    again = identities(finished, config(**changes)).check_last(stage)
+    assert again[0].title == f"final/{stage}"
+    assert again[-1].title == "final/6-held-out/final"
+
+
+def test_rounds_that_were_made_since_are_noticed(finished: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(finished, tmp_path / "run")
+    play(folder, config(iterations=3), reply=reply)
+    with pytest.raises(UserError, match=r"from other rounds \(inputs\.03/1-instruct differs"):
+        identities(folder, config(iterations=3)).check_last()
+
+
+def identities(folder: Path, settings: Config) -> FinalIdentities:
+    """Return the identities that a start with these settings has."""
+    parts = rounds(folder, settings, make=Final)
+    return FinalIdentities(settings, parts.model, parts.run, parts.prompts, parts.seeds, parts.held)

@@ -1,0 +1,169 @@
+"""The demand stage: what the base model writes is read back, and what else becomes of a row."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from selflengthen import prompts
+from selflengthen.checks import Checks
+from selflengthen.config import FinishConfig
+from selflengthen.demand import read_demand
+from selflengthen.drive import Ask, Item, Verdict
+from selflengthen.engines.base import Completion, Request, Sampling
+from selflengthen.engines.scripted import Scripted
+from selflengthen.errors import RequestRefused
+from selflengthen.records import Pair
+from selflengthen.stages import demand, union
+from selflengthen.stages.demand import Given, kept
+from tests.stages.test_stages import record, said
+
+EN, ZH = (prompts.load(prompts.shipped(name)) for name in ("en", "zh"))
+SAMPLING = Sampling(0.7, 0.8, 20, 1.1, 1000, ("\n\n\n", "---"))
+ENGLISH = "Write a story about a lighthouse keeper's daughter who finds his old logbooks."
+CHINESE = "写一篇小说，讲江南水乡最后一位摇橹人退休前载了七位客人的故事。"
+
+
+def attempt(
+    reply: Callable[[Request], Completion], instruction: str = ENGLISH, number: int = 1,
+    words: int = 730, language: str = "en",
+) -> tuple[Verdict, list[Request]]:  # fmt: skip
+    """Make the attempt `number`; return the verdict and what was asked."""
+    seen: list[Request] = []
+
+    def replied(request: Request) -> Completion:
+        seen.append(request)
+        return reply(request)
+
+    texts = {"en": EN, "zh": ZH}[language]
+    stage = demand.AddDemand(FinishConfig(), texts, Checks(), SAMPLING, language, 0)
+    assert stage.attempts == FinishConfig().attempts + 1
+    item = Item("final-demand-x", "x", Given(instruction, words, 4000))
+    return asyncio.run(stage.attempt(item, Ask(Scripted(replied), 0, item.id, number))), seen
+
+
+def phrase(request: Request) -> str:
+    """Return the length that the prompt asks to put in."""
+    content = request.messages[0].content
+    tag = "篇幅" if "<篇幅>" in content else "length"
+    return content.partition(f"<{tag}>\n")[2].partition(f"\n</{tag}>")[0]
+
+
+@pytest.mark.parametrize(("language", "instruction"), [("en", ENGLISH), ("zh", CHINESE)])
+def test_a_faithful_rewrite_is_accepted(language: str, instruction: str) -> None:
+    def rewrite(request: Request) -> Completion:
+        assert (request.role, request.sampling.repetition_penalty) == ("base", 1.0)
+        stop = "" if language == "zh" else " "
+        begin = "请用" if language == "zh" else "In "
+        if language == "zh":
+            return said(f"{instruction}{begin}{phrase(request)}。")
+        return said(f"{instruction[:-1]}{stop}in {phrase(request)}.")
+
+    verdict, (request,) = attempt(rewrite, instruction, language=language)
+    assert verdict.reason is None, verdict
+    assert verdict.details["by"] == "engine" and verdict.details["words"] == 730
+    asked = read_demand(verdict.text)
+    assert asked is not None and asked.satisfied(730)
+    assert (asked.kind, asked.low, asked.high, asked.unit) == tuple(
+        verdict.details[name] for name in ("kind", "low", "high", "unit")
+    )
+    assert instruction in request.messages[0].content
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{}", "demand lost"),
+        ("{} It should have about 7 words.", "demand lost"),
+        ("Write about the sea, in {length}.", "words lost"),
+        ("{} It should have {length}.\n\nThe keeper rose.", "lines"),
+        ("{} It should have {length}. " + "And so on it goes. " * 20, "too long"),
+        ("Escribe un cuento largo sobre la hija del farero que encuentra los cuadernos. {length}",
+         "language"),
+        ("Here is the revised version: {} It should have {length}.", "task talk"),
+    ],
+)  # fmt: skip
+def test_an_unfaithful_rewrite_is_refused(text: str, reason: str) -> None:
+    verdict, _ = attempt(lambda r: said(text.format(ENGLISH, length=phrase(r))))
+    assert verdict.reason == reason
+    assert not verdict.hopeless
+
+
+def test_a_rewrite_that_was_cut_off_is_refused() -> None:
+    verdict, _ = attempt(lambda r: said(f"{ENGLISH} It should have {phrase(r)}.", "length"))
+    assert verdict.reason == "length"
+
+
+def test_at_last_the_template_writes_it() -> None:
+    verdict, seen = attempt(lambda r: said("junk"), number=FinishConfig().attempts + 1)
+    assert not seen
+    assert (verdict.reason, verdict.details["by"], verdict.finish_reason) == (
+        None, "template", "template",
+    )  # fmt: skip
+    asked = read_demand(verdict.text)
+    assert asked is not None and asked.satisfied(730) and verdict.text.startswith(ENGLISH)
+
+
+def test_what_the_engine_will_never_take_the_template_writes() -> None:
+    def refuse(_: Request) -> Completion:
+        raise RequestRefused("too long")
+
+    verdict, _ = attempt(refuse)
+    assert (verdict.reason, verdict.details["by"]) == (None, "template")
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"), [(730, "other length"), (2100, None), (400, "other length")]
+)
+def test_an_instruction_that_asks_for_a_length_keeps_it(words: int, reason: str | None) -> None:
+    instruction = "Write an essay of about 2,000 words on the potato."
+    verdict, seen = attempt(lambda r: said("junk"), instruction, words=words)
+    assert not seen
+    assert (verdict.text, verdict.reason) == (instruction, reason)
+    assert verdict.details["by"] == "instruction" and verdict.hopeless
+
+
+def test_the_kind_is_the_items_and_not_the_attempts() -> None:
+    phrases = {phrase(attempt(lambda r: said(""), number=n)[1][0]) for n in (1, 2, 3)}
+    assert len(phrases) == 1
+
+
+def test_kept_words() -> None:
+    assert kept("Write a tale.", "Write, a TALE, of 10 words") == 1
+    assert kept("Write a tale of owls.", "Write a tale.") == 3 / 5
+    assert kept("写一个故事。", "用100字写一个故事！") == 1
+    assert kept("a a a b", "a b") == 0.5
+    assert kept("...", "") == 0
+
+
+def pair(name: str, instruction: str, response: str) -> Pair:
+    return Pair(
+        id=name, round=1, instruction_id="i", instruction=instruction, response=response,
+        words=len(response.split()),
+    )  # fmt: skip
+
+
+class TestUnion:
+    """Which texts of all rounds stay."""
+
+    def test_the_longest_of_an_instruction_stay_and_one_of_equals(self) -> None:
+        made = [
+            pair("a", "Write a saga.", "One two."),
+            pair("b", "Write  a\nsaga.", "One two three four."),
+            pair("c", "Write a saga.", "One two three."),
+            pair("d", "Write a saga.", "One two three four."),
+            pair("e", "Write a report.", "One two."),
+        ]
+        assert union.set_aside(made, 4) == {"d": "duplicate"}
+        assert union.set_aside(made, 2) == {"a": "over keep", "d": "duplicate"}
+        assert union.set_aside(made, 1) == {"a": "over keep", "c": "over keep", "d": "duplicate"}
+        assert union.set_aside([], 1) == {}
+
+    def test_pairs_lead_back_to_their_instruction(self) -> None:
+        asked = {"r02-draft-000001-00": ("r02-instruct-000001", "Write.")}
+        text = record("r02-expand-000001-00-00", "A long text.", source="r02-draft-000001-00")
+        (made,) = union.pairs(2, [text], asked)
+        assert (made.id, made.round, made.instruction_id) == (text.id, 2, "r02-instruct-000001")
+        assert (made.instruction, made.response, made.words) == ("Write.", "A long text.", 3)

@@ -1,0 +1,57 @@
+"""A merged model is the base model with the adapter, and transformers loads it alone."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from selflengthen.errors import TrainingError
+from selflengthen.training.merge import merge
+
+
+@pytest.fixture
+def adapter(pocket_model: Path, tmp_path: Path) -> Path:
+    """An adapter that changes what the model says."""
+    torch.manual_seed(0)
+    base = AutoModelForCausalLM.from_pretrained(pocket_model)
+    adapted = get_peft_model(
+        base, LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM")
+    )
+    for name, weight in adapted.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight, std=0.05)
+    adapted.save_pretrained(tmp_path / "adapter")
+    return tmp_path / "adapter"
+
+
+def test_a_merged_model_is_the_base_with_the_adapter(
+    pocket_model: Path, adapter: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "merged"
+    output.mkdir()
+    (output / "stale.txt").write_text("of an earlier merge")
+    asyncio.run(merge(pocket_model, adapter, output, tmp_path / "log"))
+    assert list(output.glob("*.safetensors")) and not (output / "stale.txt").exists()
+    tokenizer, before = (AutoTokenizer.from_pretrained(p) for p in (output, pocket_model))
+    text = "Write a story about Dina the miller. Use about 120 words."
+    assert tokenizer(text).input_ids == before(text).input_ids
+    assert tokenizer.chat_template == before.chat_template
+    ids = torch.tensor([tokenizer(text).input_ids])
+    merged = AutoModelForCausalLM.from_pretrained(output, dtype=torch.float32)
+    base = AutoModelForCausalLM.from_pretrained(pocket_model, dtype=torch.float32)
+    with torch.no_grad():
+        plain, alone = base(ids).logits, merged(ids).logits
+        adapted = PeftModel.from_pretrained(base, adapter)(ids).logits
+    # The merged weights are rounded to the base model's own type.
+    assert (alone - adapted).abs().max() < 0.1 * (plain - adapted).abs().max()
+
+
+def test_a_failure_is_told_with_its_log(pocket_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"Merging failed: .*log"):
+        asyncio.run(merge(pocket_model, tmp_path / "none", tmp_path / "merged", tmp_path / "log"))
+    assert not (tmp_path / "merged").exists()
