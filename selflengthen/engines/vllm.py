@@ -149,7 +149,11 @@ class VllmEngine:
             StructuredOutputsParams,
         )
 
-        sampling = request.sampling
+        sampling, structured = request.sampling, None
+        if request.choices:
+            structured = StructuredOutputsParams(choice=list(request.choices))
+        elif request.schema:
+            structured = StructuredOutputsParams(json=dict(request.schema))
         return SamplingParams(
             temperature=sampling.temperature,
             top_p=sampling.top_p,
@@ -159,9 +163,7 @@ class VllmEngine:
             stop=list(sampling.stop) or None,
             seed=request.seed % _SEEDS,
             output_kind=RequestOutputKind.FINAL_ONLY,
-            structured_outputs=(
-                StructuredOutputsParams(choice=list(request.choices)) if request.choices else None
-            ),
+            structured_outputs=structured,
             repetition_detection=RepetitionDetectionParams(
                 min_pattern_size=_PATTERN[0], max_pattern_size=_PATTERN[1], min_count=_TIMES
             ),
