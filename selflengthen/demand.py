@@ -2,9 +2,9 @@
 
 Each length in the text (see lengths.py) is that of the whole, of a part (a 150-word abstract,
 each chapter, 每篇), or of something else (the text to be summarised, a vocabulary, a price). Only
-the first counts. Of several, the longest is meant: no whole is shorter than its part. Where parts of
-a length are all that is asked for (five entries of 400 words each), the whole is as many times as
-long. Where none is left there is no demand; nothing is guessed.
+the first counts. Of several, the longest is meant: no whole is shorter than its part. Where parts
+of a length are all that is asked for (five entries of 400 words each), the whole is as many times
+as long. Where none is left there is no demand; nothing is guessed.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def _is_of_else(length: Length) -> bool:
 
 
 def _all_parts(found: Sequence[Length], plain: str) -> Demand | None:
-    """Multiply the length of each part, if parts are what shall be written and their number is said.
+    """Multiply the length of each part, where parts are what shall be written, and so many.
 
     Write five entries of 400 words each; 写三篇作文,每篇800字. Not so where they are in something
     longer (an essay with five sections of 400 words each): that may have more to it.

@@ -168,7 +168,9 @@ class OpenAIEngine:
         if schema and _NO_SCHEMA.search(str(error)):
             if self._schemas:
                 self._schemas = False
-                self._note("engine: the server takes no JSON schema; the form is left to the model.")
+                self._note(
+                    "engine: the server takes no JSON schema; the form is left to the model."
+                )
             raise Away(str(error)) from error
         if self._extras and _UNKNOWN.search(str(error)):
             self._extras = False

@@ -116,9 +116,9 @@ def nonsense(request: Request) -> Completion:
     """Answer a request with nonsense of the form that it asks for.
 
     A closed list of answers gets the first of them nine times in ten; a schema gets an object with
-    a value for each of its properties, or one time in seven a faulty one; a begun turn that ends in a
-    colon gets an instruction; a message that holds titled paragraphs gets them back longer, going
-    on after those that stand in the begun turn; all else gets a draft. One text in seven or so is
+    a value for each property, or one time in seven a faulty one; a begun turn that ends in a colon
+    gets an instruction; a message that holds titled paragraphs gets them back longer, going on
+    after those that stand in the begun turn; all else gets a draft. One text in seven or so is
     faulty: cut off, without an end, or repeating itself.
     """
     rng = random.Random(request.seed)
