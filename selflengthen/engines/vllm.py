@@ -191,6 +191,7 @@ def _start(
     settings = _settings(model, logging, guard.folder) | dict(guard.environment)
     with _environment(settings), _interrupts_held(), warnings.catch_warnings(action="ignore"):
         from vllm.config.logging import LoggingConfig
+        from vllm.config.structured_outputs import StructuredOutputsConfig
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.platforms import current_platform
         from vllm.v1.engine.async_llm import AsyncLLM
@@ -219,6 +220,10 @@ def _start(
                 enable_prefix_caching=True,
                 disable_log_stats=True,
                 use_tqdm_on_load=False,
+                # A weak model that must write JSON writes blank lines for as long as it may.
+                structured_outputs_config=StructuredOutputsConfig(
+                    backend="xgrammar", disable_any_whitespace=True
+                ),
                 logging_config=LoggingConfig(pylogging_config_file=str(logging)),
                 **options,
             )

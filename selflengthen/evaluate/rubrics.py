@@ -83,7 +83,7 @@ class Rubric:
     def _is_grade(self, value: object) -> bool:
         if isinstance(value, bool) or not isinstance(value, int | float):
             return False
-        return value == int(value) and 1 <= value <= self.most
+        return 1 <= value <= self.most and value == int(value)  # no NaN comes so far
 
 
 LONGEN = Rubric(

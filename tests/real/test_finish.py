@@ -90,4 +90,3 @@ def test_what_is_given_away_loads(run: Path) -> None:
     assert models.find(str(run / "final/merged")).digest != models.find("pocket").digest
     for name in ("adapter", "merged", "dataset"):
         assert (run / "final" / name / "README.md").read_text().startswith("---\n")
-
