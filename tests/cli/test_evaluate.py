@@ -1,4 +1,4 @@
-"""evaluate: a run and models on the scripted engine, what it leaves on disk, and what it refuses."""
+"""evaluate: a run and models on the scripted engine, what is left on disk, what is refused."""
 
 from __future__ import annotations
 
