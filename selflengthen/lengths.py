@@ -121,7 +121,7 @@ _QUALIFYING = re.compile(
     r"|most|max|limit|than|over|bey|exc|surp|under|below|[≈~>=<≥≤约大近差将接至最起不达多上限超高长少小低短]"
 )
 _NEGATION = re.compile(
-    r"(?:\b(?:not?|never|without|avoid|cannot)\b|n't\b|[不别勿]|避免)"
+    r"(?:(?:\b(?:not|never|cannot)|n't)\b(?:\s+[a-z]+)?|\b(?:no|without|avoid)\b|[不别勿]|避免)"
     r"(?:\s*(?:\b(?:be|go|get|run|to)\b|得|能|要|可|以|应|该|宜|准|许|会|当|必))*\s*$",
 )
 _TURNED: dict[str, Kind] = {"over": "below", "under": "above"}

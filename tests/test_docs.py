@@ -42,6 +42,11 @@ NOT_RUN = {
     "python -m selflengthen finish runs/qwen --merge",
     "vllm serve runs/qwen/final/merged",
     "hf upload me/qwen-long runs/qwen/final/merged",
+    "python -m selflengthen evaluate Qwen/Qwen2.5-7B-Instruct runs/qwen --benchmark longen "
+    "--data LonGen.jsonl",
+    "python -m selflengthen evaluate runs/qwen --benchmark longen --data LonGen.jsonl "
+    "--judge.model gpt-4o --judge.engine.kind openai "
+    "--judge.engine.url https://api.openai.com/v1",
 }
 MAKE = {"make demo", "make test"}  # the second runs this test
 
