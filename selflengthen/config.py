@@ -205,6 +205,19 @@ class FinishConfig(Section):
     epochs: float = identity(4, "Epochs over the data set.", gt=0)
 
 
+class JudgeConfig(Section):
+    """The model that grades answers in `evaluate`."""
+
+    model: str | None = identity(
+        None,
+        "Model folder, hub id, `pocket`, or the name of a server's model; none grades nothing.",
+    )
+    attempts: int = identity(3, "Attempts for an answer in form; then the text is unjudged.", ge=1)
+    temperature: float = identity(0.5, "Sampling temperature.", ge=0, le=2)
+    max_tokens: int = identity(1024, "Most tokens of one judgement.", ge=1)
+    engine: EngineConfig = EngineConfig()
+
+
 class Config(Section):
     """A run."""
 
@@ -227,6 +240,7 @@ class Config(Section):
     collect: CollectConfig = CollectConfig()
     finish: FinishConfig = FinishConfig()
     engine: EngineConfig = EngineConfig()
+    judge: JudgeConfig = JudgeConfig()
 
     @model_validator(mode="after")
     def _fits(self) -> Config:
@@ -238,6 +252,11 @@ class Config(Section):
             raise ValueError(
                 f"sampling.max_tokens ({self.sampling.max_tokens}) leaves no room for a prompt in "
                 f"engine.context ({self.engine.context}); lower one or raise the other"
+            )
+        if self.judge.max_tokens >= self.judge.engine.context:
+            raise ValueError(
+                f"judge.max_tokens ({self.judge.max_tokens}) leaves no room for a text in "
+                f"judge.engine.context ({self.judge.engine.context}); lower one or raise the other"
             )
         finish = self.finish
         if not finish.about + finish.range + finish.above + finish.below:

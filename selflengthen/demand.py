@@ -2,8 +2,9 @@
 
 Each length in the text (see lengths.py) is that of the whole, of a part (a 150-word abstract,
 each chapter, 每篇), or of something else (the text to be summarised, a vocabulary, a price). Only
-the first counts. Of several, the longest is meant: no whole is shorter than its part. Where none
-is left there is no demand; nothing is guessed.
+the first counts. Of several, the longest is meant: no whole is shorter than its part. Where parts
+of a length are all that is asked for (five entries of 400 words each), the whole is as many times
+as long. Where none is left there is no demand; nothing is guessed.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from selflengthen import lengths
+from selflengthen import lengths, numerals
 from selflengthen.lengths import Kind, Length, Unit
 
 ABOUT = Fraction(1, 5)  # how far from the length that was named still is about it (LonGen)
@@ -51,9 +52,10 @@ def read_demand(text: str) -> Demand | None:
     if len(text) > 2 * _END:
         text = f"{text[:_END]}\n{text[-_END:]}"
     plain = lengths.plain(text)
-    found = [length for length in lengths.find(plain) if _is_of_the_whole(length, plain)]
+    all_ = list(lengths.find(plain))
+    found = [length for length in all_ if _is_of_the_whole(length, plain)]
     if not found:
-        return None
+        return _all_parts(all_, plain)
     return _both_bounds(found) or _demand(max(found, key=_rank))
 
 
@@ -78,16 +80,73 @@ def _both_bounds(found: Sequence[Length]) -> Demand | None:
 
 
 def _is_of_the_whole(length: Length, plain: str) -> bool:
-    return not (
+    return not (_is_of_each(length) or _is_of_else(length) or _is_part(length, plain))
+
+
+def _is_of_each(length: Length) -> bool:
+    return bool(_EACH.search(length.left) or _EACH_AFTER.match(length.right))
+
+
+def _is_of_else(length: Length) -> bool:
+    return bool(
         _is_few(length)
-        or _EACH.search(length.left)
-        or _EACH_AFTER.match(length.right)
         or _RATE.search(length.left)
         or _RATE_AFTER.match(length.right)
         or _is_given(length)
         or _is_vocabulary(length)
-        or _is_part(length, plain)
     )
+
+
+def _all_parts(found: Sequence[Length], plain: str) -> Demand | None:
+    """Multiply the length of each part, where parts are what shall be written, and so many.
+
+    Write five entries of 400 words each; 写三篇作文,每篇800字. Not so where they are in something
+    longer (an essay with five sections of 400 words each): that may have more to it.
+    """
+    each = [length for length in found if _is_of_each(length) and not _is_of_else(length)]
+    if len(each) != 1 or len(found) != 1:
+        return None
+    length = each[0]
+    count = _count_before(length) or _count_of_measure(length, plain)
+    if count is None:
+        return None
+    whole = _demand(length)
+    low, high = (None if n is None else n * count for n in (whole.low, whole.high))
+    return Demand(whole.kind, low, high, whole.unit, whole.text)
+
+
+def _count_before(length: Length) -> int | None:
+    """Return how many parts there are: write five entries of (400 words)."""
+    numbers = numerals.find(length.left)
+    if not numbers or not 1 < numbers[-1].low <= _MOST:
+        return None
+    number = numbers[-1]
+    verbs = list(_VERB.finditer(length.left[: number.start]))
+    if not verbs or verbs[-1]["joins"] or not _PARTS_OF.fullmatch(length.left, number.end):
+        return None
+    return number.low if _DIRECTLY.fullmatch(length.left, verbs[-1].end(), number.start) else None
+
+
+def _count_of_measure(length: Length, plain: str) -> int | None:
+    """Return how many there are of what 每篇, 每章 or 各 means."""
+    measure = _MEASURE.search(length.left)
+    if measure is None:
+        return None
+    said = measure["measure"]
+    counted = rf"([0-9一二两三四五六七八九十]+)(?:{said})" if said else _DIVIDED
+    counts = {numbers[0].low for n in re.findall(counted, plain) if (numbers := numerals.find(n))}
+    counts.discard(1)  # 每天一篇
+    return counts.pop() if len(counts) == 1 and max(counts) <= _MOST else None
+
+
+_MOST = 50  # parts; more are a number of something else
+_PARTS_OF = re.compile(
+    r"\s+(?:(?!(?:of|and|or|to|in|with)\b)[a-z'-]+\s+){0,3}?(?:[a-z'-]*s|children)"
+    r"\s*(?:,\s*|\(\s*)?(?:(?:each|of|with|at|having)\s+){1,3}",
+)
+_DIRECTLY = re.compile(r"\s+(?:(?:me|us|out|exactly|a (?:set|series) of)\s+)*")
+_MEASURE = re.compile(r"每(?P<measure>[篇段章节封首则]|部分)[^,、天]{0,10}$|各(?:写|自|约|为|有)*$")
+_DIVIDED = r"分(?:成|为)?([0-9一二两三四五六七八九十]+)个?(?:部分|[篇段章节])"
 
 
 _TOTAL = re.compile(r"\b(?:total|overall|altogether)\b|总字数|全文|总共|共计|总计|一共")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -106,13 +106,14 @@ class Ask:
         *,
         prefix: str = "",
         choices: tuple[str, ...] = (),
+        schema: Mapping[str, Any] | None = None,
     ) -> Completion:
         """Send one user message and return the completion."""
         seed = derive_seed(self.run_seed, self.item, self.attempt, self.requests)
         self.requests += 1
         message = Message("user", user)
         completion = await self.engine.complete(
-            Request((message,), role, sampling, seed, prefix, choices)
+            Request((message,), role, sampling, seed, prefix, choices, schema)
         )
         self.tokens += completion.tokens
         return completion

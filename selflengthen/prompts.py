@@ -3,7 +3,7 @@
 A folder holds one file per turn. `NAME.user.md` is what the user says; `instruct.assistant.md` is
 how the model's own turn begins. They are Jinja2 templates in a sandbox; what is filled in is only
 ever a value, never a template. `judge.answers.md` is no template: its two lines are the judge's yes
-and its no.
+and its no. `grade-….user.md` belong to `evaluate`; a folder of one's own needs none.
 """
 
 from __future__ import annotations
@@ -43,17 +43,26 @@ class Prompts:
 
     def fill(self, name: str, **values: str) -> str:
         """Fill the placeholders of prompt `name`."""
-        return _template(self.texts[name]).render(values)
+        return fill(self.texts[name], **values)
 
 
 def load(folder: Path) -> Prompts:
     """Read and check the prompts in `folder`; raise UserError naming file and placeholder."""
-    texts = {}
-    for name, expected in PLACEHOLDERS.items():
-        path = folder / f"{name}.md"
-        texts[name] = _read(path)
-        _check(path, texts[name], expected)
+    texts = {name: read(folder, name, expected) for name, expected in PLACEHOLDERS.items()}
     return Prompts(texts, _answers(folder / f"{ANSWERS}.md"))
+
+
+def read(folder: Path, name: str, expected: frozenset[str]) -> str:
+    """Read and check one prompt, which has exactly the placeholders `expected`."""
+    path = folder / f"{name}.md"
+    text = _read(path)
+    _check(path, text, expected)
+    return text
+
+
+def fill(text: str, **values: str) -> str:
+    """Fill the placeholders of a prompt that was read."""
+    return _template(text).render(values)
 
 
 def files(prompts: Prompts) -> dict[str, str]:

@@ -45,6 +45,11 @@ NOT_RUN = {
     "python -m selflengthen curate longest tatsu-lab/alpaca --k 1000 --out longest.jsonl",
     "python -m selflengthen curate quality tatsu-lab/alpaca --k 1000 --out best.jsonl --reward "
     "OpenAssistant/reward-model-deberta-v3-large-v2 --unieval MingZhong/unieval-dialog",
+    "python -m selflengthen evaluate Qwen/Qwen2.5-7B-Instruct runs/qwen --benchmark longen "
+    "--data LonGen.jsonl",
+    "python -m selflengthen evaluate runs/qwen --benchmark longen --data LonGen.jsonl "
+    "--judge.model gpt-4o --judge.engine.kind openai "
+    "--judge.engine.url https://api.openai.com/v1",
 }
 # Blocks of these carry the mark `<!-- file: NAME -->`: the commands of all pages find them there.
 FILE = "file: "

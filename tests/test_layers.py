@@ -42,7 +42,7 @@ FLOORS: Mapping[str, frozenset[str]] = {
     "seeds": frozenset({"errors", "text", "prompts"}),
     "numerals": frozenset(),
     "lengths": frozenset({"numerals"}),
-    "demand": frozenset({"lengths"}),
+    "demand": frozenset({"lengths", "numerals"}),
     "checks": frozenset({"errors", "text", "languages", "talk", "records"}),
     "config": frozenset({"errors", "text", "checks"}),
     "weave": frozenset({"checks", "demand", "languages", "lengths"}),

@@ -16,6 +16,7 @@ COMMANDS = {
     "status": "where a run stands: words, refusals, time left, the table of rounds",
     "show": "a text and where it came from, or the texts of a stage",
     "score": "scores of responses on file: LonGen, LongBench-Write, LIFEBench, quality",
+    "evaluate": "a benchmark answered by models or all rounds of a run, scored side by side",
     "estimate": "tokens, hours, memory and disk that a run takes",
     "curate": "choose the rows to train on, from any data set",
     "pocket": "make the embedded model anew, from nothing",

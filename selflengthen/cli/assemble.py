@@ -43,7 +43,7 @@ def gather(settings: Settings) -> Parts:
     pool = seeds.load(config.seeds or config.language)
     held = seeds.load(config.held_out.source or f"held-out-{config.language}")
     model = models.find(config.model)
-    _check_lengths(config, model)
+    check_lengths(config, model)
     kept = held[: config.held_out.texts]
     return Parts(
         config, model, texts, pool, held, run, Identities(config, model, run, texts, pool, kept)
@@ -90,7 +90,7 @@ def _check_batch(config: Config) -> None:
         )
 
 
-def _check_lengths(config: Config, model: Model) -> None:
+def check_lengths(config: Config, model: Model) -> None:
     """Refuse lengths beyond the model's positions, and say what would fit."""
     positions = model.positions
     if positions is None:

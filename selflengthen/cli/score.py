@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from selflengthen.cli.parsing import Parser
+from selflengthen.cli.tables import print_table
 from selflengthen.cli.words import visible
 
 _ABOUT = """\
@@ -54,9 +53,6 @@ def main(words: Sequence[str]) -> int:
 
 
 def _print(benchmark: str, file: Path, figures: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     spread = figures["words"]
     print(
         f"{visible(str(file))}: {figures['responses']:,} responses, {figures['empty']:,} empty, "
@@ -64,15 +60,7 @@ def _print(benchmark: str, file: Path, figures: dict[str, Any]) -> None:
     )
     if "counter" in figures:
         print(f"counted: {figures['counter']}")
-    table = Table(box=None, pad_edge=False)
-    for place, row in enumerate(_rows(benchmark, figures)):
-        for cell in row if place == 0 else ():
-            table.add_column(cell, justify="right" if len(table.columns) else "left")
-        if place:
-            table.add_row(*row)
-    plain = "NO_COLOR" in os.environ
-    width = None if sys.stdout.isatty() else 120
-    Console(highlight=False, markup=False, emoji=False, no_color=plain, width=width).print(table)
+    print_table(_rows(benchmark, figures))
 
 
 def _rows(benchmark: str, figures: dict[str, Any]) -> Iterator[list[str]]:
@@ -88,7 +76,7 @@ def _rows(benchmark: str, figures: dict[str, Any]) -> Iterator[list[str]]:
     digits = {"s_l": 1, "ls": 1}
     yield ["", *columns]
     for name, row in [("all", figures), *_groups(figures)]:
-        yield [visible(name), *(_figure(row[column], digits.get(column, 3)) for column in columns)]
+        yield [name, *(_figure(row[column], digits.get(column, 3)) for column in columns)]
 
 
 def _groups(figures: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 Role = Literal["base", "generator", "expander"]
 
@@ -47,6 +47,8 @@ class Request:
         seed: makes sampling independent of what else is in the batch.
         prefix: how the model's own turn begins; the completion's text does not repeat it.
         choices: a closed list of answers; the text is then one of them.
+        schema: a JSON schema of the answer. Engines that can, hold the model to it; others leave it
+            to the model, so whoever asks parses the text and asks again.
     """
 
     messages: tuple[Message, ...]
@@ -55,6 +57,7 @@ class Request:
     seed: int
     prefix: str = ""
     choices: tuple[str, ...] = ()
+    schema: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ _UNKNOWN = re.compile(
     r"(unknown|unrecogni[sz]ed|unsupported|unexpected|extra).{0,60}(argument|parameter|field|input)",
     re.I,
 )
+_NO_SCHEMA = re.compile("response_format|json_schema|schema", re.I)
 _EXTRAS = (
     *("top_k", "repetition_penalty", "repetition_detection", "structured_outputs"),
     *("continue_final_message", "add_generation_prompt"),
@@ -58,7 +59,7 @@ class OpenAIEngine:
         self._chat: chat.Chat | None = None
         self._names: dict[Role, str] = {}
         self._adapters: dict[str, Adapter] = {}  # those loaded by this engine, by served name
-        self._extras = True
+        self._extras = self._schemas = True
 
     @classmethod
     async def open(
@@ -136,6 +137,9 @@ class OpenAIEngine:
             body |= {"continue_final_message": True, "add_generation_prompt": False}
         if request.choices:
             body["structured_outputs"] = {"choice": list(request.choices)}
+        elif request.schema and self._schemas:
+            named = {"name": "answer", "schema": dict(request.schema), "strict": True}
+            body["response_format"] = {"type": "json_schema", "json_schema": named}
         return body
 
     async def _chat_completion(self, body: dict[str, Any], role: Role) -> Completion:
@@ -143,14 +147,16 @@ class OpenAIEngine:
 
         async def attempt() -> Completion:
             sent = body if self._extras else _without_extras(body)
+            if not self._schemas:
+                sent = {name: value for name, value in sent.items() if name != "response_format"}
             try:
                 return _completion(await self._wire.once("chat/completions", sent, seconds))
             except Refused as error:
-                await self._object(error, role)
+                await self._object(error, role, schema="response_format" in sent)
 
         return await self._wire.again(attempt)
 
-    async def _object(self, error: Refused, role: Role) -> NoReturn:
+    async def _object(self, error: Refused, role: Role, *, schema: bool) -> NoReturn:
         """Raise what a refused completion means: Away where something could be done about it."""
         name = self._names.get(role, "")
         if error.status == 404 and name in self._adapters:
@@ -159,6 +165,13 @@ class OpenAIEngine:
             raise Away(str(error)) from error
         if error.status == 404:
             raise EngineError(f"engine.url {self._config.url}: {error} (HTTP 404)") from error
+        if schema and _NO_SCHEMA.search(str(error)):
+            if self._schemas:
+                self._schemas = False
+                self._note(
+                    "engine: the server takes no JSON schema; the form is left to the model."
+                )
+            raise Away(str(error)) from error
         if self._extras and _UNKNOWN.search(str(error)):
             self._extras = False
             self._note(

@@ -8,11 +8,13 @@ now and then each of the faults that real models have. A reply depends on the re
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from selflengthen.engines.base import Completion, Request
 
@@ -113,15 +115,18 @@ _FAULTS, _YES = 0.15, 0.9
 def nonsense(request: Request) -> Completion:
     """Answer a request with nonsense of the form that it asks for.
 
-    A closed list of answers gets the first of them nine times in ten; a begun turn that ends in a
-    colon gets an instruction; a message that holds titled paragraphs gets them back longer, going
-    on after those that stand in the begun turn; all else gets a draft. One text in seven or so is
+    A closed list of answers gets the first of them nine times in ten; a schema gets an object with
+    a value for each property, or one time in seven a faulty one; a begun turn that ends in a colon
+    gets an instruction; a message that holds titled paragraphs gets them back longer, going on
+    after those that stand in the begun turn; all else gets a draft. One text in seven or so is
     faulty: cut off, without an end, or repeating itself.
     """
     rng = random.Random(request.seed)
     if request.choices:
         rest = request.choices[1:] or request.choices
         return _said(request, request.choices[0] if rng.random() < _YES else rng.choice(rest))
+    if request.schema:
+        return _said(request, _object(request.schema, rng))
     asked = request.messages[-1].content
     tongue = _CHINESE if _CJK.search(asked[:400] + request.prefix[:400]) else _ENGLISH
     if request.prefix.rstrip().endswith((":", "：")):
@@ -138,6 +143,16 @@ def nonsense(request: Request) -> Completion:
     if rng.random() < _FAULTS:
         return _faulty(request, text, rng)
     return _said(request, text)
+
+
+def _object(schema: Mapping[str, Any], rng: random.Random) -> str:
+    """Write an object of numbers and sentences by a flat schema; a faulty one lacks its end."""
+    made = {
+        name: rng.choice(kind["enum"]) if "enum" in kind else _ENGLISH.sentences(rng, 1)
+        for name, kind in schema["properties"].items()
+    }
+    text = json.dumps(made)
+    return text[:-1] if rng.random() < _FAULTS else text
 
 
 def _faulty(request: Request, text: str, rng: random.Random) -> Completion:

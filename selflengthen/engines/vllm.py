@@ -149,7 +149,11 @@ class VllmEngine:
             StructuredOutputsParams,
         )
 
-        sampling = request.sampling
+        sampling, structured = request.sampling, None
+        if request.choices:
+            structured = StructuredOutputsParams(choice=list(request.choices))
+        elif request.schema:
+            structured = StructuredOutputsParams(json=dict(request.schema))
         return SamplingParams(
             temperature=sampling.temperature,
             top_p=sampling.top_p,
@@ -159,9 +163,7 @@ class VllmEngine:
             stop=list(sampling.stop) or None,
             seed=request.seed % _SEEDS,
             output_kind=RequestOutputKind.FINAL_ONLY,
-            structured_outputs=(
-                StructuredOutputsParams(choice=list(request.choices)) if request.choices else None
-            ),
+            structured_outputs=structured,
             repetition_detection=RepetitionDetectionParams(
                 min_pattern_size=_PATTERN[0], max_pattern_size=_PATTERN[1], min_count=_TIMES
             ),
@@ -189,6 +191,7 @@ def _start(
     settings = _settings(model, logging, guard.folder) | dict(guard.environment)
     with _environment(settings), _interrupts_held(), warnings.catch_warnings(action="ignore"):
         from vllm.config.logging import LoggingConfig
+        from vllm.config.structured_outputs import StructuredOutputsConfig
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.platforms import current_platform
         from vllm.v1.engine.async_llm import AsyncLLM
@@ -217,6 +220,10 @@ def _start(
                 enable_prefix_caching=True,
                 disable_log_stats=True,
                 use_tqdm_on_load=False,
+                # A weak model that must write JSON writes blank lines for as long as it may.
+                structured_outputs_config=StructuredOutputsConfig(
+                    backend="xgrammar", disable_any_whitespace=True
+                ),
                 logging_config=LoggingConfig(pylogging_config_file=str(logging)),
                 **options,
             )

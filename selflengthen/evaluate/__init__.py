@@ -1,1 +1,1 @@
-"""How long texts are and how good, without a judge: three benchmarks' scores, and variety."""
+"""How long texts are and how good: scores of what is on file, and of what models answer."""

@@ -44,7 +44,11 @@ class Benchmark:
 
 def score(benchmark: Benchmark, rows: Iterable[Row]) -> dict[str, Any]:
     """Return a benchmark's scores of all rows, with what they were made from."""
-    scored = [benchmark.read(row) for row in rows]
+    return sum_up(benchmark, [benchmark.read(row) for row in rows])
+
+
+def sum_up(benchmark: Benchmark, scored: Sequence[Scored]) -> dict[str, Any]:
+    """Return the scores of rows that were read."""
     return {
         "responses": len(scored),
         "empty": sum(one.words == 0 for one in scored),

@@ -15,17 +15,17 @@ SEEDS, HELD_OUT = 60, 48
 
 def write(folder: Path) -> None:
     """Write `pocket.jsonl` and `held-out-pocket.jsonl` into `folder`, the same bytes each time."""
-    requests = _requests()
+    made = requests()
     for name, size in (("pocket", SEEDS), ("held-out-pocket", HELD_OUT)):
         rows = [
             {"id": f"{name}-{number:03}", "kind": kind, "instruction": instruction}
-            for number, (kind, instruction) in enumerate(islice(requests, size), start=1)
+            for number, (kind, instruction) in enumerate(islice(made, size), start=1)
         ]
         text = "".join(json.dumps(row) + "\n" for row in rows)
         (folder / f"{name}.jsonl").write_text(text, encoding="utf-8", newline="\n")
 
 
-def _requests() -> Iterator[tuple[str, str]]:
+def requests() -> Iterator[tuple[str, str]]:
     """Yield (kind, request) of one story after the other, no request twice."""
     seen: set[str] = set()
     for number in count():

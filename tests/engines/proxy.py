@@ -54,6 +54,9 @@ class Proxy:
         if fault == "unknown":
             said = "Unrecognized request argument supplied: top_k"
             return web.json_response({"error": {"message": said}}, status=400)
+        if fault == "no schema":
+            said = "This response_format type is unavailable now"
+            return web.json_response({"error": {"message": said}}, status=400)
         if fault == "hang":
             await asyncio.sleep(60)
         if fault in ("close", "hang"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import socket
 import subprocess
@@ -186,6 +187,13 @@ async def test_forms_of_request(
         choice = {"choices": ("yes", "no"), "temperature": 2.0, "top_p": 1.0, "top_k": 0}
         judged = [engine.complete(ask(seed=i, **choice)) for i in range(16)]
         assert {c.text for c in await asyncio.gather(*judged)} == {"yes", "no"}
+        schema = {
+            "type": "object", "properties": {"worth": {"type": "integer", "enum": [1, 2, 3]}},
+            "required": ["worth"], "additionalProperties": False,
+        }  # fmt: skip
+        graded = [engine.complete(ask(seed=i, schema=schema, max_tokens=200)) for i in range(8)]
+        whole_ones = [c.text for c in await asyncio.gather(*graded) if c.finish_reason == "stop"]
+        assert all(json.loads(text)["worth"] in (1, 2, 3) for text in whole_ones)
         begun = await engine.complete(ask(prefix="The bread was"))
         assert begun.prompt_tokens > (await engine.complete(ask())).prompt_tokens
         whole = await engine.complete(ask(seed=3))
@@ -231,6 +239,22 @@ async def test_servers_that_know_only_openais_fields(server: str, ask: Ask) -> N
         done = await asyncio.gather(*[engine.complete(ask(seed=i)) for i in range(4)])
         assert all(c.tokens > 0 for c in done)
         assert "knows only OpenAI's own fields" in notes[-1]
+        await engine.close()
+
+
+async def test_servers_that_take_no_schema(server: str, ask: Ask) -> None:
+    notes: list[str] = []
+    async with Proxy(server) as proxy:
+        proxy.plan = lambda body: "no schema" if "response_format" in body else ""
+        engine = await OpenAIEngine.open(
+            config(proxy.url, patience=60), "pocket", {}, on_note=notes.append
+        )
+        schema = {"type": "object", "properties": {}, "required": []}
+        done = await asyncio.gather(
+            *[engine.complete(ask(seed=i, schema=schema)) for i in range(4)]
+        )
+        assert all(c.tokens > 0 for c in done)
+        assert sum("takes no JSON schema" in note for note in notes) == 1
         await engine.close()
 
 

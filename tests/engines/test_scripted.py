@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections import Counter
 
@@ -77,6 +78,16 @@ def test_faults_of_every_kind(ask) -> None:  # type: ignore[no-untyped-def]
     endless = sum(c.finish_reason == "stop" and not c.text.endswith(".") for c in done)
     assert min(cut, repeats, endless) > 5
     assert cut + repeats + endless < 150
+
+
+def test_schemas_get_an_object_or_a_faulty_one(ask) -> None:  # type: ignore[no-untyped-def]
+    grade = {"type": "integer", "enum": [1, 2, 3, 4, 5]}
+    schema = {"type": "object", "properties": {"said": {"type": "string"}, "worth": grade}}
+    texts = [nonsense(ask(seed=i, schema=schema, max_tokens=200)).text for i in range(400)]
+    whole = [json.loads(text) for text in texts if text.endswith("}")]
+    assert {one["worth"] for one in whole} == {1, 2, 3, 4, 5}
+    assert all(isinstance(one["said"], str) for one in whole)
+    assert 0.05 < 1 - len(whole) / len(texts) < 0.3
 
 
 def test_max_tokens_cuts(ask) -> None:  # type: ignore[no-untyped-def]

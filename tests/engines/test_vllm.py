@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import signal
@@ -97,6 +98,18 @@ def test_choices(vllm: Running, ask: Callable[..., Request]) -> None:
     )
     assert {c.text for c in done} == {"yes", "no"}
     assert {c.finish_reason for c in done} == {"stop"}
+
+
+def test_schemas(vllm: Running, ask: Callable[..., Request]) -> None:
+    kind = {"type": "integer", "enum": [1, 2, 3]}
+    schema = {
+        "type": "object", "properties": {"size": kind, "worth": kind},
+        "required": ["size", "worth"], "additionalProperties": False,
+    }  # fmt: skip
+    done = vllm(*[ask(seed=i, schema=schema, temperature=2.0, top_p=1.0) for i in range(24)])
+    made = [json.loads(c.text) for c in done]
+    assert all(one.keys() == {"size", "worth"} for one in made)
+    assert {value for one in made for value in one.values()} == {1, 2, 3}
 
 
 def test_stop_strings(vllm: Running, ask: Callable[..., Request]) -> None:

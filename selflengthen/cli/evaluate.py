@@ -1,0 +1,153 @@
+"""`evaluate`: a benchmark answered by models or by all rounds of a run, scored, side by side."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from selflengthen.cli.parsing import Parser
+from selflengthen.errors import UserError
+
+if TYPE_CHECKING:
+    from selflengthen.cli.assemble import Parts
+    from selflengthen.evaluate.answers import Asked, Judge, Target
+    from selflengthen.evaluate.places import EvaluationFolder
+
+NAMES = ("longen", "longbench-write", "lifebench", "pocket")
+_ABOUT = """\
+Let models answer a benchmark's instructions, score the lengths of their answers as `score` does,
+and write tables and plots. Of a run the base model, the generator after each round and the finished
+model are evaluated, or only RUN:base, RUN:2, RUN:final. Several models and runs stand side by side.
+
+The benchmark `pocket` is shipped; of the others the public file is named with --data. With
+--judge.model a model grades the answers, too: LonGen's seven dimensions, or LongBench-Write's six.
+
+A run's settings are those that it was last started with; options go before them. Running the same
+command again goes on with it. `pocket` means the model; a run of that name is runs/pocket."""
+
+
+def main(words: Sequence[str]) -> int:
+    """Check all there is to check, have what is missing answered and graded, print the tables."""
+    parser = Parser("evaluate", _ABOUT, config=True, takes="MODEL|RUN ... --benchmark BENCHMARK")
+    parser.add_argument(
+        "targets", nargs="+", metavar="MODEL|RUN",
+        help="model folder, hub id or `pocket`; folder of a run, or its name below runs/",
+    )  # fmt: skip
+    parser.add_argument(
+        "--benchmark", required=True, choices=NAMES, metavar="BENCHMARK", help=", ".join(NAMES)
+    )
+    parser.add_argument(
+        "--data", type=Path, metavar="FILE", help="JSONL with the benchmark's instructions"
+    )
+    parser.add_argument(
+        "--redo", action="store_true",
+        help="make again what was made with other settings; what is there is set aside",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    asked = parser.parse(words)
+    if "model" in asked.fields:
+        raise UserError("--model: name the model without an option, as in `evaluate MODEL`.")
+
+    from selflengthen.cli import targets
+    from selflengthen.evaluate import report
+    from selflengthen.evaluate.answers import Asked, check
+    from selflengthen.evaluate.tasks import TASKS, load
+
+    task = TASKS[asked.benchmark]
+    bench = Asked(task, load(task, asked.data))
+    found = targets.find_all(asked.targets, task, asked.fields)
+    judge = targets.judge(found[0].config, task)
+    for target in found:
+        check(target, bench, judge, redo=asked.redo)
+        if holder := target.folder.holder():
+            raise target.folder.in_use(holder)
+    place = _place(found, task.name)
+    with ExitStack() as locks:
+        for path in {target.folder.path: target for target in found}.values():
+            locks.enter_context(path.folder.locked())
+        _make(found, bench, judge, place, words, redo=asked.redo)
+        sides = report.gather(found, bench, judge)
+        report.write(place, sides, bench, judge)
+    figures = report.figures(sides, bench, judge)
+    if asked.json:
+        print(json.dumps(figures, indent=1, ensure_ascii=False))
+    else:
+        _print(figures, task, place)
+    return 0
+
+
+def _make(
+    found: Sequence[Target],
+    bench: Asked,
+    judge: Judge | None,
+    place: EvaluationFolder,
+    words: Sequence[str],
+    *,
+    redo: bool,
+) -> None:
+    """Have every target answer that has not, then the judge grade what is not graded."""
+    from selflengthen.cli.play import perform
+    from selflengthen.cli.run import command
+    from selflengthen.evaluate.answers import Answering, Grading, check, is_answered, is_graded
+
+    again = command([word for word in words if word != "--redo"], "evaluate")
+    for target in found:
+        if aside := check(target, bench, judge, redo=redo):
+            print(f"set aside: {target.folder.set_aside(aside)}", file=sys.stderr)
+        if not is_answered(target):
+            make = partial(Answering, target=target, asked=bench)
+            perform(make, _parts(target), target.folder.new_log(), again)
+    if judge is not None and not all(is_graded(target, judge) for target in found):
+        grade = partial(Grading, targets=found, asked=bench, judge=judge)
+        perform(grade, _parts_of_judge(judge, found[0], place), place.new_log(), again)
+
+
+def _parts(target: Target) -> Parts:
+    from selflengthen.cli.assemble import Parts
+    from selflengthen.identities import Identities
+
+    config, model, texts = target.config, target.model, target.prompts
+    identities = Identities(config, model, target.folder, texts, [], [])
+    return Parts(config, model, texts, [], [], target.folder, identities)
+
+
+def _parts_of_judge(judge: Judge, first: Target, place: EvaluationFolder) -> Parts:
+    """Return the parts with the judge's engine and model in the places of a run's."""
+    from dataclasses import replace
+
+    config = first.config.model_copy(update={"engine": judge.config.engine})
+    return replace(_parts(first), config=config, model=judge.model, run=place)
+
+
+def _place(found: Sequence[Target], benchmark: str) -> EvaluationFolder:
+    """Return where the scores go: to what was evaluated, or to a folder for several."""
+    from selflengthen.evaluate.places import side_by_side
+
+    if len(found) == 1 and found[0].whole:
+        return found[0].folder
+    return side_by_side([target.name for target in found], benchmark)
+
+
+def _print(figures: dict[str, Any], task: Any, place: EvaluationFolder) -> None:
+    from selflengthen.cli.tables import print_table
+    from selflengthen.cli.words import reasons, visible
+    from selflengthen.evaluate.report import tables
+
+    print(f"{task.name}: {figures['rows']:,} instructions; counted: {figures['counter']}")
+    for title, table in tables(figures, task):
+        print()
+        print(visible(title))
+        print_table(table)
+    for model in figures["models"]:
+        if model["judged"] and model["judged"]["unjudged"]:
+            told = reasons(model["judged"]["reasons"])
+            print(f"unjudged, {visible(model['name'])}: {told}")
+    print()
+    print(
+        f"{visible(str(place.path))}: report.md, lengths.png, bands.png, scores.json, texts.jsonl"
+    )

@@ -1,0 +1,209 @@
+"""evaluate: a run and models on the scripted engine, what is left on disk, what is refused."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shlex
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selflengthen.cli import main
+from tests.cli.conftest import make_model
+from tests.cli.test_bad_input import refused, tree
+from tests.cli.test_run import no_engine  # noqa: F401 - a fixture
+from tests.cli.test_signals import start, wait_for
+
+SCRIPTED = ["--engine.kind", "scripted", "--engine.context", "4096"]
+SCRIPTED += ["--sampling.max_tokens", "2000", "--train.max_length", "4096"]
+JUDGE = ["--judge.model", "tiny", "--judge.engine.kind", "scripted"]
+POCKET = ["--benchmark", "pocket"]
+HERE = Path("runs/small/evaluate/pocket")
+
+
+@pytest.fixture
+def run(work: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    """A run of two rounds."""
+    assert main(["run", "small.yaml"]) == 0
+    capsys.readouterr()
+    return Path("runs/small")
+
+
+def found(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
+    """Return what `evaluate --json` prints."""
+    capsys.readouterr()
+    assert main(["evaluate", *words, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_all_rounds_of_a_run(
+    run: Path, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
+) -> None:
+    settings = (run / "config.yaml").read_bytes()
+    figures = found(capsys, "small", *POCKET, "--engine.in_flight", "7")
+    assert (run / "config.yaml").read_bytes() == settings
+    names = ["small base", "small round 1", "small round 2"]
+    assert [model["name"] for model in figures["models"]] == names
+    assert figures["rows"] == 48 and figures["judge"] is None
+    assert figures == json.loads((HERE / "scores.json").read_text())
+    for model, state in zip(figures["models"], ("base", "01", "02"), strict=True):
+        records = lines(HERE / state / "answers/records.jsonl")
+        assert len(records) == 48
+        on_file = Path(f"{state}.jsonl")
+        rows = lines(Path(__file__).parents[2] / "selflengthen/pocket/benchmark.jsonl")
+        texts = {r["source"]: r["text"] for r in records}
+        answered = (row | {"response": texts[str(n)]} for n, row in enumerate(rows, 1))
+        on_file.write_text("".join(json.dumps(row) + "\n" for row in answered))
+        assert main(["score", "longen", str(on_file), "--json"]) == 0
+        scored = json.loads(capsys.readouterr().out)
+        for key in ("overall", "about", "range", "above", "below", "words", "empty", "by_band"):
+            assert model[key] == scored[key]
+    texts_of_all = lines(HERE / "texts.jsonl")
+    assert [text["row"] for text in texts_of_all] == list(range(1, 49)) * 3
+    for picture in ("lengths.png", "bands.png"):
+        assert (HERE / picture).read_bytes().startswith(b"\x89PNG")
+    before = tree(HERE)
+    request.getfixturevalue("no_engine")
+    assert found(capsys, str(run), *POCKET) == figures
+    assert tree(HERE) == before
+    assert main(["evaluate", "small", *POCKET]) == 0
+    out = capsys.readouterr().out
+    assert "small round 2" in out and "200-400" in out and "report.md" in out
+    assert "| small round 2 |" in (HERE / "report.md").read_text()
+    assert main(["status", "small"]) == 0
+    assert "evaluate" not in {p.name for p in (run / "rounds").iterdir()}
+
+
+def test_a_round_more_is_answered_alone(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found(capsys, "small", *POCKET)
+    before = tree(HERE / "01")
+    assert main(["run", "small.yaml", "--iterations", "3"]) == 0
+    assert main(["finish", "small"]) == 0
+    figures = found(capsys, "small", *POCKET)
+    assert [model["state"] for model in figures["models"]] == ["base", "01", "02", "03", "final"]
+    assert tree(HERE / "01") == before
+
+
+def test_models_and_runs_side_by_side(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_model(Path("other/tiny"), positions=9000)
+    words = ["small:base", "small:2", "tiny", "other/tiny", *POCKET, *SCRIPTED]
+    figures = found(capsys, *words)
+    names = [model["name"] for model in figures["models"]]
+    assert names == ["small base", "small round 2", "tiny", "other/tiny"]
+    assert not (HERE / "01").exists() and not (HERE / "scores.json").exists()
+    (place,) = Path("runs/evaluate").glob("*+*/pocket")
+    assert place.parent.name == "small-base+small-2+tiny+tiny"
+    assert {p.name for p in place.iterdir()} == {
+        "scores.json", "texts.jsonl", "report.md", "lengths.png", "bands.png",
+    }  # fmt: skip
+    apart = {p.name for p in Path("runs/evaluate").glob("tiny-*")}
+    assert len(apart) == 2
+
+
+def test_a_judge_has_an_engine_of_its_own(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    figures = found(capsys, "small:base", "small:1", *POCKET, *JUDGE, "--judge.attempts", "1")
+    assert figures["judge"]["model"] == "tiny" and figures["judge"]["rubric"] == "longen"
+    for model in figures["models"]:
+        judged = model["judged"]
+        assert judged["judged"] + judged["unjudged"] == 48 and judged["unjudged"] > 0
+        assert 1 <= judged["quality"] <= 10 and len(judged["grades"]) == 7
+        rejected = lines(HERE / model["state"] / "judged/tiny/rejected.jsonl")
+        assert len(rejected) == judged["unjudged"]
+    assert (
+        main(["evaluate", "small:base", "small:1", *POCKET, *JUDGE, "--judge.attempts", "1"]) == 0
+    )
+    out = capsys.readouterr().out
+    assert "grades from 1 to 10 by tiny" in out and "unjudged, small base: form" in out
+    said = refused(Path(), capsys, "evaluate", "small", *POCKET, *JUDGE)
+    assert "base/judged/tiny was made with other settings" in said and "attempts: 1 → 3" in said
+    answers = tree(HERE / "base/answers")
+    assert main(["evaluate", "small:base", *POCKET, *JUDGE, "--redo"]) == 0
+    assert "set aside: " in capsys.readouterr().err
+    assert tree(HERE / "base/answers") == answers
+    assert (HERE / "superseded").exists()
+
+
+def test_a_public_benchmark_from_its_file(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = str(Path(__file__).parents[1] / "evaluate/longbench-write.jsonl")
+    words = ["tiny", "--benchmark", "longbench-write", "--data", data, *SCRIPTED, *JUDGE]
+    figures = found(capsys, *words)
+    (model,) = figures["models"]
+    assert 0 <= model["s_l"] <= 100 and model["by_type"]
+    assert 0 <= model["judged"]["s_q"] <= 100 and len(model["judged"]["grades"]) == 6
+    assert list(model["bands"]) == ["under 500", "500-2k", "2k-4k", "4k and more"]
+
+
+def test_a_model_that_only_a_server_has(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is known by its name and address; no folder of it is looked for."""
+    words = ["a-model", *POCKET, "--engine.kind", "openai", "--engine.url", "http://127.0.0.1:9/v1"]
+    assert main(["evaluate", *words, "--engine.patience", "0.1"]) == 1
+    assert "http://127.0.0.1:9/v1: the server has stayed away" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["small"], "--benchmark"),
+        (POCKET, "MODEL|RUN"),
+        (["small", "--benchmark", "longen"], "--benchmark longen: its public file is not shipped"),
+        (["small", "--benchmark", "pokcet"], "invalid choice: 'pokcet'"),
+        (["small", *POCKET, "--data", "gone.jsonl"], "gone.jsonl: cannot be read"),
+        (["small", *POCKET, "--data", "empty.jsonl"], "empty.jsonl: is empty"),
+        (["small", *POCKET, "--data", "bad.jsonl"], "bad.jsonl, line 2: field 'query' names no"),
+        (["gone", *POCKET], "gone: is no model and no run here"),
+        (["small:7", *POCKET], "small:7: the run has no '7' to evaluate; it has base, 1, 2."),
+        (["small", *POCKET, "--model", "tiny"], "--model: name the model without an option"),
+        (["small", *POCKET, "--sampling.top_p", "2"], "--sampling.top_p: '2' is not allowed"),
+        (["small", *POCKET, "--judge.model", "gone"], "judge.model: gone is no model"),
+        (["small", *POCKET, "--judge.max_tokens", "99999"], "judge.max_tokens (99999) leaves no"),
+        (["runs", *POCKET], "runs is no model folder"),
+        (["small", *POCKET, "--limit", "3"], "--limit: no such option or config field"),
+    ],
+)
+def test_bad_input(
+    run: Path, capsys: pytest.CaptureFixture[str], words: list[str], says: str
+) -> None:
+    Path("empty.jsonl").touch()
+    good = '{"query": "Use 9 words.", "constraint": "9 words"}\n'
+    Path("bad.jsonl").write_text(good + '{"query": "A poem."}\n')
+    assert says in refused(Path(), capsys, "evaluate", *words)
+
+
+def test_an_evaluation_in_use(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found(capsys, "small", *POCKET)
+    with open(HERE / "lock", "r+") as file:
+        file.truncate(0)
+        file.write("process 7 on elsewhere\n")
+        file.flush()
+        fcntl.flock(file, fcntl.LOCK_EX)
+        said = refused(Path(), capsys, "evaluate", "small", *POCKET)
+    assert "this evaluation is in use by process 7 on elsewhere" in said
+
+
+def test_it_goes_on_beside_the_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The run's lock is the run's: its finished rounds can be evaluated while it is at work."""
+    with open(run / "lock", "r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert len(found(capsys, "small", *POCKET)["models"]) == 3
+
+
+def test_a_signal_saves_and_the_same_command_goes_on(run: Path) -> None:
+    words = ["evaluate", "small", *POCKET, "--engine.latency", "0.3", "--engine.in_flight", "2"]
+    process = start(*words)
+    wait_for(HERE / "base/answers/records.jsonl", process)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert not (HERE / "base/answers/DONE.json").exists()
+    again = shlex.split(err.strip().splitlines()[-1].partition("To go on: ")[2])
+    assert again == ["python", "-m", "selflengthen", *words]
+    process = start(*again[3:], "--engine.latency", "0")
+    assert "small round 2" in process.communicate(timeout=120)[0]
+    assert process.returncode == 0

@@ -1,0 +1,87 @@
+"""Benchmarks that are answered: files, scores as `score` has them, bands."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selflengthen.errors import UserError
+from selflengthen.evaluate import tasks
+from selflengthen.evaluate.length import BENCHMARKS, score, sum_up
+from selflengthen.evaluate.responses import read_rows
+from selflengthen.records import Record
+from tests.evaluate import data
+
+
+def answer(number: int, text: str) -> Record:
+    return Record(
+        id=f"x-{number}", source=str(number), text=text, attempts=1, words=0, tokens=1, seed=0,
+        finish_reason="stop", seconds=0.0,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    [("longen", data.longen()), ("longbench-write", data.longbench_write())],
+    ids=["longen", "longbench-write"],
+)
+def test_answers_score_as_responses_on_file(
+    name: str, rows: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    texts = [("sea 海 " * (37 * n)).strip() for n in range(len(rows))]
+    asked, file = tmp_path / "asked.jsonl", tmp_path / "answered.jsonl"
+    asked.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    pairs = zip(rows, texts, strict=True)
+    file.write_text("".join(json.dumps(row | {"response": text}) + "\n" for row, text in pairs))
+    task = tasks.TASKS[name]
+    answers = [answer(n, text) if text else None for n, text in enumerate(texts)]
+    scored = tasks.score(task, tasks.load(task, asked), answers)
+    expected = score(BENCHMARKS[name], read_rows(file))
+    assert sum_up(task.benchmark, scored) == expected
+    assert expected["empty"] == 1
+
+
+def test_the_pocket_benchmark_is_shipped() -> None:
+    task = tasks.TASKS["pocket"]
+    scored = tasks.score(task, tasks.load(task, None), [None] * 48)
+    assert tasks.bands(scored) == ["50-100", "100-200", "200-400"]
+    assert {one.score for one in scored} == {0}
+
+
+def test_bands_of_required_length_are_in_order(tmp_path: Path) -> None:
+    file = tmp_path / "asked.jsonl"
+    lengths = [4000, 499, 20_000, 500, 1999, 2000, 100]
+    rows = ({"prompt": "x", "length": length} for length in lengths)
+    file.write_text("\n".join(map(json.dumps, rows)))
+    task = tasks.TASKS["longbench-write"]
+    scored = tasks.score(task, tasks.load(task, file), [None] * len(lengths))
+    assert tasks.bands(scored) == ["under 500", "500-2k", "2k-4k", "4k and more"]
+    assert [one.groups["band"] for one in scored[:3]] == ["4k and more", "under 500", "4k and more"]
+
+
+@pytest.mark.parametrize("name", ["longen", "longbench-write", "lifebench"])
+def test_public_files_are_named(name: str) -> None:
+    with pytest.raises(UserError, match="name it with --data FILE"):
+        tasks.load(tasks.TASKS[name], None)
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "says"),
+    [
+        ("longen", {"constraint": "900 words"}, "has no field 'query'"),
+        ("longen", {"query": " ", "constraint": "900 words"}, "'query' is blank"),
+        ("longen", {"query": "A poem."}, "field 'query' names no length"),
+        ("longbench-write", {"prompt": "A poem.", "length": 0}, "'length' is 0"),
+        ("lifebench", {"length_constraint": 9, "control_method": "at most"}, "no field 'prompt'"),
+        ("lifebench", {"prompt": "A poem.", "length_constraint": 9}, "no field 'control_method'"),
+    ],
+)
+def test_bad_files(name: str, row: dict[str, Any], says: str, tmp_path: Path) -> None:
+    file = tmp_path / "bad.jsonl"
+    file.write_text(json.dumps(row))
+    with pytest.raises(UserError, match=rf"bad\.jsonl, line 1: .*{re.escape(says)}"):
+        tasks.load(tasks.TASKS[name], file)
