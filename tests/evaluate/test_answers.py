@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import random
-import signal
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,7 @@ from selflengthen.evaluate.answers import (
 from selflengthen.evaluate.places import EvaluationFolder
 from selflengthen.evaluate.rubrics import LONGEN
 from selflengthen.evaluate.tasks import TASKS, load
-from tests.loop.scripted_run import Silent, contents, train
+from tests.loop.scripted_run import Silent, contents, survives, train
 
 ASKED = Asked(TASKS["pocket"], load(TASKS["pocket"], None))
 MODEL = models.Model(Path("scripted"), {}, "0" * 64)
@@ -94,7 +93,7 @@ def test_killed_at_any_write_it_ends_like_an_uninterrupted_one(
     assert len(whole) == 2 * 2 * 4 + 2
     for number in range(3):
         folder, rng = tmp_path / f"killed-{number}" / "whole", random.Random(number)
-        while not _survives(folder, rng.randint(1, 14)):
+        while not survives(partial(evaluate, folder), rng.randint(1, 14)):
             kills += 1
         # A path stands in scores.json, and where it stands is the only difference.
         scores = (folder / "scores.json").read_text().replace(f"killed-{number}/", "")
@@ -102,30 +101,6 @@ def test_killed_at_any_write_it_ends_like_an_uninterrupted_one(
         assert contents(folder) == whole
         assert (folder / "report.md").read_bytes() == report_of_it
     assert kills > 10
-
-
-def _survives(folder: Path, writes: int) -> bool:
-    """Evaluate in a fork that is killed when it forces data to disk for the `writes`-th time."""
-    child = os.fork()
-    if child == 0:
-        left, fsync = writes, os.fsync
-
-        def count(file: int) -> None:
-            nonlocal left
-            left -= 1
-            if not left:
-                os.kill(os.getpid(), signal.SIGKILL)
-            fsync(file)
-
-        os.fsync, status = count, 1
-        try:
-            evaluate(folder)
-            status = 0
-        finally:
-            os._exit(status)
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
-    return not os.WIFSIGNALED(status)
 
 
 def faulty(request: Request) -> Completion:

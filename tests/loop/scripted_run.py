@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
+import signal
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -119,3 +121,27 @@ def _plain(path: Path) -> Iterator[Any]:
         if path.name == "DONE.json":
             value.pop("tokens", None)
         yield {k: v for k, v in value.items() if k not in VOLATILE}
+
+
+def survives(act: Callable[[], object], writes: int) -> bool:
+    """Act in a fork that is killed when it forces data to disk for the `writes`-th time."""
+    child = os.fork()
+    if child == 0:
+        left, fsync = writes, os.fsync
+
+        def count(file: int) -> None:
+            nonlocal left
+            left -= 1
+            if not left:
+                os.kill(os.getpid(), signal.SIGKILL)
+            fsync(file)
+
+        os.fsync, status = count, 1
+        try:
+            act()
+            status = 0
+        finally:
+            os._exit(status)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
+    return not os.WIFSIGNALED(status)

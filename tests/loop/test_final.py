@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import shutil
-import signal
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -23,7 +21,7 @@ from selflengthen.errors import UserError
 from selflengthen.finish.steps import Final
 from selflengthen.identities import FinalIdentities
 from selflengthen.text import word_count
-from tests.loop.scripted_run import config, contents, play, rounds
+from tests.loop.scripted_run import config, contents, play, rounds, survives
 
 WHEN = 24
 """A start is killed at one of so many first writes; the last step, made as a whole, has ten."""
@@ -77,34 +75,10 @@ def test_killed_at_any_write_it_ends_like_an_uninterrupted_one(
     for number in range(3):
         folder = shutil.copytree(run, tmp_path / f"killed-{number}")
         rng = random.Random(number)
-        while not _survives(folder, rng.randint(1, WHEN)):
+        while not survives(partial(end, folder), rng.randint(1, WHEN)):
             kills += 1
         assert contents(folder) == whole
     assert kills > 10
-
-
-def _survives(folder: Path, writes: int) -> bool:
-    """Play in a fork that is killed when it forces data to disk for the `writes`-th time."""
-    child = os.fork()
-    if child == 0:
-        left, fsync = writes, os.fsync
-
-        def count(file: int) -> None:
-            nonlocal left
-            left -= 1
-            if not left:
-                os.kill(os.getpid(), signal.SIGKILL)
-            fsync(file)
-
-        os.fsync, status = count, 1
-        try:
-            end(folder)
-            status = 0
-        finally:
-            os._exit(status)
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
-    return not os.WIFSIGNALED(status)
 
 
 def test_every_demand_is_satisfied_by_its_text(finished: Path) -> None:
