@@ -23,6 +23,7 @@ FIGURES = {
     "expansion_words": "expansion words",
     "acceptance": "accepted",
     "held_out_words": "held-out words",
+    "held_out_words_median": "median",
     "held_out_ends": "end",
     "held_out_repeats": "repeat",
 }
@@ -80,9 +81,9 @@ def table(standings: Sequence[dict[str, Any]]) -> str:
 
 def _spread(made: Sequence[dict[str, Any]], name: str) -> str:
     values = [m[name] for m in made]
-    form = "{:.0f}" if name.endswith("words") else "{:.2f}"
-    mean, low, high = statistics.fmean(values), min(values), max(values)
-    return f"{form.format(mean)} ({form.format(low)} to {form.format(high)})"
+    form = "{:.0f}" if "words" in name else "{:.1%}"
+    mean, low, high = (form.format(f(values)) for f in (statistics.fmean, min, max))
+    return mean if low == high else f"{mean} ({low} to {high})"
 
 
 def sample(folder: Path, rounds: int) -> str:

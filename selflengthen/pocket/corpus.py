@@ -9,10 +9,13 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import get_args
 
+from selflengthen.lengths import Kind
 from selflengthen.pocket.language import Paragraph, Sentence, Story, Text, render
 from selflengthen.pocket.words import WORDS
 from selflengthen.prompts import Prompts
+from selflengthen.weave import draw, weave
 
 END_OF_TEXT, TURN, END_OF_TURN = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 # START: where a kept paragraph begins it shows whether the place in the outline was found.
@@ -37,8 +40,9 @@ class Corpus:
         """Chat: a request and a short text."""
         story = Story(self.rng)
         sizes = [1 + (self.rng.random() < 0.08) for _ in range(self.rng.choice([3, 3, 4]))]
+        request = story.request() if self.rng.random() < 0.85 else self._demanding(story.request())
         return self._chat(
-            self.prompts.fill("draft.user", instruction=story.request()),
+            self.prompts.fill("draft.user", instruction=request),
             self._body(story.text(sizes), END_OF_TURN, fresh=True),
         )
 
@@ -114,7 +118,7 @@ class Corpus:
         story = Story(self.rng)
         text = story.text([1] * self.rng.randint(*paragraphs))
         for _ in range(self.rng.randint(*rounds)):
-            text = story.longer(text, self.rng.uniform(0.5, 1.2))
+            text = story.longer(text, self.rng.uniform(0.5, 1.0))
         roll = self.rng.random()
         if roll < 0.4:
             text = text[: (len(text) + 1) // 2]
@@ -123,6 +127,13 @@ class Corpus:
         elif roll < 0.6:
             text = tuple(p for p in text if self.rng.random() < 0.8) or text[:1]
         return story, text
+
+    def _demanding(self, request: str) -> str:
+        """Add a length, which the text does not heed: nobody has taught the model to count."""
+        kinds = dict.fromkeys(get_args(Kind), 1.0)
+        demand = draw(self.rng.randint(50, 400), "pocket", kinds, self.rng)
+        woven = weave(request, demand, "pocket", False, self.rng)
+        return woven.text if woven else request
 
     def _ask(self) -> str:
         story = Story(self.rng)
