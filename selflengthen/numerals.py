@@ -38,10 +38,14 @@ _FIGURES = re.compile(
     r"(?:(?P=mark)\d{3})*(?!\d|,\d)|\d+(?:\.\d+)?)"
     rf"(?:[\s-]?(?P<scale>k(?![a-z])|(?:{_SCALE})\b))?",
 )
-# two thousand five hundred, a hundred and fifty, twenty-five hundred
+# two thousand five hundred, twenty-five hundred. `and` joins what is smaller: a hundred and fifty,
+# two thousand and five hundred; not eleven and fifteen, one thousand and fifteen hundred.
+_REST = rf"(?=[\s-]+(?:{_WORD})\b(?!(?:[\s-]+(?:{_WORD}))?[\s-]+(?:{_SCALE})\b))"
+_HUNDREDS = rf"(?=[\s-]+(?:{'|'.join(_ONES[1:10])})[\s-]+hundred\b(?![\s-]+(?:{_SCALE})\b))"
 _SPELT = re.compile(
     rf"\b(?:an?(?=[\s-]+(?:{_SCALE})\b)|(?:{_WORD})\b)"
-    rf"(?:[\s-]+(?:{_SCALE}|and[\s-]+(?:{_WORD})(?![\s-]+(?:{_SCALE}))|{_WORD})\b)*"
+    rf"(?:[\s-]+(?:(?:{_SCALE})[\s-]+and{_REST}|(?:thousand|million)[\s-]+and{_HUNDREDS}"
+    rf"|(?:{_SCALE}|{_WORD})\b))*"
 )
 _ANY_SPELT = re.compile(f"{_SCALE}|{_WORD}")  # much quicker to search for
 
