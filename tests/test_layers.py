@@ -38,6 +38,7 @@ FLOORS: Mapping[str, frozenset[str]] = {
     "likeness": frozenset({"errors", "text"}),
     "records": frozenset({"errors"}),
     "models": frozenset({"errors"}),
+    "shapes": frozenset({"models"}),
     "prompts": frozenset({"errors"}),
     "seeds": frozenset({"errors", "text", "prompts"}),
     "numerals": frozenset(),
@@ -51,7 +52,8 @@ FLOORS: Mapping[str, frozenset[str]] = {
     "store": GROUND | {"lines"},
     "metrics": GROUND | {"store"},
     "identities": GROUND | {"store"},
-    "estimate": GROUND | {"store"},
+    "workload": GROUND | {"store"},
+    "estimate": GROUND | {"store", "shapes", "workload"},
     # What does the work.
     "engines.base": GROUND,
     "engines.chat": GROUND | {"engines.base"},
