@@ -48,7 +48,7 @@ FLOORS: Mapping[str, frozenset[str]] = {
     "demand": frozenset({"asides", "lengths", "numerals"}),
     "checks": frozenset({"errors", "text", "languages", "talk", "records"}),
     "config": frozenset({"errors", "text", "checks"}),
-    "weave": frozenset({"checks", "demand", "languages", "lengths"}),
+    "weave": frozenset({"checks", "demand", "languages", "lengths", "numerals"}),
     # What is kept on disk.
     "lines": frozenset({"errors"}),
     "locks": frozenset(),
