@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from selflengthen import lengths, numerals
+from selflengthen.asides import is_aside
 from selflengthen.lengths import Kind, Length, Unit
 
 ABOUT = Fraction(1, 5)  # how far from the length that was named still is about it (LonGen)
@@ -80,21 +81,11 @@ def _both_bounds(found: Sequence[Length]) -> Demand | None:
 
 
 def _is_of_the_whole(length: Length, plain: str) -> bool:
-    return not (_is_of_each(length) or _is_of_else(length) or _is_part(length, plain))
+    return not (_is_of_each(length) or is_aside(length) or _is_part(length, plain))
 
 
 def _is_of_each(length: Length) -> bool:
     return bool(_EACH.search(length.left) or _EACH_AFTER.match(length.right))
-
-
-def _is_of_else(length: Length) -> bool:
-    return bool(
-        _is_few(length)
-        or _RATE.search(length.left)
-        or _RATE_AFTER.match(length.right)
-        or _is_given(length)
-        or _is_vocabulary(length)
-    )
 
 
 def _all_parts(found: Sequence[Length], plain: str) -> Demand | None:
@@ -103,7 +94,7 @@ def _all_parts(found: Sequence[Length], plain: str) -> Demand | None:
     Write five entries of 400 words each; 写三篇作文,每篇800字. Not so where they are in something
     longer (an essay with five sections of 400 words each): that may have more to it.
     """
-    each = [length for length in found if _is_of_each(length) and not _is_of_else(length)]
+    each = [length for length in found if _is_of_each(length) and not is_aside(length)]
     if len(each) != 1 or len(found) != 1:
         return None
     length = each[0]
@@ -152,17 +143,6 @@ _DIVIDED = r"分(?:成|为)?([0-9一二两三四五六七八九十]+)个?(?:部�
 _TOTAL = re.compile(r"\b(?:total|overall|altogether)\b|总字数|全文|总共|共计|总计|一共")
 
 
-def _is_few(length: Length) -> bool:
-    """Say whether this is no length at all: one word, 四字成语, a story with ten characters."""
-    said = length.text
-    if "char" in said and "chinese" not in said and length.high < 50:
-        return not _SPACES.search(length.right)
-    few = 10 if said.endswith("字") else 5
-    return not length.qualified and length.high < few
-
-
-_SPACES = re.compile(r"^\s*(?:long|in length|or (?:less|fewer)|max|\(?(?:in|ex)cluding)")
-
 # Of a part: each section should have 300 words; 300 words each; 每篇400字; 各写1000字.
 _EACH = re.compile(
     r"\b(?:each|every)(?:\s+[\w'-]+){0,3}?\s+(?:should|must|is|be|being|has|have|having|of|needs?"
@@ -175,61 +155,6 @@ _EACH = re.compile(
 _EACH_AFTER = re.compile(
     r"\s*(?:in length\s+|long\s+)?,?\s*(?:\(?each\b|apiece\b|per\b|for (?:each|every)\b)"
     r"|\s*(?:左右)?\s*(?:[/一每](?:[篇段章节个份]))",
-)
-# A rate, a price, a place in a text.
-_RATE = re.compile(
-    r"\b(?:per|every|first|last|top|read|type|(?:an?|the) extra)\s*$"
-    r"|[每前后头]\s*$|每[天日](?:写|更)?\s*$|[元块]\s*/?\s*$"
-    r"|[$€£¥]\s*[\d.]+\s*(?:for|per|/)\s*$",
-)
-_RATE_AFTER = re.compile(
-    r"\s*(?:/|(?:per|an?) (?:day|minute|hour|week|month|page|line|second)\b|daily\b"
-    r"|[每/]?\s*[\d.]+\s*[元块]"
-    r"|left\b|remaining\b|so far\b|already\b|ago\b|like\b|such as\b)",
-)
-
-
-def _is_given(length: Length) -> bool:
-    """Say whether a text has this length that is there already: my 3,000-word essay, 原文5000字."""
-    return bool(
-        _GIVEN.search(length.left)
-        or (length.kind != "range" and _FROM.search(length.left))
-        or (length.attributive and _WORKED_ON.search(length.left))
-    )
-
-
-_GIVEN = re.compile(
-    r"\b(?:this|that|these|those|my|our|his|her|their|attached|following|original|existing|previous"
-    r"|above|current|currently|already|wrote|written|typed|was|were|had)\s*$"
-    r"|\b(?:my|our|his|her|attached|original|source|following|existing)\s+[\w-]+(?:\s+[\w-]+)?\s+"
-    r"(?:is|has|was|had|contains|runs to)\s*$"
-    r"|(?:[这那该将把由]|上述|原[文稿]?|我的|已有|现有|目前|已经?写[了好]?|写了|写好的|本书|这本书|全书)"
-    r"[一]?[篇份段个本部封]?的?(?:共|有|是|长|长达)?\s*$",
-)
-_FROM = re.compile(r"(?:\bfrom|从)\s*$")
-_WORKED_ON = re.compile(
-    r"\b(?:summari[sz]e|condense|shorten|reduce|compress|trim|cut|translate|proofread|edit|revise"
-    r"|polish|review|read|analy[sz]e|critique|paraphrase|rewrite|grade|of|turn|expand)\s+"
-    r"(?:(?:an?|the|each|one)\s+)?$|(?:缩写|概括|压缩|精简|翻译|润色|修改|总结|扩写|改写)(?:一|这|那)?[篇份段个本部]?$",
-)
-
-
-def _is_vocabulary(length: Length) -> bool:
-    """Say whether the words are items: learn 50 words, a list of 100 words, 认识1000个字."""
-    if _VOCABULARY.search(length.left):
-        return True
-    return not length.qualified and length.high < 100 and bool(_ITEMS.match(length.right))
-
-
-_VOCABULARY = re.compile(
-    r"\b(?:vocabulary|list|set|glossary|dictionary|lexicon|corpus)\s+of\s*$"
-    r"|\b(?:learn|memori[sz]e|know|teach|spell|define|underline|highlight|recogni[sz]e)\w*"
-    r"(?:\s+(?:me|us|them|the))?\s*$"
-    r"|(?:认识|学会|掌握|背诵?|默写|认读|识记|生词|词汇)\D{0,3}$",
-)
-_ITEMS = re.compile(
-    r"\s*(?:that|which|from|starting|beginning|ending|related|associated|rhyming|containing|造句"
-    r"|to (?:learn|describe)|meaning)",
 )
 
 

@@ -10,13 +10,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_ONES = (
+ONES = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
     "sixteen seventeen eighteen nineteen"
 ).split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-_WORDS = {word: value for value, word in enumerate(_ONES)}
-_WORDS |= {word: 10 * value for value, word in enumerate(_TENS, 2)}
+TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_WORDS = {word: value for value, word in enumerate(ONES)}
+_WORDS |= {word: 10 * value for value, word in enumerate(TENS, 2)}
 _SCALES = {"k": 1000, "hundred": 100, "thousand": 1000, "million": 1_000_000}
 _CJK_DIGITS = dict(
     zip("〇零一二两俩三四五六七八九", (0, 0, 1, 2, 2, 2, *range(3, 10)), strict=True)
@@ -38,10 +38,14 @@ _FIGURES = re.compile(
     r"(?:(?P=mark)\d{3})*(?!\d|,\d)|\d+(?:\.\d+)?)"
     rf"(?:[\s-]?(?P<scale>k(?![a-z])|(?:{_SCALE})\b))?",
 )
-# two thousand five hundred, a hundred and fifty, twenty-five hundred
+# two thousand five hundred, twenty-five hundred. `and` joins what is smaller: a hundred and fifty,
+# two thousand and five hundred; not eleven and fifteen, one thousand and fifteen hundred.
+_REST = rf"(?=[\s-]+(?:{_WORD})\b(?!(?:[\s-]+(?:{_WORD}))?[\s-]+(?:{_SCALE})\b))"
+_HUNDREDS = rf"(?=[\s-]+(?:{'|'.join(ONES[1:10])})[\s-]+hundred\b(?![\s-]+(?:{_SCALE})\b))"
 _SPELT = re.compile(
     rf"\b(?:an?(?=[\s-]+(?:{_SCALE})\b)|(?:{_WORD})\b)"
-    rf"(?:[\s-]+(?:{_SCALE}|and[\s-]+(?:{_WORD})(?![\s-]+(?:{_SCALE}))|{_WORD})\b)*"
+    rf"(?:[\s-]+(?:(?:{_SCALE})[\s-]+and{_REST}|(?:thousand|million)[\s-]+and{_HUNDREDS}"
+    rf"|(?:{_SCALE}|{_WORD})\b))*"
 )
 _ANY_SPELT = re.compile(f"{_SCALE}|{_WORD}")  # much quicker to search for
 

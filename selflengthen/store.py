@@ -12,11 +12,9 @@ of; `DONE.json` is written last. Both are written beside their place and renamed
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
-import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -24,6 +22,7 @@ from typing import Any
 
 import msgspec
 
+from selflengthen import locks
 from selflengthen.errors import UserError
 from selflengthen.lines import pick, read_ids, read_lines, read_structs, trim
 from selflengthen.records import Record, Refusal, encode, fingerprint
@@ -81,35 +80,12 @@ class RunFolder:
     def locked(self) -> Iterator[None]:
         """Hold the run's lock; raise UserError naming who holds it."""
         self.path.mkdir(parents=True, exist_ok=True)
-        with open(self.path / "lock", "a+", encoding="utf-8") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                file.seek(0)
-                raise self.in_use(file.read().strip() or "another process") from error
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-            file.flush()
+        with locks.hold(self.path / "lock", self.in_use):
             yield
 
     def holder(self) -> str | None:
-        """Return who holds the lock, or None; nothing is written.
-
-        The lock is tried only where its holder may still live, so that looking does not keep a
-        controller from starting.
-        """
-        try:
-            with open(self.path / "lock", encoding="utf-8") as file:
-                named = file.read().strip() or "another process"
-                if _is_gone(named):
-                    return None
-                try:
-                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    return named
-        except FileNotFoundError:
-            pass
-        return None
+        """Return who holds the lock, or None; nothing is written."""
+        return locks.holder(self.path / "lock")
 
     def in_use(self, holder: str) -> UserError:
         """Return the refusal of a second controller."""
@@ -247,19 +223,6 @@ class StageFolder:
         done = {"key": stage["key"] if stage else None, "digest": digest, **summary}
         done |= {"version": __version__, "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
         write_json(self.path / "DONE.json", done)
-
-
-def _is_gone(holder: str) -> bool:
-    """Whether `process PID on HOST` speaks of this machine and no such process is left."""
-    match holder.split():
-        case ["process", pid, "on", host] if host == socket.gethostname() and pid.isdecimal():
-            try:
-                os.kill(int(pid), 0)
-            except ProcessLookupError:
-                return True
-            except PermissionError:
-                pass
-    return False
 
 
 def _settled(texts: Iterable[bytes], dropped: Mapping[str, str], digest: Any) -> Iterator[bytes]:

@@ -17,6 +17,7 @@ from selflengthen.checks import ending
 from selflengthen.demand import Demand, read_demand
 from selflengthen.languages import script
 from selflengthen.lengths import Kind, Unit
+from selflengthen.numerals import ONES, TENS
 
 Tongue = Literal["en", "zh", "pocket"]
 Shares = Mapping[Kind, float]
@@ -57,11 +58,6 @@ _FRAMES: Mapping[Tongue, tuple[str, ...]] = {
     "zh": ("全文{}。", "篇幅{}。", "请写{}。", "字数要求：{}。", "全文字数为{}。"),
     "pocket": ("Use {}.",),
 }  # fmt: skip
-_ONES = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
-    "sixteen seventeen eighteen nineteen"
-).split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 _DIGITS = "零一二三四五六七八九"
 
 
@@ -123,11 +119,11 @@ def english(number: int) -> str:
         return f"{english(number // 1000)} thousand" + (f" {english(rest)}" if rest else "")
     if number >= 100:
         rest = number % 100
-        return f"{_ONES[number // 100]} hundred" + (f" {english(rest)}" if rest else "")
+        return f"{ONES[number // 100]} hundred" + (f" {english(rest)}" if rest else "")
     if number >= 20:
         rest = number % 10
-        return _TENS[number // 10 - 2] + (f"-{_ONES[rest]}" if rest else "")
-    return _ONES[number]
+        return TENS[number // 10 - 2] + (f"-{ONES[rest]}" if rest else "")
+    return ONES[number]
 
 
 def chinese(number: int) -> str:

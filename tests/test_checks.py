@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from selflengthen.checks import Checks, empty, ending, finish, language, repeats, task_talk
-
-# The first call imports CLD2: no deadline for it.
-settings.register_profile("unhurried", deadline=None)
-settings.load_profile("unhurried")
 
 ENGLISH = (
     "The old keeper climbed the stairs of the lighthouse every evening and lit the lamp. "

@@ -19,10 +19,11 @@ PACKAGE = Path(__file__).parents[1] / "selflengthen"
 
 GROUND = frozenset(
     {"errors", "text", "languages", "talk", "likeness", "records", "models", "prompts", "seeds"}
-    | {"checks", "config", "numerals", "lengths", "demand", "weave"}
+    | {"checks", "config", "numerals", "lengths", "asides", "demand", "weave"}
 )
 ENGINE = frozenset(
-    {"engines.base", "engines.chat", "engines.guard", "engines.vllm_log"} | {"engines.wire"}
+    {"engines.base", "engines.chat", "engines.guard", "engines.vllm_log", "engines.vllm_start"}
+    | {"engines.wire"}
 )
 KEPT = GROUND | {"store", "metrics", "identities"}
 ROUND = KEPT | {"engines.base", "engines", "training", "drive", "stages"}
@@ -38,25 +39,30 @@ FLOORS: Mapping[str, frozenset[str]] = {
     "likeness": frozenset({"errors", "text"}),
     "records": frozenset({"errors"}),
     "models": frozenset({"errors"}),
+    "shapes": frozenset({"models"}),
     "prompts": frozenset({"errors"}),
     "seeds": frozenset({"errors", "text", "prompts"}),
     "numerals": frozenset(),
     "lengths": frozenset({"numerals"}),
-    "demand": frozenset({"lengths", "numerals"}),
+    "asides": frozenset({"lengths"}),
+    "demand": frozenset({"asides", "lengths", "numerals"}),
     "checks": frozenset({"errors", "text", "languages", "talk", "records"}),
     "config": frozenset({"errors", "text", "checks"}),
-    "weave": frozenset({"checks", "demand", "languages", "lengths"}),
+    "weave": frozenset({"checks", "demand", "languages", "lengths", "numerals"}),
     # What is kept on disk.
     "lines": frozenset({"errors"}),
-    "store": GROUND | {"lines"},
+    "locks": frozenset(),
+    "store": GROUND | {"lines", "locks"},
     "metrics": GROUND | {"store"},
     "identities": GROUND | {"store"},
-    "estimate": GROUND | {"store"},
+    "workload": GROUND | {"store"},
+    "estimate": GROUND | {"store", "shapes", "workload"},
     # What does the work.
     "engines.base": GROUND,
     "engines.chat": GROUND | {"engines.base"},
     "engines.guard": frozenset(),
     "engines.vllm_log": frozenset(),
+    "engines.vllm_start": frozenset(),
     "engines.wire": GROUND | {"engines.base", "engines.chat"},
     "engines": GROUND | ENGINE,
     "engines.ray": GROUND | ENGINE | {"engines"},  # replicas of the vllm engine

@@ -43,7 +43,7 @@ def folder(tmp_path: Path) -> StageFolder:
     texts=st.lists(st.text(st.characters(codec="utf-8")), min_size=1, max_size=8),
     cut=st.integers(0, 10_000),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_whatever_is_cut_off_the_rest_is_whole(
     tmp_path_factory: pytest.TempPathFactory, texts: list[str], cut: int
 ) -> None:

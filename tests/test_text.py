@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from selflengthen.likeness import NearDuplicates, rouge_l
@@ -19,10 +19,6 @@ from selflengthen.text import (
     tokens,
     word_count,
 )
-
-# The first call imports numpy and makes its tables: no deadline for it.
-settings.register_profile("unhurried", deadline=None)
-settings.load_profile("unhurried")
 
 # White space of several kinds, marks, wide characters, kana, an astral ideograph, a lone surrogate.
 CHARACTERS = "ab é“\n\t\x1c\x85\u00a0\u2003\u3000中文。，，カＡ𠀀😀\x00\ud800"

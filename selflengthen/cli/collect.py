@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from selflengthen.cli.finish import go
-from selflengthen.cli.parsing import Parser
+from selflengthen.cli.finish import go, parser_of
 
 _ABOUT = """\
 Make more instructions and drafts with a run's last generator (collect.instructions), and write the
@@ -17,10 +16,5 @@ command again goes on with it."""
 
 def main(words: Sequence[str]) -> int:
     """Check all there is to check, then collect."""
-    parser = Parser("collect", _ABOUT, config=True, takes="RUN")
-    parser.add_argument("run", metavar="RUN", help="folder of a run, or its name below runs/")
-    parser.add_argument(
-        "--redo", metavar="STAGE",
-        help="make again from there on: instruct, draft, union; what is there is set aside",
-    )  # fmt: skip
+    parser = parser_of("collect", _ABOUT, "instruct, draft, union")
     return go("collect", words, parser.parse(words))

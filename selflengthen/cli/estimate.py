@@ -41,7 +41,7 @@ def main(words: Sequence[str]) -> int:
     for name, figure in vars(result).items():
         amount = room.size(figure.value) if figure.unit == "bytes" else _amount(figure.value)
         unit = "" if figure.unit == "bytes" else f" {figure.unit}"
-        print(f"  {name.replace('_', ' '):<15} {amount + unit:>20}   {figure.assumes}")
+        print(f"  {name.replace('_', ' '):<17} {amount + unit:>20}   {figure.assumes}")
     return 0
 
 

@@ -27,18 +27,23 @@ command again goes on with it."""
 
 def main(words: Sequence[str]) -> int:
     """Check all there is to check, then finish."""
-    parser = Parser("finish", _ABOUT, config=True, takes="RUN")
-    parser.add_argument("run", metavar="RUN", help="folder of a run, or its name below runs/")
+    parser = parser_of("finish", _ABOUT, "instruct, draft, union, demand, train, held-out, merge")
     parser.add_argument(
         "--merge", action="store_true",
         help="also write the model with the adapter in it, to final/merged",
     )  # fmt: skip
+    return go("finish", words, parser.parse(words))
+
+
+def parser_of(name: Literal["collect", "finish"], about: str, stages: str) -> Parser:
+    """Return a parser with what both commands take; `stages` are those that it can make again."""
+    parser = Parser(name, about, config=True, takes="RUN")
+    parser.add_argument("run", metavar="RUN", help="folder of a run, or its name below runs/")
     parser.add_argument(
         "--redo", metavar="STAGE",
-        help="make again from there on: instruct, draft, union, demand, train, held-out, merge; "
-        "what is there is set aside",
+        help=f"make again from there on: {stages}; what is there is set aside",
     )  # fmt: skip
-    return go("finish", words, parser.parse(words))
+    return parser
 
 
 def go(name: Literal["collect", "finish"], words: Sequence[str], asked: argparse.Namespace) -> int:

@@ -17,9 +17,10 @@ _ID = re.compile(
     r"(?:r(?P<round>\d+)|final)-(?P<stage>instruct|draft|expand|demand|held-out(?:-base|-final)?)-.+",
     re.DOTALL,
 )
-_LAST = {"demand": "4-demand", "held-out-base": "6-held-out/base"}
-_LAST |= {"held-out-final": "6-held-out/final"}
+# The stages that have texts, of a round and after the last, as they are called in ids.
 _TEXTS = {name.split("-", 1)[1]: name for name in STAGES if name not in ("4-dataset", "5-train")}
+_LAST = {name: _TEXTS[name] for name in ("instruct", "draft")} | {"demand": "4-demand"}
+_LAST |= {f"held-out-{name}": f"6-held-out/{name}" for name in ("base", "final")}
 
 
 @dataclass(frozen=True)
@@ -41,19 +42,29 @@ class Found:
         }
 
 
-def stage_name(text: str) -> str:
-    """Return the folder's name of a stage of texts: `draft` and `2-draft` are 2-draft."""
-    name = _TEXTS.get(text, text)
-    if name not in _TEXTS.values():
-        raise UserError(f"--stage: {text!r} has no texts; say one of {', '.join(_TEXTS.values())}.")
-    return name
+def stage_of(run: RunFolder, asked: str, number: int | None) -> StageFolder:
+    """Return the stage of texts that is asked for: `draft` is 2-draft of round `number`, or of 1.
+
+    After the last round: `demand`, `held-out-base`; `final/draft` where a round has such a stage.
+    Each may be written as its folder is called: 2-draft, final/4-demand, 6-held-out/base.
+    """
+    here = _TEXTS.get(asked, asked)
+    if here in _TEXTS.values():
+        return run.stage(1 if number is None else number, here)
+    later = asked.removeprefix("final/")
+    later = _LAST.get(later, later)
+    if later not in _LAST.values():
+        stages = [*_TEXTS.values(), *(f"final/{name}" for name in _LAST.values())]
+        raise UserError(f"--stage: {asked!r} has no texts; say one of {', '.join(stages)}.")
+    if number is not None:
+        raise UserError(f"--stage: {asked!r} comes after the last round; leave out --round.")
+    return run.last(later)
 
 
-def listing(run: RunFolder, number: int, stage: str) -> list[Record]:
+def listing(run: RunFolder, folder: StageFolder) -> list[Record]:
     """Return the accepted texts of a stage, those set aside included."""
-    folder = run.stage(number, stage)
     if folder.identity() is None:
-        raise UserError(f"{run.path}: has no round {number} with a stage {stage} yet; see status.")
+        raise UserError(f"{run.path}: has no stage {folder.title} yet; see status.")
     return list(folder.records(dropped=True))
 
 
@@ -100,7 +111,7 @@ def _stage(run: RunFolder, match: re.Match[str]) -> tuple[str, StageFolder]:
     if match["round"]:
         name = _TEXTS.get(match["stage"], _TEXTS["held-out"])
         return name, run.stage(int(match["round"]), name)
-    name = _LAST.get(match["stage"]) or _TEXTS[match["stage"]]
+    name = _LAST.get(match["stage"], match["stage"])  # the other stages have no folder there
     return name, run.last(name)
 
 

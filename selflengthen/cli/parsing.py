@@ -32,14 +32,17 @@ class Parser(argparse.ArgumentParser):
     ) -> None:
         """Parse `command`; with `config`, take every field of the configuration as an option.
 
-        `takes` is what such a command takes besides options.
+        `takes` is what such a command takes besides options. The help of one that takes no CONFIG
+        leaves the fields to that of `run`: to make them takes longer than all the rest.
         """
         super().__init__(
             prog=f"python -m selflengthen {command}", description=about, allow_abbrev=False,
             usage=f"%(prog)s {takes} [options] [--FIELD VALUE ...]" if config else None,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )  # fmt: skip
-        self.config = config
+        self.config, self._listed = config, "CONFIG" in takes
+        if config and not self._listed:
+            self.epilog = "--FIELD is any field of the configuration: `run --help` lists them."
 
     def error(self, message: str) -> NoReturn:
         """Raise what argparse would print."""
@@ -49,7 +52,7 @@ class Parser(argparse.ArgumentParser):
 
     def parse(self, words: Sequence[str]) -> argparse.Namespace:
         """Parse; what a field was given stands in `fields`, by its dotted name, as text."""
-        if self.config:
+        if self.config and (self._listed or not {"-h", "--help"} & set(words)):
             self._add_fields()
         parsed, rest = self.parse_known_args([self._underscored(word) for word in words])
         if rest:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from selflengthen.cli.lineage import Found, lineage, listing, median_example, stage_name
+from selflengthen.cli.lineage import Found, lineage, listing, median_example, stage_of
 from selflengthen.cli.parsing import Parser
 from selflengthen.cli.words import opening, visible
 from selflengthen.records import Record, Refusal
@@ -29,7 +29,11 @@ def main(words: Sequence[str]) -> int:
     )
     parser.add_argument("run", metavar="RUN", help="folder of a run, or its name below runs/")
     parser.add_argument("--round", type=int, metavar="N", help="a round; 0 is the base model")
-    parser.add_argument("--stage", metavar="S", help="instruct, draft, expand or held-out")
+    parser.add_argument(
+        "--stage", metavar="S",
+        help="instruct, draft, expand or held-out; after the last round: final/instruct, "
+        "final/draft, demand, held-out-base or held-out-final",
+    )  # fmt: skip
     parser.add_argument("--id", metavar="X", help="the id of a text")
     parser.add_argument("--json", action="store_true", help="print JSON")
     asked = parser.parse(words)
@@ -38,8 +42,7 @@ def main(words: Sequence[str]) -> int:
 
     run, _ = open_run(asked.run)
     if asked.id is None and asked.stage is not None:
-        number = 1 if asked.round is None else asked.round
-        records = listing(run, number, stage_name(asked.stage))
+        records = listing(run, stage_of(run, asked.stage, asked.round))
         if asked.json:
             print(json.dumps(msgspec.to_builtins(records), indent=1))
         else:

@@ -182,7 +182,6 @@ def steps_of(job: dict[str, Any]) -> int | None:
 
 
 def _metrics(path: Path) -> list[dict[str, Any]]:
-
     try:
         return [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]
     except (OSError, ValueError):

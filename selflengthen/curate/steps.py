@@ -9,13 +9,13 @@ a YAML file; each takes what the one before it kept:
 
 from __future__ import annotations
 
+from abc import ABCMeta, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
-import yaml
 
 from selflengthen.curate.fields import Asked
 from selflengthen.curate.rows import Choice, Rows, Tell
@@ -42,15 +42,21 @@ class Setting:
     tell: Tell | None = None
 
 
-class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class _Abstract(msgspec.StructMeta, ABCMeta):
+    """Of structs with abstract methods."""
+
+
+class Step(
+    msgspec.Struct, metaclass=_Abstract, frozen=True, kw_only=True, forbid_unknown_fields=True
+):
     """A method and its options; the options' descriptions are the help of the command line."""
 
     def check(self, setting: Setting) -> None:
         """Raise UserError for what is wrong before any row is read."""
 
+    @abstractmethod
     def __call__(self, rows: Rows, setting: Setting) -> Choice:
         """Choose; raises UserError."""
-        raise NotImplementedError
 
 
 class Longest(Step, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -186,6 +192,8 @@ def make(name: str, options: Mapping[str, Any], where: str, *, strict: bool = Tr
 
 def read(path: Path) -> Steps:
     """Read a list of steps; raises UserError naming the step that is none."""
+    import yaml
+
     try:
         listed = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:

@@ -6,6 +6,7 @@ a batch of one row, so that what is written has the same columns and types.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 _BATCH = 1000
 
 
-class Table:
+class Table(ABC):
     """Rows of an Arrow table that is read in batches; subclasses know where from."""
 
     schema: Any
@@ -34,9 +35,9 @@ class Table:
         (first,) = next(self._batches(None, 1)).slice(0, 1).to_pylist()
         self.fields = find(name, first, asked)
 
+    @abstractmethod
     def _batches(self, columns: Sequence[str] | None, size: int = _BATCH) -> Iterator[Any]:
         """Yield the rows as Arrow record batches; `columns` None: all of them."""
-        raise NotImplementedError
 
     def __len__(self) -> int:
         """Return the number of rows."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import random
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -182,7 +183,7 @@ class TransformersEngine:
         if request.sampling.temperature:
             best = max(score for score, _ in answers)
             heat = request.sampling.temperature
-            weights = [2.718281828 ** ((score - best) / heat) for score, _ in answers]
+            weights = [math.exp((score - best) / heat) for score, _ in answers]
             (place,) = random.Random(request.seed).choices(range(len(answers)), weights)
         else:
             place = max(range(len(answers)), key=lambda i: answers[i][0])

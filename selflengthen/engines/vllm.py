@@ -9,21 +9,18 @@ processes end with this one (see `guard`).
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import importlib.util
 import itertools
 import json
 import os
-import signal
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from multiprocessing import resource_tracker
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from selflengthen.config import EngineConfig
-from selflengthen.engines import chat, vllm_log
+from selflengthen.engines import chat, vllm_log, vllm_start
 from selflengthen.engines.base import Adapters, Completion, Request, Role
 from selflengthen.engines.guard import Guard
 from selflengthen.errors import EngineError, RequestRefused
@@ -32,20 +29,11 @@ from selflengthen.errors import EngineError, RequestRefused
 # length it tries costs about 1.6 microseconds a token (8 to 64 took a quarter of the speed on two
 # cores). These four lengths are multiples of half of all periods up to 40 and of all up to 10.
 _PATTERN, _TIMES = (117, 120), 2
-_SOCKET_FOLDER = 64  # longest path of a folder in which a socket can still be opened
 _LEAST_RANK = 8  # vLLM knows ranks from 8 up, in powers of two
 _SEEDS = 2**63
 # On a CPU vLLM puts its worker into a process of its own, only to pin it to all cores but one. The
 # engine core can do the work itself: one process less to start, and nothing left in shared memory.
 _ONE_PROCESS = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
-_SILENT = {
-    "VLLM_NO_USAGE_STATS": "1",
-    "VLLM_DO_NOT_TRACK": "1",
-    "VLLM_LOGGING_LEVEL": "ERROR",
-    "TRANSFORMERS_VERBOSITY": "error",
-    "PYTHONWARNINGS": "ignore",
-    "TORCH_LOGS": "-torch._library",  # warns of a missing Triton, which a CPU does not need
-}
 _ids = itertools.count(1)  # of adapters: unique in this process, whatever engine loads them
 
 
@@ -188,8 +176,12 @@ def _start(
     logging = guard.folder / "logging.json"
     logging.write_text(json.dumps(vllm_log.configuration(log)))
     # Its own environment would otherwise carry over into this process and the trainer's.
-    settings = _settings(model, logging, guard.folder) | dict(guard.environment)
-    with _environment(settings), _interrupts_held(), warnings.catch_warnings(action="ignore"):
+    settings = vllm_start.settings(model, logging, guard.folder) | dict(guard.environment)
+    with (
+        vllm_start.environment(settings),
+        vllm_start.interrupts_held(),
+        warnings.catch_warnings(action="ignore"),
+    ):
         from vllm.config.logging import LoggingConfig
         from vllm.config.structured_outputs import StructuredOutputsConfig
         from vllm.engine.arg_utils import AsyncEngineArgs
@@ -249,7 +241,7 @@ def trouble() -> str | None:
     if importlib.util.find_spec("vllm") is None:
         return "vllm is not installed"
     try:
-        with _environment(_SILENT), warnings.catch_warnings(action="ignore"):
+        with vllm_start.environment(vllm_start.SILENT), warnings.catch_warnings(action="ignore"):
             from vllm.platforms import current_platform
             from vllm.v1.engine import async_llm  # noqa: F401
     except Exception as error:  # whatever a broken installation raises
@@ -259,46 +251,7 @@ def trouble() -> str | None:
     return None
 
 
-def _settings(model: str | Path, logging: Path, folder: Path) -> dict[str, str]:
-    """Return the environment in which vLLM is started."""
-    settings = _SILENT | {
-        "VLLM_LOGGING_CONFIG_PATH": str(logging),
-        "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # a fork does not show the guard's mark
-        "VLLM_CPU_KVCACHE_SPACE": os.environ.get("VLLM_CPU_KVCACHE_SPACE", "1"),
-    }
-    if len(str(folder)) < _SOCKET_FOLDER:
-        settings["VLLM_RPC_BASE_PATH"] = str(folder)  # its sockets go when the folder goes
-    if Path(model).is_dir():
-        settings |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
-    return settings
-
-
 def _threads() -> int:
     """Return the threads that compute on a CPU: all cores but the one for this process."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return max(1, (cores or 1) - 1)
-
-
-@contextlib.contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables, and put the environment back as it was."""
-    before = dict(os.environ)
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name in set(os.environ) - set(before):
-            del os.environ[name]
-        os.environ.update(before)
-
-
-@contextlib.contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Hold Ctrl-C back from processes started here: it is the controller's to handle."""
-    # The tracker's start would release it again, and the guard must not take it for vLLM's.
-    resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

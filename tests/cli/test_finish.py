@@ -107,6 +107,22 @@ def test_show_follows_a_text_from_its_demand_to_its_instruction(
         ["1-instruct", "2-draft", "3-expand", "4-demand"],
         ["1-instruct", "2-draft", "4-demand"],
     ]
+    for stage, folder in {
+        "demand": "4-demand", "final/4-demand": "4-demand", "final/draft": "2-draft",
+        "final/1-instruct": "1-instruct", "held-out-base": "6-held-out/base",
+        "final/6-held-out/final": "6-held-out/final",
+    }.items():  # fmt: skip
+        assert main(["show", "small", "--json", "--stage", stage]) == 0
+        said = json.loads(capsys.readouterr().out)
+        written = (FINAL / folder / "records.jsonl").read_text().splitlines()
+        assert written and said == [json.loads(line) for line in written]
+    for words, says in {
+        ("--stage", "final/expand"): "has no texts; say one of ",
+        ("--stage", "union"): "has no texts; say one of ",
+        ("--stage", "demand", "--round", "1"): "comes after the last round",
+        ("--id", "final-expand-000000-00"): "has no text ",
+    }.items():
+        assert says in refused(Path(), capsys, "show", "small", *words)
     assert main(["show", "small", "--id", "final-draft-000000-00"]) == 0
     assert main(["show", "small", "--id", "final-held-out-base-held-out-en-001"]) == 0
     assert "held-out text final-held-out-base" in capsys.readouterr().out

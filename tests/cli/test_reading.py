@@ -146,7 +146,8 @@ def test_show_lists_a_stage(run: Path, capsys: pytest.CaptureFixture[str]) -> No
     [
         (["--id", "nonsense"], "--id: 'nonsense' is no id"),
         (["--id", "r01-draft-999999-00"], "has no text 'r01-draft-999999-00'"),
-        (["--round", "7", "--stage", "draft"], "has no round 7"),
+        (["--round", "7", "--stage", "draft"], "has no stage 07/2-draft"),
+        (["--stage", "demand"], "has no stage final/4-demand yet"),
         (["--stage", "train"], "--stage: 'train' has no texts"),
         (["--round", "x"], "--round: invalid int value: 'x'"),
     ],
@@ -185,3 +186,24 @@ def test_estimate_learns_from_the_run(run: Path, capsys: pytest.CaptureFixture[s
     written = sum(stage["tokens"] for stage in stages if "tokens" in stage)
     assert 0.5 < said["generated"]["value"] / written < 2
     assert said["disk_left"]["value"] < said["disk"]["value"]
+
+
+def test_estimate_knows_what_comes_after_the_rounds(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["finish", "small"]) == 0
+    capsys.readouterr()
+    said = asked(capsys, "estimate", "small.yaml")
+    stages = {s["stage"]: s for s in asked(capsys, "status", "small")["stages"]}
+    collected = sum(stages[f"final/{name}"]["tokens"] for name in ("1-instruct", "2-draft"))
+    assert 0.25 < said["collect_generated"]["value"] / collected < 4
+    for name in ("hours", "memory", "disk"):
+        assert said[f"collect_{name}"]["value"] > 0 and said[f"finish_{name}"]["value"] > 0
+    rows = len((run / "final/dataset/train.jsonl").read_text().splitlines())
+    mean = said["finish_trained"]["value"] / (4 * rows)
+    assert 200 < mean < 4000
+    none = asked(capsys, "estimate", "small.yaml", "--collect.instructions", "0")
+    assert none["collect_generated"]["value"] == 0
+    assert none["finish_trained"]["value"] < said["finish_trained"]["value"]
+    rounds = sum(f.stat().st_size for f in (run / "rounds").rglob("*") if f.is_file())
+    assert said["disk_left"]["value"] == max(0, said["disk"]["value"] - rounds)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,27 @@ def test_help_describes_every_field(capsys: pytest.CaptureFixture[str]) -> None:
         assert f"--{field.name} VALUE" in said
         assert f"; default {field.shown}; {field.kind})".replace("\n", " ") in said
         assert field.sentence
+
+
+@pytest.mark.parametrize(
+    ("command", "library"),
+    [("collect", "pydantic"), ("finish", "pydantic"), ("evaluate", "pydantic"),
+     ("curate longest", "yaml"), ("show", "pydantic")],
+)  # fmt: skip
+def test_help_imports_little(command: str, library: str) -> None:
+    """What it costs to import is most of what help takes."""
+    code = f"""
+import sys
+from selflengthen.cli import main
+try:
+    main({[*command.split(), "--help"]})
+except SystemExit:
+    sys.exit({library!r} in sys.modules)
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert said.returncode == 0, said.stderr
+    assert "usage: " in said.stdout
+    assert ("`run --help` lists them" in said.stdout) == ("--FIELD" in said.stdout)
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:

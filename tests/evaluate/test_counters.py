@@ -23,7 +23,7 @@ def longbench(text: str) -> int:
     return len(re.findall("[\u4e00-\u9fff]", text)) + len(re.findall(r"\b[a-zA-Z]+\b", text))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(ANY_TEXT)
 def test_counts_are_those_of_the_patterns(text: str) -> None:
     assert longen_words(text) == longen(text)

@@ -29,7 +29,6 @@ def plain_mtld(words: list[str]) -> float:
     return len(words) / factors if factors else len(words)
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from("abcdefgh"), max_size=80))
 def test_mtld(words: list[str]) -> None:
     expected = (plain_mtld(words) + plain_mtld(words[::-1])) / 2
@@ -79,7 +78,7 @@ def test_where_a_text_begins_to_repeat(begins: int) -> None:
     assert all(row["distinct_2"] > 0.95 for row in deciles)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.sampled_from("abc"), min_size=100, max_size=300))
 def test_deciles_together_are_the_whole(words: list[str]) -> None:
     text = " ".join(words)

@@ -123,20 +123,25 @@ def _plain(path: Path) -> Iterator[Any]:
         yield {k: v for k, v in value.items() if k not in VOLATILE}
 
 
-def survives(act: Callable[[], object], writes: int) -> bool:
-    """Act in a fork that is killed when it forces data to disk for the `writes`-th time."""
+WRITES, REQUESTS = (os, "fsync"), (Scripted, "complete")
+
+
+def survives(act: Callable[[], object], when: int, what: tuple[object, str] = WRITES) -> bool:
+    """Act in a fork that is killed at the `when`-th time that it forces data to disk, or asks."""
     child = os.fork()
     if child == 0:
-        left, fsync = writes, os.fsync
+        owner, name = what
+        left, original = when, getattr(owner, name)
 
-        def count(file: int) -> None:
+        def count(*given: Any) -> Any:
             nonlocal left
             left -= 1
             if not left:
                 os.kill(os.getpid(), signal.SIGKILL)
-            fsync(file)
+            return original(*given)
 
-        os.fsync, status = count, 1
+        setattr(owner, name, count)
+        status = 1
         try:
             act()
             status = 0

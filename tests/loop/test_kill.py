@@ -2,61 +2,41 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
-import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from selflengthen import drive
-from tests.loop.scripted_run import contents, play
+from tests.loop.scripted_run import REQUESTS, WRITES, contents, play, survives
 
-KILLS = 120
+KILLS, WHEN = 100, 8
 LATENCY = 0.002
 
 
 def test_a_run_killed_over_and_over_ends_like_an_uninterrupted_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Killed at a write or among requests; later from kill to kill, so that every run ends."""
+    monkeypatch.setattr(drive, "FLUSH_VERDICTS", 4)
     play(tmp_path / "whole")
     whole = contents(tmp_path / "whole")
     assert len(whole) > 20
     rng, kills, runs = random.Random(5), 0, 0
-    monkeypatch.setattr(drive, "FLUSH_SECONDS", 0.01)
     while kills < KILLS:
-        folder, runs = tmp_path / f"killed-{runs}", runs + 1
-        while not _survives(folder, rng.uniform(0.01, 0.25)):
-            kills += 1
+        folder, here, runs = tmp_path / f"killed-{runs}", 0, runs + 1
+        while not _survives(folder, rng, WHEN + here // 2):
+            here += 1
+        assert here, "it ended unharmed"
+        kills += here
         assert contents(folder) == whole
-    assert runs > 3
 
 
-def _survives(folder: Path, seconds: float) -> bool:
-    """Play in a fork that is killed after `seconds`; say whether it had ended by then."""
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            play(folder, latency=LATENCY)
-            status = 0
-        finally:
-            os._exit(status)
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        ended, status = os.waitpid(child, os.WNOHANG)
-        if ended:
-            assert status == 0
-            return True
-        time.sleep(0.002)
-    os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
-    if os.WIFEXITED(status):
-        assert os.WEXITSTATUS(status) == 0
-        return True
-    return False
+def _survives(folder: Path, rng: random.Random, most: int) -> bool:
+    when, what = rng.choice([(rng.randint(1, most), WRITES), (rng.randint(1, 4 * most), REQUESTS)])
+    return survives(partial(play, folder, latency=LATENCY), when, what)
 
 
 def test_ids_are_unique_and_lead_back_to_a_seed(tmp_path: Path) -> None:
