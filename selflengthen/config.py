@@ -145,6 +145,11 @@ class TrainConfig(Section):
     processes: int = runtime(1, "Processes that `accelerate launch` starts.", ge=1)
 
 
+def _steps(sentence: str) -> Any:
+    """Declare a list of curation steps; what they may be is known to `curate.steps`."""
+    return identity([], sentence)
+
+
 class EngineConfig(Section):
     """What completes requests."""
 
@@ -235,6 +240,9 @@ class Config(Section):
     draft: DraftConfig = DraftConfig()
     expand: ExpandConfig = ExpandConfig()
     dataset: DatasetConfig = DatasetConfig()
+    curate: list[Any] = _steps(
+        "Steps that choose the rows to train on, as `curate` takes them; none trains on all."
+    )
     train: TrainConfig = TrainConfig()
     held_out: HeldOutConfig = HeldOutConfig()
     collect: CollectConfig = CollectConfig()
