@@ -40,6 +40,7 @@ _FINAL_USES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]]
         ("3-union",),
     ),
     "5-train": (("train", "finish.learning_rate", "finish.epochs"), ("draft.user",), ("4-demand",)),
+    "5b-anneal": (("train",), ("draft.user",), ("4-demand", "5-train")),
     "6-held-out": (("sampling", *_DEMANDS), ("draft.user",), ("4-demand",)),
     "7-merge": ((), (), ("5-train",)),
 }
@@ -159,7 +160,19 @@ class FinalIdentities(Identities):
         if name == "6-held-out":
             identity["held_out"] = self.held
             identity["inputs"] |= {"5-train": self._last("5-train")} if which == ["final"] else {}
+        if name in ("5b-anneal", "7-merge") or which == ["final"]:
+            identity |= self._annealed(identity, name)
         return identity
+
+    def _annealed(self, identity: dict[str, Any], name: str) -> dict[str, Any]:
+        """Return what an anneal adds to its own stage and to those of the model it makes."""
+        anneal = self.config.finish.anneal
+        if not anneal.steps:
+            return {}
+        said = {"anneal": identity_of(anneal) | {"steps": listed(anneal.steps)}}
+        if name == "5b-anneal":
+            return said | {"files": files(anneal.steps)}
+        return said | {"inputs": identity["inputs"] | {"5b-anneal": self._last("5b-anneal")}}
 
     def check_last(self, redo: str | None = None) -> list[StageFolder]:
         """Compare every stage after the last round; return those that `redo` asks to make again."""

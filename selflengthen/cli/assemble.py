@@ -93,15 +93,15 @@ def _check_batch(config: Config) -> None:
 
 def check_steps(config: Config) -> None:
     """Raise UserError where what curation steps name is not there."""
-    if not config.curate:
-        return
-    from selflengthen.curate import steps
+    for field, listed in config.steps().items():
+        if listed:
+            from selflengthen.curate import steps
 
-    for number, (name, step) in enumerate(steps.made(config.curate, "curate"), 1):
-        try:
-            step.check(steps.Setting())
-        except UserError as error:
-            raise UserError(f"curate, step {number}: {name}: {error}") from error
+            for number, (name, step) in enumerate(steps.made(listed, field), 1):
+                try:
+                    step.check(steps.Setting())
+                except UserError as error:
+                    raise UserError(f"{field}, step {number}: {name}: {error}") from error
 
 
 def check_lengths(config: Config, model: Model) -> None:

@@ -35,8 +35,8 @@ def main(words: Sequence[str]) -> int:
     )  # fmt: skip
     parser.add_argument(
         "--redo", metavar="STAGE",
-        help="make again from there on: instruct, draft, union, demand, train, held-out, merge; "
-        "what is there is set aside",
+        help="make again from there on: instruct, draft, union, demand, train, anneal, held-out, "
+        "merge; what is there is set aside",
     )  # fmt: skip
     return go("finish", words, parser.parse(words))
 

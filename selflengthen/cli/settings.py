@@ -53,7 +53,7 @@ def resolve(source: str | None, overrides: Mapping[str, str], run_dir: str | Non
 
 def _check_steps(config: Config, places: Places, path: Path) -> None:
     """Raise UserError for a curation step that is none, naming the field and where it stands."""
-    for field, listed in (("curate", config.curate),):
+    for field, listed in config.steps().items():
         if listed:
             from selflengthen.curate import steps
 
