@@ -93,7 +93,8 @@ def _row_of(batch: Any) -> torch.Tensor:
     """Return which row of its micro-batch each token is of, (batch, tokens)."""
     ids: torch.Tensor = batch["input_ids"]
     if "position_ids" in batch:  # without padding: each row begins anew at 0
-        return batch["position_ids"].eq(0).cumsum(-1) - 1
+        places: torch.Tensor = batch["position_ids"]
+        return places.eq(0).cumsum(-1) - 1
     return torch.arange(len(ids), device=ids.device)[:, None].expand_as(ids)
 
 
