@@ -12,9 +12,13 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
-def identity(default: Any, sentence: str, **bounds: Any) -> Any:
-    """Declare a field that changes what a run produces."""
-    return _field("identity", default, sentence, bounds)
+def identity(default: Any, sentence: str, *, newer: bool = False, **bounds: Any) -> Any:
+    """Declare a field that changes what a run produces.
+
+    `newer` than runs on disk: its default is what they did, and is left out of identities, so that
+    they keep their keys.
+    """
+    return _field("identity", default, sentence, bounds, newer)
 
 
 def runtime(default: Any, sentence: str, **bounds: Any) -> Any:
@@ -22,8 +26,10 @@ def runtime(default: Any, sentence: str, **bounds: Any) -> Any:
     return _field("runtime", default, sentence, bounds)
 
 
-def _field(kind: str, default: Any, sentence: str, bounds: dict[str, Any]) -> Any:
-    extra: dict[str, Any] = {"kind": kind}
+def _field(
+    kind: str, default: Any, sentence: str, bounds: dict[str, Any], newer: bool = False
+) -> Any:
+    extra: dict[str, Any] = {"kind": kind, "newer": newer}
     if isinstance(default, list):
         return Field(
             default_factory=default.copy, description=sentence, json_schema_extra=extra, **bounds
@@ -136,6 +142,11 @@ class TrainConfig(Section):
     min_rows: int = identity(
         1, "With fewer rows a role is not trained and keeps its adapter.", ge=1
     )
+    loss: Literal["long-ce", "row-mean"] = identity(
+        "long-ce",
+        "What a step averages: all target tokens alike, or all rows alike, long or short.",
+        newer=True,
+    )
     neftune_alpha: float | None = identity(None, "NEFTune noise; none is off.", gt=0)
     per_device_batch: int = runtime(1, "Rows a device holds at once.", ge=1)
     bf16: bool = runtime(True, "Compute in bfloat16 where the device can.")
@@ -187,6 +198,19 @@ class CollectConfig(Section):
     keep: int = identity(4, "Most texts that stay of one instruction, the longest.", ge=1)
 
 
+def _steps(sentence: str) -> Any:
+    """Declare a list of curation steps; what they may be is known to `curate.steps`."""
+    return identity([], sentence)
+
+
+class AnnealConfig(Section):
+    """A second, short training on chosen rows of the data set, as Minimum Tuning has it."""
+
+    steps: list[Any] = _steps("Steps that choose its rows, as `curate` takes them; none is off.")
+    learning_rate: float = identity(2e-6, "Peak learning rate; the rest is as in `train`.", gt=0)
+    epochs: float = identity(1, "Epochs over the chosen rows.", gt=0)
+
+
 class FinishConfig(Section):
     """The data set with length demands, and the base model's tuning on it."""
 
@@ -203,6 +227,7 @@ class FinishConfig(Section):
     )
     learning_rate: float = identity(1e-4, "Peak learning rate; the rest is as in `train`.", gt=0)
     epochs: float = identity(4, "Epochs over the data set.", gt=0)
+    anneal: AnnealConfig = AnnealConfig()
 
 
 class JudgeConfig(Section):
@@ -235,12 +260,19 @@ class Config(Section):
     draft: DraftConfig = DraftConfig()
     expand: ExpandConfig = ExpandConfig()
     dataset: DatasetConfig = DatasetConfig()
+    curate: list[Any] = _steps(
+        "Steps that choose the rows to train on, as `curate` takes them; none trains on all."
+    )
     train: TrainConfig = TrainConfig()
     held_out: HeldOutConfig = HeldOutConfig()
     collect: CollectConfig = CollectConfig()
     finish: FinishConfig = FinishConfig()
     engine: EngineConfig = EngineConfig()
     judge: JudgeConfig = JudgeConfig()
+
+    def steps(self) -> dict[str, list[Any]]:
+        """Return the lists of curation steps by their field's name."""
+        return {"curate": self.curate, "finish.anneal.steps": self.finish.anneal.steps}
 
     @model_validator(mode="after")
     def _fits(self) -> Config:
@@ -276,6 +308,7 @@ def identity_of(section: BaseModel) -> dict[str, Any]:
         elif (
             isinstance(info.json_schema_extra, dict)
             and info.json_schema_extra["kind"] == "identity"
+            and not (info.json_schema_extra["newer"] and value == info.default)
         ):
             chosen[name] = value
     return chosen

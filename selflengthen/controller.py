@@ -130,10 +130,10 @@ class Controller(ABC):
         self._settle(folder, len(names), dropped, drive, began)
         return folder
 
-    async def trained(self, folder: StageFolder, job: TrainingJob) -> None:
-        """Train an adapter into a stage's folder."""
+    async def trained(self, folder: StageFolder, job: TrainingJob, **told: Any) -> None:
+        """Train an adapter into a stage's folder; DONE.json also says what is `told`."""
         result = await self.train(job, folder.path / "train.log")
-        folder.finish(result.adapter, {name: getattr(result, name) for name in _TOLD})
+        folder.finish(result.adapter, {name: getattr(result, name) for name in _TOLD} | told)
 
     def adapter(self, role: str, rounds: int) -> Adapter | None:
         """Return a role's last trained adapter of the first `rounds` rounds."""

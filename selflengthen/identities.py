@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from selflengthen.config import Config, identity_of
 from selflengthen.errors import UserError
-from selflengthen.models import Model
+from selflengthen.models import Model, content
 from selflengthen.prompts import Prompts
 from selflengthen.records import fingerprint
 from selflengthen.seeds import Seed
@@ -23,6 +24,7 @@ _USES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
     "2-draft": (("draft", "sampling", "checks"), ("draft.user",), ("1-instruct",)),
     "3-expand": (("expand", "sampling", "checks"), ("expand.user",), ("1-instruct", "2-draft")),
     "4-dataset": (("dataset",), ("draft.user", "expand.user"), ("2-draft", "3-expand")),
+    "4b-curate": ((), (), ("4-dataset",)),
     "5-train": (("train",), (), ("4-dataset",)),
     "6-held-out": (("sampling",), ("draft.user",), ()),
 }
@@ -38,9 +40,13 @@ _FINAL_USES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]]
         ("3-union",),
     ),
     "5-train": (("train", "finish.learning_rate", "finish.epochs"), ("draft.user",), ("4-demand",)),
+    "5b-anneal": (("train",), ("draft.user",), ("4-demand", "5-train")),
     "6-held-out": (("sampling", *_DEMANDS), ("draft.user",), ("4-demand",)),
     "7-merge": ((), (), ("5-train",)),
 }
+SPEED = ("batch", "cache")
+"""Options of curation steps that do not change what they choose."""
+
 _ADAPTERS = {"1-instruct": "generator", "2-draft": "generator", "3-expand": "expander"}
 
 
@@ -71,6 +77,13 @@ class Identities:
         identity |= {s: identity_of(getattr(self.config, s)) for s in sections}
         identity["prompts"] = {p: _digest(self.prompts[p]) for p in prompts}
         identity["inputs"] = {i: self._done(int(number), i) for i in inputs}
+        if name in ("4b-curate", "5-train") and self.config.curate:
+            # Where nothing is chosen, a training's identity is what it was before this could be.
+            identity["curate"] = listed(self.config.curate)
+        if name == "4b-curate":
+            identity["files"] = files(self.config.curate)
+        if name == "5-train" and self.config.curate:
+            identity["inputs"]["4b-curate"] = self._done(int(number), "4b-curate")
         if name == "1-instruct":
             identity["seeds"], identity["held_out"] = self.seeds, self.held
             for earlier in range(1, int(number)):
@@ -147,7 +160,19 @@ class FinalIdentities(Identities):
         if name == "6-held-out":
             identity["held_out"] = self.held
             identity["inputs"] |= {"5-train": self._last("5-train")} if which == ["final"] else {}
+        if name in ("5b-anneal", "7-merge") or which == ["final"]:
+            identity |= self._annealed(identity, name)
         return identity
+
+    def _annealed(self, identity: dict[str, Any], name: str) -> dict[str, Any]:
+        """Return what an anneal adds to its own stage and to those of the model it makes."""
+        anneal = self.config.finish.anneal
+        if not anneal.steps:
+            return {}
+        said = {"anneal": identity_of(anneal) | {"steps": listed(anneal.steps)}}
+        if name == "5b-anneal":
+            return said | {"files": files(anneal.steps)}
+        return said | {"inputs": identity["inputs"] | {"5b-anneal": self._last("5b-anneal")}}
 
     def check_last(self, redo: str | None = None) -> list[StageFolder]:
         """Compare every stage after the last round; return those that `redo` asks to make again."""
@@ -166,6 +191,34 @@ class FinalIdentities(Identities):
     def _last(self, name: str) -> str | None:
         done = self.run.last(name).done()
         return done["digest"] if done else None
+
+
+def listed(steps: Iterable[Any]) -> list[dict[str, Any]]:
+    """Return curation steps without the options that only change how fast they are."""
+    return [
+        {name: {k: v for k, v in (options or {}).items() if k not in SPEED}}
+        for step in steps
+        for name, options in step.items()
+    ]
+
+
+def files(steps: Iterable[Any]) -> dict[str, str]:
+    """Return the digests of the files and folders that steps name: they count by content."""
+    found = {}
+    for step in listed(steps):
+        for options in step.values():
+            for value in options.values():
+                if isinstance(value, str) and (path := _named(value)):
+                    found[value] = content(path)
+    return found
+
+
+def _named(value: str) -> Path | None:
+    """Return the file or folder that an option names, also with a `:SPLIT` behind it, or None."""
+    for name in (value, value.rpartition(":")[0]):
+        if name and Path(name).exists():
+            return Path(name)
+    return None
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> Iterator[str]:

@@ -123,6 +123,8 @@ def stop_reason(held_out: dict[str, Any], config: HeldOutConfig) -> str | None:
 def _stages(run: RunFolder, number: int) -> dict[str, dict[str, Any]]:
     """Return the DONE.json of every stage of a round, by name; empty for what is not done."""
     folders = {name.split("-", 1)[1]: name for name in STAGES if name != "5-train"}
+    if not run.stage(number, "4b-curate").done():  # only where rows are chosen
+        del folders["curate"]
     folders |= {f"train {role}": f"5-train/{role}" for role in ("generator", "expander")}
     return {name: run.stage(number, folder).done() or {} for name, folder in folders.items()}
 

@@ -95,16 +95,28 @@ def _digest(folder: Path) -> str:
     for path in sorted(folder.iterdir()):
         if path.suffix not in (".json", ".safetensors", ".jinja", ".model", ".txt"):
             continue
-        size = path.stat().st_size
-        digest.update(f"{path.name} {size}\n".encode())
-        with open(path, "rb") as file:
-            if size <= _SAMPLES * _SAMPLE_BYTES:
-                digest.update(file.read())
-                continue
-            for i in range(_SAMPLES):
-                file.seek(i * (size - _SAMPLE_BYTES) // (_SAMPLES - 1))
-                digest.update(file.read(_SAMPLE_BYTES))
+        _add(digest, path)
     return digest.hexdigest()
+
+
+def content(path: Path) -> str:
+    """Return the digest of a file, or of all files of a folder, sampled as those of a model."""
+    digest = hashlib.sha256()
+    for file in [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file()):
+        _add(digest, file)
+    return digest.hexdigest()
+
+
+def _add(digest: Any, path: Path) -> None:
+    size = path.stat().st_size
+    digest.update(f"{path.name} {size}\n".encode())
+    with open(path, "rb") as file:
+        if size <= _SAMPLES * _SAMPLE_BYTES:
+            digest.update(file.read())
+            return
+        for i in range(_SAMPLES):
+            file.seek(i * (size - _SAMPLE_BYTES) // (_SAMPLES - 1))
+            digest.update(file.read(_SAMPLE_BYTES))
 
 
 def _short(error: Exception) -> str:

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 
 from selflengthen import metrics
 from selflengthen.controller import Controller
+from selflengthen.curate import inside
 from selflengthen.drive import Item, Stage
 from selflengthen.engines.base import Adapter, Role
 from selflengthen.errors import SelfLengthenError
@@ -47,6 +48,7 @@ class Rounds(Controller):
             expansions = await self.expand(number, instructions, drafts)
             self.make_rows(number, instructions, drafts, expansions)
             await self.room.close()
+            await self.curate(number)
             for role in ROLES:
                 await self.tune(number, role)
             await self.measure(number)
@@ -108,12 +110,33 @@ class Rounds(Controller):
             digest.update(b"".join(lines))
         folder.finish(digest.hexdigest(), {"rows": len(texts)})
 
+    async def curate(self, number: int) -> None:
+        """Choose the rows to train on, where the configuration says how.
+
+        The steps choose among the generator's rows; the expander's follow, text by text.
+        """
+        folder = self.run.stage(number, "4b-curate")
+        if not self.config.curate or folder.done():
+            return
+        folder.begin(self.identity(folder))
+        whole, chosen = (
+            [place.path / f"{role}.jsonl" for role in ROLES]
+            for place in (self.run.stage(number, "4-dataset"), folder)
+        )
+        seed = derive_seed(self.config.seed, number, "curate")
+        report = await inside.choose(self.config.curate, whole[0], chosen[0], seed)
+        inside.follow(chosen[0], whole[1], chosen[1])
+        self.note(f"Round {number}: {inside.told(report)}.")
+        folder.finish(inside.digest_of(chosen), inside.summary(report))
+
     async def tune(self, number: int, role: TrainedRole) -> None:
         """Fine-tune one role, unless its rows are too few to learn from."""
         folder = self.run.stage(number, f"5-train/{role}")
         if folder.done():
             return
-        rows = (self.run.stage(number, "4-dataset").done() or {})["rows"]
+        given = self.run.stage(number, "4b-curate" if self.config.curate else "4-dataset")
+        made = given.done() or {}
+        rows = made["rows"] - (made.get("added", 0) if role == "expander" else 0)
         folder.begin(self.identity(folder))
         if rows < self.config.train.min_rows:
             self.note(f"Round {number}: {rows} rows are too few to train the {role}; it stays.")
@@ -122,7 +145,7 @@ class Rounds(Controller):
         earlier = self.adapters(number).get(role) if self.config.train.continue_adapter else None
         job = job_for(
             self.config.train, role, round_number=number, model=str(self.model.path),
-            rows=self.run.stage(number, "4-dataset").path / f"{role}.jsonl",
+            rows=given.path / f"{role}.jsonl",
             output=folder.path, start_from=earlier.path if earlier else None,
             seed=derive_seed(self.config.seed, number, role),
         )  # fmt: skip

@@ -27,9 +27,10 @@ from selflengthen.errors import UserError
 from selflengthen.lines import pick, read_ids, read_lines, read_structs, trim
 from selflengthen.records import Record, Refusal, encode, fingerprint
 
-STAGES = ("1-instruct", "2-draft", "3-expand", "4-dataset", "5-train", "6-held-out")
+STAGES = ("1-instruct", "2-draft", "3-expand", "4-dataset", "4b-curate", "5-train", "6-held-out")
 FINAL_STAGES = (
-    "1-instruct", "2-draft", "3-union", "4-demand", "5-train", "6-held-out", "7-merge",
+    "1-instruct", "2-draft", "3-union", "4-demand", "5-train", "5b-anneal", "6-held-out",
+    "7-merge",
 )  # fmt: skip
 PRODUCTS = ("dataset", "adapter", "merged", "figures.json")
 

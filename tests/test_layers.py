@@ -69,14 +69,15 @@ FLOORS: Mapping[str, frozenset[str]] = {
     "training": GROUND | {"engines.base", "engines.chat"},
     "drive": GROUND | {"store", "engines.base"},
     "stages": GROUND | {"engines.base", "drive"},
-    "controller": ROUND,
-    "rounds": ROUND | {"controller"},
-    # The wings.
+    # A wing that the rounds use: what chooses their rows.
     "evaluate.counters": frozenset(),
     "evaluate.scores": GROUND,
+    "curate": ROUND | {"engines.chat", "evaluate.counters", "evaluate.scores", "lines"},
+    "controller": ROUND,
+    "rounds": ROUND | {"controller", "curate"},
+    # The wings.
     "evaluate": WING | {"evaluate.counters", "evaluate.scores"},
-    "curate": WING | {"engines.chat", "evaluate.counters", "evaluate.scores"},
-    "finish": WING | {"evaluate", "evaluate.counters", "evaluate.scores", "lines"},
+    "finish": WING | {"curate", "evaluate", "evaluate.counters", "evaluate.scores", "lines"},
     "inspect": WING,
     "pocket": GROUND,
     "cli": WING | WINGS | {"estimate"},

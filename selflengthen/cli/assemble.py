@@ -44,6 +44,7 @@ def gather(settings: Settings) -> Parts:
     held = seeds.load(config.held_out.source or f"held-out-{config.language}")
     model = models.find(config.model)
     check_lengths(config, model)
+    check_steps(config)
     kept = held[: config.held_out.texts]
     return Parts(
         config, model, texts, pool, held, run, Identities(config, model, run, texts, pool, kept)
@@ -88,6 +89,19 @@ def _check_batch(config: Config) -> None:
             f"train.batch: {train.batch} is not allowed; it takes a multiple of "
             f"train.per_device_batch ({train.per_device_batch}) times the processes ({devices})."
         )
+
+
+def check_steps(config: Config) -> None:
+    """Raise UserError where what curation steps name is not there."""
+    for field, listed in config.steps().items():
+        if listed:
+            from selflengthen.curate import steps
+
+            for number, (name, step) in enumerate(steps.made(listed, field), 1):
+                try:
+                    step.check(steps.Setting())
+                except UserError as error:
+                    raise UserError(f"{field}, step {number}: {name}: {error}") from error
 
 
 def check_lengths(config: Config, model: Model) -> None:

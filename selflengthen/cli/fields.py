@@ -89,7 +89,7 @@ def _takes(annotation: Any, bounds: list[Any]) -> str:
         (inner,) = (a for a in arguments if a is not type(None))
         return _takes(inner, bounds) + ", or none"
     if origin is list:
-        return "list of texts"
+        return "list of texts" if arguments == (str,) else "list of steps"
     limits = [
         f"{sign} {written(getattr(bound, key))}"
         for bound in bounds

@@ -27,7 +27,8 @@ command again goes on with it."""
 
 def main(words: Sequence[str]) -> int:
     """Check all there is to check, then finish."""
-    parser = parser_of("finish", _ABOUT, "instruct, draft, union, demand, train, held-out, merge")
+    stages = "instruct, draft, union, demand, train, anneal, held-out, merge"
+    parser = parser_of("finish", _ABOUT, stages)
     parser.add_argument(
         "--merge", action="store_true",
         help="also write the model with the adapter in it, to final/merged",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -18,19 +18,24 @@ _ID = re.compile(
     re.DOTALL,
 )
 # The stages that have texts, of a round and after the last, as they are called in ids.
-_TEXTS = {name.split("-", 1)[1]: name for name in STAGES if name not in ("4-dataset", "5-train")}
+_ROWS = ("4-dataset", "4b-curate", "5-train")
+_TEXTS = {name.split("-", 1)[1]: name for name in STAGES if name not in _ROWS}
 _LAST = {name: _TEXTS[name] for name in ("instruct", "draft")} | {"demand": "4-demand"}
 _LAST |= {f"held-out-{name}": f"6-held-out/{name}" for name in ("base", "final")}
 
 
 @dataclass(frozen=True)
 class Found:
-    """A text of a stage with the attempts that were refused before it; the text may be missing."""
+    """A text of a stage with the attempts that were refused before it; the text may be missing.
+
+    `left_out` is the line of what curation dropped, where this text was not trained on for that.
+    """
 
     stage: str
     id: str
     record: Record | None
     refusals: list[Refusal]
+    left_out: dict[str, Any] | None = None
 
     def plain(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -39,6 +44,7 @@ class Found:
             "id": self.id,
             "record": msgspec.to_builtins(self.record),
             "refusals": msgspec.to_builtins(self.refusals),
+            "left_out": self.left_out,
         }
 
 
@@ -78,7 +84,7 @@ def lineage(run: RunFolder, name: str) -> list[Found]:
         chain.insert(0, _find(run, source))
     while child := _offspring(run, chain[-1]):
         chain.append(child)
-    return chain
+    return [replace(found, left_out=_left_out(run, found)) for found in chain]
 
 
 def median_example(run: RunFolder, number: int | None) -> str:
@@ -137,6 +143,19 @@ def _offspring(run: RunFolder, found: Found) -> Found | None:
         return None
     longest = max(made, key=lambda r: (r.words, r.id))
     return Found(later, longest.id, longest, list(_refusals(folder, longest.id)))
+
+
+def _left_out(run: RunFolder, found: Found) -> dict[str, Any] | None:
+    match = _ID.fullmatch(found.id)
+    if found.stage != "3-expand" or match is None or not match["round"]:
+        return None
+    dropped = run.stage(int(match["round"]), "4b-curate").path / "generator.dropped.jsonl"
+    try:
+        lines = dropped.read_bytes().splitlines()
+    except FileNotFoundError:
+        return None
+    made = (msgspec.json.decode(line) for line in lines)
+    return next((line for line in made if line.get("id") == found.id), None)
 
 
 def _last(run: RunFolder) -> int:

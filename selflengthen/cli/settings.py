@@ -47,7 +47,18 @@ def resolve(source: str | None, overrides: Mapping[str, str], run_dir: str | Non
         config = Config.model_validate(values)
     except ValidationError as error:
         raise UserError(_explain(error.errors()[0], places, path)) from None
+    _check_steps(config, places, path)
     return Settings(config, name or path.stem, _folder(path, name, run_dir), places)
+
+
+def _check_steps(config: Config, places: Places, path: Path) -> None:
+    """Raise UserError for a curation step that is none, naming the field and where it stands."""
+    for field, listed in config.steps().items():
+        if listed:
+            from selflengthen.curate import steps
+
+            where = places.get(field, str(path))
+            steps.made(listed, where if where == f"--{field}" else f"{where}: {field}")
 
 
 def dump(config: Config) -> str:

@@ -75,6 +75,8 @@ def _print_chain(chain: list[Found]) -> None:
     for found in chain:
         for refusal in found.refusals:
             print(f"refused: {_title(found.stage)}, {_refusal(refusal)}")
+        if out := found.left_out:
+            print(f"left out of training: {visible(out['method'])}, {visible(out['reason'])}")
 
 
 def _print_found(found: Found) -> None:

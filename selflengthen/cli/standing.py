@@ -16,6 +16,8 @@ from selflengthen.config import Config
 from selflengthen.errors import UserError
 from selflengthen.store import RunFolder, StageFolder, read_json
 
+_TRAININGS = ("5-train", "5b-anneal")
+
 
 def open_run(name: str) -> tuple[RunFolder, Config]:
     """Return a run that exists and the configuration it was last started with."""
@@ -96,7 +98,7 @@ def _stage(folder: StageFolder) -> dict[str, Any]:
     if done is not None:
         kept = {k: v for k, v in done.items() if k not in ("key", "digest", "version")}
         return {"stage": folder.title, "done": True, **kept}
-    if "/5-train" in folder.title:
+    if folder.title.split("/")[1] in _TRAININGS:
         return {"stage": folder.title, "done": False, **_training(folder)}
     words = [record.words for record in folder.records(dropped=True)]
     refusals = Counter(refusal.reason for refusal in folder.refusals())
@@ -119,7 +121,7 @@ def _current(run: RunFolder, config: Config) -> dict[str, Any] | None:
 
 def far(folder: StageFolder, total: int | None, config: Config) -> dict[str, Any]:
     """Return how far a stage in work is: done, total (items, or steps), and the seconds left."""
-    if "/5-train" in folder.title:
+    if folder.title.split("/")[1] in _TRAININGS:
         training = _training(folder)
         step, steps, each = training["step"], training["steps"], training["seconds_a_step"]
         left = (steps - step) * each if steps and each else None

@@ -96,7 +96,10 @@ def _stages(figures: dict[str, Any]) -> Iterator[str]:
         if stage.get("refusals"):
             said.append("refused: " + reasons(stage["refusals"]))
         if "rows" in stage:
-            said.append(f"{stage['rows']:,} rows")
+            of = f" of {stage['of']:,}" if "added" in stage else ""
+            said.append(f"{stage['rows']:,}{of} rows")
+            if stage.get("added"):
+                said.append(f"{stage['added']:,} of them general")
         if stage.get("last_loss") is not None:
             said.append(f"loss {stage['first_loss']:.3g} to {stage['last_loss']:.3g}")
         if stage.get("skipped"):

@@ -93,7 +93,8 @@ def _states(run: RunFolder, config: Config) -> list[State]:
         folder = run.stage(number, "5-train/generator")
         last = _adapter(folder, f"generator-r{number:02d}", config) or last
         states.append(State(f"{number:02d}", f" round {number}", *(last or ())))
-    if final := _adapter(run.last("5-train"), "final", config):
+    tuned = run.last("5b-anneal" if config.finish.anneal.steps else "5-train")
+    if final := _adapter(tuned, "final", config):
         states.append(State("final", " final", *final))
     return states
 

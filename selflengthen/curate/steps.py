@@ -202,20 +202,23 @@ def read(path: Path) -> Steps:
         raise UserError(f"{path}: is no valid YAML ({' '.join(str(error).split())}).") from error
     if not isinstance(listed, list) or not listed:
         raise UserError(f"{path}: is no list of steps; write `- METHOD: {{OPTION: VALUE}}` lines.")
-    return [_step(path, number, step) for number, step in enumerate(listed, 1)]
+    return made(listed, str(path))
 
 
-def _step(path: Path, number: int, step: Any) -> tuple[str, Step]:
+def made(listed: Iterable[Any], where: str) -> Steps:
+    """Return plain values as steps; raises UserError naming the step that is none, of `where`."""
+    return [_step(f"{where}, step {number}", step) for number, step in enumerate(listed, 1)]
+
+
+def _step(where: str, step: Any) -> tuple[str, Step]:
     if not isinstance(step, Mapping) or len(step) != 1:
-        raise UserError(f"{path}, step {number}: is not one `METHOD: {{OPTION: VALUE}}`.")
+        raise UserError(f"{where}: is not one `METHOD: {{OPTION: VALUE}}`.")
     ((name, options),) = step.items()
     if name not in METHODS:
-        raise UserError(
-            f"{path}, step {number}: no method {name!r}; there are {', '.join(METHODS)}."
-        )
+        raise UserError(f"{where}: no method {name!r}; there are {', '.join(METHODS)}.")
     if not isinstance(options, Mapping | None):
-        raise UserError(f"{path}, step {number}: the options of {name} are no `OPTION: VALUE`.")
-    return name, make(name, options or {}, f"{path}, step {number}: {name}: ")
+        raise UserError(f"{where}: the options of {name} are no `OPTION: VALUE`.")
+    return name, make(name, options or {}, f"{where}: {name}: ")
 
 
 def check(steps: Steps, setting: Setting) -> None:

@@ -68,6 +68,7 @@ def gather(config: Config, model: Model, run: RunFolder, figures: dict[str, Any]
             metrics.on_file(run, n) or metrics.of_round(run, n) for n in range(1, union["of"] + 1)
         ],
         "training": trained.done(),
+        "anneal": run.last("5b-anneal").done() if config.finish.anneal.steps else None,
         "version": __version__,
         "versions": (read_json(trained.path / "result.json") or {}).get("versions", {}),
     }

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from selflengthen.controller import Controller
+from selflengthen.curate import inside
 from selflengthen.engines.base import Adapter, Adapters
 from selflengthen.errors import SelfLengthenError
 from selflengthen.finish import cards, figures
@@ -60,9 +61,10 @@ class Final(Controller):
         await self.demand()
         asked = self.asked()
         await self.measure("base", asked)
-        if not self.run.last("5-train").done():
+        if not self.tuned.done():
             await self.room.close()
             await self.tune()
+            await self.anneal()
         await self.measure("final", asked)
         await self.room.close()
         if self.merge:
@@ -138,6 +140,8 @@ class Final(Controller):
     async def tune(self) -> None:
         """Fine-tune the base model, with a fresh adapter, on (demand, response)."""
         folder = self.run.last("5-train")
+        if folder.done():
+            return
         folder.begin(self.identity(folder))
         job = job_of(
             self.config.train, model=str(self.model.path), rows=self.write_rows(),
@@ -145,6 +149,22 @@ class Final(Controller):
             learning_rate=self.config.finish.learning_rate, epochs=self.config.finish.epochs,
         )  # fmt: skip
         await self.trained(folder, job)
+
+    async def anneal(self) -> None:
+        """Go on with that adapter, on chosen rows and at a lower rate, where this is asked for."""
+        asked, folder = self.config.finish.anneal, self.run.last("5b-anneal")
+        if not asked.steps or folder.done():
+            return
+        folder.begin(self.identity(folder))
+        rows, seed = folder.path / "rows.jsonl", derive_seed(self.config.seed, "final", "anneal")
+        report = await inside.choose(asked.steps, self.write_rows(), rows, seed)
+        self.note(f"Anneal: {inside.told(report)}.")
+        job = job_of(
+            self.config.train, model=str(self.model.path), rows=rows, output=folder.path,
+            start_from=self.run.last("5-train").path, seed=seed,
+            learning_rate=asked.learning_rate, epochs=asked.epochs,
+        )  # fmt: skip
+        await self.trained(folder, job, chosen=inside.summary(report))
 
     def write_rows(self) -> Path:
         """Write the data set, the same every time; return its file."""
@@ -158,7 +178,7 @@ class Final(Controller):
         if folder.done():
             return
         folder.begin(self.identity(folder))
-        trained = self.run.last("5-train")
+        trained = self.tuned
         await merge(
             self.model.path, trained.path, self.run.final / "merged", folder.path / "merge.log"
         )
@@ -167,7 +187,7 @@ class Final(Controller):
 
     def publish(self, asked: list[figures.Asked]) -> None:
         """Write what is given away: the adapter, figures and cards, beside the data set."""
-        final, trained = self.run.final, self.run.last("5-train").path
+        final, trained = self.run.final, self.tuned.path
         if not (final / "dataset" / "train.jsonl").exists():  # set aside with what was made again
             self.write_rows()
         base, after = (self.run.last(f"6-held-out/{name}") for name in ("base", "final"))
@@ -191,8 +211,12 @@ class Final(Controller):
     @property
     def finished(self) -> Adapters:
         """The finished model's adapter, in the generator's place."""
-        folder = self.run.last("5-train").path
-        return {"generator": Adapter("final", folder, self.config.train.lora_r)}
+        return {"generator": Adapter("final", self.tuned.path, self.config.train.lora_r)}
+
+    @property
+    def tuned(self) -> StageFolder:
+        """The stage whose adapter is the finished one."""
+        return self.run.last("5b-anneal" if self.config.finish.anneal.steps else "5-train")
 
     def pairs(self) -> Iterator[Pair]:
         """Yield all texts that the union chooses from, those of the rounds first."""

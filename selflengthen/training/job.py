@@ -44,6 +44,7 @@ class TrainingJob(msgspec.Struct, kw_only=True, frozen=True):
     batch: int = 8
     scheduler: str = "cosine"
     warmup: float = 0.1
+    loss: str = "long-ce"
     neftune_alpha: float | None = None
     per_device_batch: int = 1
     bf16: bool = True
@@ -66,6 +67,8 @@ class TrainingJob(msgspec.Struct, kw_only=True, frozen=True):
         # The numbers as the child reads them: 6 and 6.0 are one.
         same = msgspec.convert(msgspec.to_builtins(self), TrainingJob)
         asked = {name: getattr(same, name) for name in _IDENTITY}
+        if same.loss != "long-ce":  # jobs from before there was another keep their digest
+            asked["loss"] = same.loss
         asked["rows"] = _digest_of(Path(self.rows))
         if self.start_from is not None:
             asked["start_from"] = [
@@ -104,8 +107,9 @@ _IDENTITY = (
     "scheduler", "warmup", "neftune_alpha",
 )  # fmt: skip
 _SAME_NAME = (
-    "lora_r", "lora_alpha", "max_length", "batch", "scheduler", "warmup", "neftune_alpha",
-    "per_device_batch", "bf16", "gradient_checkpointing", "save_every", "launcher", "processes",
+    "lora_r", "lora_alpha", "max_length", "batch", "scheduler", "warmup", "loss",
+    "neftune_alpha", "per_device_batch", "bf16", "gradient_checkpointing", "save_every",
+    "launcher", "processes",
 )  # fmt: skip
 
 

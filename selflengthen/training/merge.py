@@ -5,15 +5,12 @@ In a child process: when it ends, the model's memory is free again.
 
 from __future__ import annotations
 
-import asyncio
 import shutil
-import signal
 import sys
 from pathlib import Path
 
 from selflengthen.errors import TrainingError
-from selflengthen.training import guard
-from selflengthen.training.launch import child_environment
+from selflengthen.training import child, guard
 
 
 async def merge(model: Path, adapter: Path, output: Path, log: Path) -> None:
@@ -24,25 +21,9 @@ async def merge(model: Path, adapter: Path, output: Path, log: Path) -> None:
     """
     partial = output.with_name(f".{output.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    with log.open("ab") as said:
-        child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "selflengthen.training.merge", model, adapter, partial),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=said,
-            stderr=asyncio.subprocess.STDOUT,
-            env=child_environment(),
-            start_new_session=True,
-        )
-    try:
-        code = await child.wait()
-    finally:
-        if child.returncode is None:
-            child.send_signal(signal.SIGKILL)
-            await child.wait()
+    code, said = await child.run("selflengthen.training.merge", model, adapter, partial, log=log)
     if code:
-        lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
-        reason = next((line.strip() for line in reversed(lines) if line.strip()), "no word")
-        raise TrainingError(f"Merging failed: {reason:.300} The log: {log}")
+        raise TrainingError(f"Merging failed: {said:.300} The log: {log}")
     shutil.rmtree(output, ignore_errors=True)
     partial.rename(output)
 

@@ -51,6 +51,7 @@ def run(job: TrainingJob, given: list[Row], stop: Stop, started: float) -> Train
         train_dataset=Dataset.from_dict({"input_ids": data.input_ids, "labels": data.labels}),
         processing_class=tokenizer,
     )
+    trainer.loss = job.loss
     with PartialState().main_process_first():
         found = checkpoints.newest(Path(str(arguments.output_dir)), digest)
     progress = Progress(

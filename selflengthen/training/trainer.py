@@ -1,7 +1,8 @@
-"""TRL's trainer, with an order of rows that a resumption finds again."""
+"""TRL's trainer, with an order of rows that a resumption finds again, and two ways to average."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -34,9 +35,16 @@ class ByLength(Sampler[int]):
 
 
 class RoleTrainer(SFTTrainer):  # type: ignore[misc, unused-ignore]
-    """SFTTrainer with our order of rows, and a checkpoint when asked for one."""
+    """SFTTrainer with our order of rows, our counts, and a checkpoint when asked for one.
+
+    A step's loss is a sum over its micro-batches on all ranks, divided by one count for all:
+    `long-ce` sums the losses of target tokens and divides by their number (arXiv 2410.10210);
+    `row-mean` sums the mean losses of rows and divides by the number of rows.
+    """
 
     order: ByLength
+    loss = "long-ce"
+    loss_is_scaled_for_ga = True
 
     def _get_train_sampler(self, train_dataset: Any = None) -> ByLength:
         dataset: Any = train_dataset or self.train_dataset
@@ -45,7 +53,57 @@ class RoleTrainer(SFTTrainer):  # type: ignore[misc, unused-ignore]
         self.order = ByLength(lengths, step * self.args.world_size, self.args.seed)
         return self.order
 
+    def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: Any) -> Any:
+        """Return a step's micro-batches and what its loss is divided by, over all ranks.
+
+        For causal models whose forward takes any argument, transformers counts tokens in the same
+        way; for others it would take the mean of each micro-batch.
+        """
+        batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
+        count = _rows if self.loss == "row-mean" else _tokens
+        items = torch.stack([count(batch) for batch in batches]).sum().to(device)
+        return batches, self.accelerator.gather(items).sum()
+
+    def compute_loss(self, model: Any, inputs: Any, *options: Any, **named: Any) -> Any:
+        """Leave it to TRL, which sums the losses of tokens; weigh them first if rows are to count.
+
+        `model` is only called there.
+        """
+        called = partial(_weighed, model) if self.loss == "row-mean" else model
+        return super().compute_loss(called, inputs, *options, **named)
+
     def save_here(self) -> None:
         """Save a checkpoint of the last finished step."""
         trainer: Any = self
         trainer._save_checkpoint(self.model, None)
+
+
+def _tokens(batch: Any) -> torch.Tensor:
+    """Count target tokens: a label at the first place of a row is never predicted."""
+    targets = batch["shift_labels"] if "shift_labels" in batch else batch["labels"][..., 1:]
+    return torch.as_tensor(targets.ne(-100).sum())
+
+
+def _rows(batch: Any) -> torch.Tensor:
+    """Count rows, also of a micro-batch that is joined without padding."""
+    return _row_of(batch).max() + 1
+
+
+def _row_of(batch: Any) -> torch.Tensor:
+    """Return which row of its micro-batch each token is of, (batch, tokens)."""
+    ids: torch.Tensor = batch["input_ids"]
+    if "position_ids" in batch:  # without padding: each row begins anew at 0
+        places: torch.Tensor = batch["position_ids"]
+        return places.eq(0).cumsum(-1) - 1
+    return torch.arange(len(ids), device=ids.device)[:, None].expand_as(ids)
+
+
+def _weighed(model: Any, **inputs: Any) -> Any:
+    """Call the model; divide each token's log-probability by the target tokens of its row."""
+    outputs = model(**inputs)
+    mask = outputs.label_mask
+    row_of = _row_of(inputs)[:, -mask.shape[1] :]  # of the targets, which come one later
+    counts = torch.zeros(int(row_of.max()) + 1, device=mask.device)
+    counts.index_add_(0, row_of.reshape(-1), mask.reshape(-1).to(counts.dtype))
+    outputs.log_probs = outputs.log_probs / counts.clamp(min=1)[row_of]
+    return outputs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import shutil
@@ -20,6 +21,7 @@ from selflengthen.engines.scripted import nonsense
 from selflengthen.errors import UserError
 from selflengthen.finish.steps import Final
 from selflengthen.identities import FinalIdentities
+from selflengthen.store import RunFolder
 from selflengthen.text import word_count
 from tests.loop.scripted_run import config, contents, play, rounds, survives
 
@@ -79,6 +81,44 @@ def test_killed_at_any_write_it_ends_like_an_uninterrupted_one(
             kills += 1
         assert contents(folder) == whole
     assert kills > 10
+
+
+ANNEAL = {"anneal": {"steps": [{"longest": {"k": 7}}]}}
+
+
+def test_an_anneal_goes_on_with_the_adapter_on_chosen_rows(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed at the writes of its start and end, too."""
+    folder, settings = shutil.copytree(finished, tmp_path / "run"), config(finish=ANNEAL)
+    with pytest.raises(UserError, match=r"final/6-held-out/final was made .*\(anneal: None → "):
+        identities(folder, settings).check_last()
+    again = identities(folder, settings).check_last("5b-anneal")
+    assert [f.title for f in again] == ["final/6-held-out/base", "final/6-held-out/final"]
+    RunFolder(folder).set_aside(again)
+    killed = shutil.copytree(folder, tmp_path / "killed")
+    end(folder, settings)
+    annealed = folder / "final/5b-anneal"
+    chosen = list(lines(annealed / "rows.jsonl"))
+    whole = list(lines(folder / "final/dataset/train.jsonl"))
+    assert [row for row in whole if row in chosen] == chosen and len(chosen) == 7
+    assert min(r["words"] for r in chosen) >= max(r["words"] for r in whole if r not in chosen)
+    weights = [
+        (folder / "final" / name / "adapter_model.safetensors").read_bytes()
+        for name in ("5-train", "5b-anneal", "adapter")
+    ]
+    assert weights[1] == weights[2] != weights[0]
+    rows = (annealed / "rows.jsonl").read_bytes()
+    assert weights[1] == hashlib.sha256(rows + weights[0]).digest()
+    assert "anneal after it" in (folder / "final/adapter/README.md").read_text()
+    assert identities(folder, settings).check_last() == []
+    with pytest.raises(UserError, match="--redo 5b-anneal"):
+        identities(folder, config()).check_last()
+    monkeypatch.setattr(drive, "FLUSH_VERDICTS", 4)
+    rng = random.Random(1)
+    while not survives(partial(end, killed, settings), rng.randint(3, WHEN)):
+        pass
+    assert contents(killed / "final") == contents(folder / "final")
 
 
 def test_every_demand_is_satisfied_by_its_text(finished: Path) -> None:

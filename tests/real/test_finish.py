@@ -26,6 +26,7 @@ ROUND = (
     "--finish.epochs 2 --train.save_every 1 --engine.kind scripted"
 ).split()
 FINISH = "finish --merge --engine.kind transformers".split()
+FINISH += ["--finish.anneal.steps", "[{longest: {k: 5}}]", "--finish.anneal.epochs", "2"]
 
 
 def command(*words: str) -> list[str]:
@@ -64,6 +65,17 @@ def test_rows_keep_what_they_ask_for(run: Path) -> None:
 def test_the_training_went_on_where_it_was_stopped(run: Path) -> None:
     result = json.loads((run / "final/5-train/result.json").read_text())
     assert result["resumed_from"] > 0 and result["rows"] >= 6
+
+
+def test_the_anneal_went_on_with_its_adapter(run: Path) -> None:
+    folder = run / "final/5b-anneal"
+    job, result = (json.loads((folder / f"{n}.json").read_text()) for n in ("job", "result"))
+    assert Path(job["start_from"]).samefile(run / "final/5-train") and result["rows"] == 5
+    assert (job["learning_rate"], job["epochs"]) == (2e-6, 2)
+    before = json.loads((run / "final/5-train/result.json").read_text())
+    assert result["adapter"] != before["adapter"]
+    given = (run / "final/adapter/adapter_model.safetensors").read_bytes()
+    assert given == (folder / "adapter_model.safetensors").read_bytes()
 
 
 def test_the_finished_adapter_was_measured(run: Path) -> None:
