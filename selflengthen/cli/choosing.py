@@ -46,12 +46,12 @@ def parser_of(
     return parser
 
 
-def add_options(parser: Parser, kind: type[Any]) -> list[str]:
+def add_options(parser: Parser, kind: type[Any], title: str = "options") -> list[str]:
     """Add the options of a step; return their names."""
     import msgspec
 
     hints = typing.get_type_hints(kind, include_extras=True)
-    group, names = parser.add_argument_group("options"), []
+    group, names = parser.add_argument_group(title), []
     for field in msgspec.structs.fields(kind):
         meta = next(m for m in typing.get_args(hints[field.name])[1:])
         default = "" if field.required or field.default is None else f" (default: {field.default})"

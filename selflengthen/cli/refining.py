@@ -19,7 +19,7 @@ keep the longest responses, and have a model improve each (arXiv 2402.04833): it
 critique, then for a better response given that. Where none of three attempts passes the checks the
 response stays as it was. The model is --model, served by --engine.kind; the prompts are those of
 --language, or --prompts FOLDER with refine-critique.user.md and refine-answer.user.md. The same
-command goes on after a kill."""
+command goes on after a kill"""
 
 
 def refine(words: Sequence[str]) -> int:

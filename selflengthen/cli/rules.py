@@ -26,7 +26,7 @@ def measure(words: Sequence[str], about: str) -> int:
 
     parser = parser_of("measure", about)
     parser.add_argument("--indicators", metavar="A,B", required=True, help="which, with commas")
-    names = add_options(parser, WithModels)
+    names = add_options(parser, WithModels, "models of indicators")
     asked = parser.parse(words)
     out, wanted = Path(asked.out), asked.indicators.split(",")
     write.refuse_existing(out)

@@ -23,12 +23,12 @@ _FIELDS = ("model", "seed", "train.")
 _FIT = """\
 make a rule by tunings: draw subsets of DATA, tune a model on each with our own training (rate and
 epochs: --train.generator.…), measure its loss on another set, and fit the rule to the subsets' mean
-indicators. The same command goes on after a kill; --subsets may grow."""
+indicators. The same command goes on after a kill; --subsets may grow"""
 _SEARCH = """\
 keep as many of the best rows by a rule as tune a model best. Trials are tunings (rate and epochs:
 --train.generator.…) on the best rows of a size, measured on another set; BlendSearch chooses the
 sizes. Beside FILE stand the curve of loss over size (.curve.json) and its picture (.curve.png).
-The same command goes on after a kill; --trials may grow."""
+The same command goes on after a kill; --trials may grow"""
 
 
 def fit(words: Sequence[str]) -> int:
@@ -44,7 +44,7 @@ def fit(words: Sequence[str]) -> int:
     parser.add_argument(
         "--target", choices=["log loss", "loss"], default="log loss", help="what the rule predicts"
     )
-    names = add_options(parser, WithModels)
+    names = add_options(parser, WithModels, "models of indicators")
     asked = parser.parse(words)
 
     from selflengthen.curate import rules
@@ -74,7 +74,7 @@ def search(words: Sequence[str]) -> int:
     _add_count(parser, "least", None, "smallest size tried (default: a 32nd of the set)")
     _add_count(parser, "most", None, "largest size tried (default: the whole set)")
     _add_count(parser, "points", 24, "sizes on the grid, in equal ratios from least to most")
-    names = add_options(parser, WithModels)
+    names = add_options(parser, WithModels, "models of indicators")
     asked = parser.parse(words)
 
     from selflengthen.curate import rules
