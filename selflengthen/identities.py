@@ -75,7 +75,7 @@ class Identities:
         sections, prompts, inputs = _USES[name]
         identity: dict[str, Any] = {"model": self.model.digest, "seed": self.config.seed}
         identity |= {s: identity_of(getattr(self.config, s)) for s in sections}
-        identity["prompts"] = {p: _digest(self.prompts[p]) for p in prompts}
+        identity["prompts"] = {p: _digest(self.prompts.get(p)) for p in prompts}
         identity["inputs"] = {i: self._done(int(number), i) for i in inputs}
         if name in ("4b-curate", "5-train") and self.config.curate:
             # Where nothing is chosen, a training's identity is what it was before this could be.
@@ -137,7 +137,7 @@ class FinalIdentities(Identities):
             section, _, field = path.partition(".")
             values = identity_of(getattr(self.config, section))
             identity[path] = values[field] if field else values
-        identity["prompts"] = {p: _digest(self.prompts[p]) for p in prompts}
+        identity["prompts"] = {p: _digest(self.prompts.get(p)) for p in prompts}
         identity["inputs"] = {i: self._last(i) for i in inputs}
         rounds = range(1, self.run.finished() + 1)
         if name in ("1-instruct", "2-draft"):

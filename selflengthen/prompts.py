@@ -3,7 +3,10 @@
 A folder holds one file per turn. `NAME.user.md` is what the user says; `instruct.assistant.md` is
 how the model's own turn begins. They are Jinja2 templates in a sandbox; what is filled in is only
 ever a value, never a template. `judge.answers.md` is no template: its two lines are the judge's yes
-and its no. `grade-….user.md` belong to `evaluate`; a folder of one's own needs none.
+and its no.
+
+A folder of one's own needs what is used: `demand.user.md` for `finish`, `refine-….user.md` for
+`curate longest --refine`. `grade-….user.md` belong to `evaluate`, which reads the shipped ones.
 """
 
 from __future__ import annotations
@@ -27,6 +30,9 @@ PLACEHOLDERS: Mapping[str, frozenset[str]] = {
     "expand.user": frozenset({"instruction", "outline"}),
     "demand.user": frozenset({"instruction", "demand"}),
 }
+LATER = frozenset({"demand.user"})
+"""What a run needs only after its last round."""
+
 ANSWERS = "judge.answers"
 _ENV = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
 
@@ -47,9 +53,25 @@ class Prompts:
 
 
 def load(folder: Path) -> Prompts:
-    """Read and check the prompts in `folder`; raise UserError naming file and placeholder."""
-    texts = {name: read(folder, name, expected) for name, expected in PLACEHOLDERS.items()}
+    """Read and check the prompts in `folder`; raise UserError naming file and placeholder.
+
+    What is needed `LATER` may be missing; `require` says so where it is needed.
+    """
+    texts = {
+        name: read(folder, name, expected)
+        for name, expected in PLACEHOLDERS.items()
+        if name not in LATER or (folder / f"{name}.md").exists()
+    }
     return Prompts(texts, _answers(folder / f"{ANSWERS}.md"))
+
+
+def require(prompts: Prompts, folder: Path) -> None:
+    """Raise UserError where the prompts of `folder` lack one that is needed after the rounds."""
+    for name in sorted(LATER - prompts.texts.keys()):
+        raise UserError(
+            f"{folder / name}.md: is not there, and this command needs it; write it, or copy the "
+            f"one from {shipped('en')}."
+        )
 
 
 def read(folder: Path, name: str, expected: frozenset[str]) -> str:

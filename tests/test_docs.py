@@ -45,6 +45,13 @@ NOT_RUN = {
     "python -m selflengthen curate longest tatsu-lab/alpaca --k 1000 --out longest.jsonl",
     "python -m selflengthen curate quality tatsu-lab/alpaca --k 1000 --out best.jsonl --reward "
     "OpenAssistant/reward-model-deberta-v3-large-v2 --unieval MingZhong/unieval-dialog",
+    "python -m selflengthen curate longest tatsu-lab/alpaca --k 1000 --refine --model "
+    "Qwen/Qwen2.5-7B-Instruct --out refined.jsonl",
+    "python -m selflengthen curate fit rows.jsonl --evaluation held-out.jsonl --indicators "
+    "output_length,mtld --model Qwen/Qwen2.5-7B-Instruct --train.generator.epochs 3 "
+    "--out rule.yaml",
+    "python -m selflengthen curate search rows.jsonl --evaluation held-out.jsonl --rule rule.yaml "
+    "--model Qwen/Qwen2.5-7B-Instruct --out best.jsonl",
     "python -m selflengthen evaluate Qwen/Qwen2.5-7B-Instruct runs/qwen --benchmark longen "
     "--data LonGen.jsonl",
     "python -m selflengthen evaluate runs/qwen --benchmark longen --data LonGen.jsonl "

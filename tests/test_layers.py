@@ -88,10 +88,10 @@ APART = frozenset({"stages", "engines"})
 
 HEAVY = frozenset(
     {"accelerate", "datasets", "matplotlib", "openai", "peft", "ray", "torch", "transformers"}
-    | {"faiss", "pyarrow", "scipy", "statsmodels", "trl", "vllm"}
+    | {"faiss", "flaml", "optuna", "pyarrow", "scipy", "statsmodels", "trl", "vllm"}
 )
 MAY_BE_HEAVY = frozenset(
-    {"curate.scorers", "engines.ray", "engines.transformers", "engines.vllm"}
+    {"curate.losses", "curate.scorers", "engines.ray", "engines.transformers", "engines.vllm"}
     | {"pocket.build", "pocket.gate", "pocket.model"}
     | {"training.progress", "training.sft", "training.trainer"}
 )

@@ -168,12 +168,27 @@ def test_sandbox_holds_when_a_template_waits(folder: Path) -> None:
         loaded.fill("draft.user", instruction="now")
 
 
-@pytest.mark.parametrize("name", [*prompts.PLACEHOLDERS, prompts.ANSWERS])
+@pytest.mark.parametrize(
+    "name", [*sorted(prompts.PLACEHOLDERS.keys() - prompts.LATER), prompts.ANSWERS]
+)
 def test_missing_file(folder: Path, name: str) -> None:
-    """Every file is needed, and the message names the one that is not there."""
+    """Every file that rounds use is needed, and the message names the one that is not there."""
     path = folder / f"{name}.md"
     path.unlink()
     assert refusal(folder) == f"{path}: cannot read this prompt (No such file or directory)."
+
+
+def test_a_file_that_no_round_uses_may_be_missing(folder: Path) -> None:
+    """`finish` needs it, and names it."""
+    path = folder / "demand.user.md"
+    path.unlink()
+    loaded = prompts.load(folder)
+    assert "demand.user" not in loaded.texts
+    with pytest.raises(UserError, match=rf"^{path}: is not there, and this command needs it"):
+        prompts.require(loaded, folder)
+    prompts.require(CHINESE, folder)
+    path.write_text("{{ instruction }}")
+    assert refusal(folder).startswith(f"{path}: placeholder {{{{ demand }}}} is missing")
 
 
 def test_unreadable_file(folder: Path) -> None:

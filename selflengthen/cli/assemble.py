@@ -37,9 +37,9 @@ def gather(settings: Settings) -> Parts:
     config, run = settings.config, RunFolder(settings.folder)
     if run.path.exists() and not run.path.is_dir():
         raise UserError(f"{run.path}: is a file; name another folder with --run-dir.")
-    _check_batch(config)
+    check_batch(config)
     require(config.engine.kind)
-    texts = prompts.load(Path(config.prompts or prompts.shipped(config.language)))
+    texts = prompts.load(prompts_folder(config))
     pool = seeds.load(config.seeds or config.language)
     held = seeds.load(config.held_out.source or f"held-out-{config.language}")
     model = models.find(config.model)
@@ -49,6 +49,11 @@ def gather(settings: Settings) -> Parts:
     return Parts(
         config, model, texts, pool, held, run, Identities(config, model, run, texts, pool, kept)
     )
+
+
+def prompts_folder(config: Config) -> Path:
+    """Return the folder of the prompts that a configuration means."""
+    return Path(config.prompts or prompts.shipped(config.language))
 
 
 def check_disk(parts: Parts) -> None:
@@ -81,7 +86,8 @@ def parse_redo(text: str | None) -> tuple[int, str] | None:
     return int(number), stage
 
 
-def _check_batch(config: Config) -> None:
+def check_batch(config: Config) -> None:
+    """Raise UserError where a step's rows cannot be parted evenly among devices."""
     train = config.train
     devices = train.processes if train.launcher == "accelerate" else 1
     if train.batch % (train.per_device_batch * devices):

@@ -49,17 +49,19 @@ def parser_of(name: Literal["collect", "finish"], about: str, stages: str) -> Pa
 
 def go(name: Literal["collect", "finish"], words: Sequence[str], asked: argparse.Namespace) -> int:
     """Check, play what is not done, and say where it stands."""
-    from selflengthen.cli.assemble import gather
+    from selflengthen.cli.assemble import gather, prompts_folder
     from selflengthen.cli.ending import ending, lines
     from selflengthen.cli.settings import dump, resolve
     from selflengthen.cli.standing import open_run
     from selflengthen.identities import FinalIdentities
-    from selflengthen.prompts import files
+    from selflengthen.prompts import files, require
 
     run, _ = open_run(asked.run)
     parts = gather(resolve(str(run.config), asked.fields, str(run.path)))
     config, merge = parts.config, getattr(asked, "merge", False)
     redo = _stage(asked.redo, name)
+    if name == "finish":
+        require(parts.prompts, prompts_folder(config))
     parts.identities.check()
     if not run.finished():
         raise UserError(f"{run.path}: has no finished round yet; `run` makes them.")

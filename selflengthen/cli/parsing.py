@@ -28,19 +28,22 @@ class Parser(argparse.ArgumentParser):
     """A parser whose mistakes are UserErrors."""
 
     def __init__(
-        self, command: str, about: str, *, config: bool = False, takes: str = "[CONFIG]"
-    ) -> None:
+        self, command: str, about: str, *, config: bool = False, takes: str = "[CONFIG]",
+        only: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         """Parse `command`; with `config`, take every field of the configuration as an option.
 
-        `takes` is what such a command takes besides options. The help of one that takes no CONFIG
-        leaves the fields to that of `run`: to make them takes longer than all the rest.
+        `takes` is what such a command takes besides options. `only` are the fields and sections
+        (`train.`) that it takes, where it does not take all. The help of a command that takes all
+        fields and no CONFIG leaves them to that of `run`: to make them takes longer than the rest.
         """
         super().__init__(
             prog=f"python -m selflengthen {command}", description=about, allow_abbrev=False,
             usage=f"%(prog)s {takes} [options] [--FIELD VALUE ...]" if config else None,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )  # fmt: skip
-        self.config, self._listed = config, "CONFIG" in takes
+        self.config, self.only = config, tuple(only)
+        self._listed = "CONFIG" in takes or bool(only)
         if config and not self._listed:
             self.epilog = "--FIELD is any field of the configuration: `run --help` lists them."
 
@@ -67,17 +70,24 @@ class Parser(argparse.ArgumentParser):
     def _add_fields(self) -> None:
         from selflengthen.cli.fields import fields, sections
 
+        taken = [field for field in fields().values() if self._takes(field.name)]
+        used = {field.section for field in taken}
         groups = {
             name: self.add_argument_group(f"{name or 'configuration'}", about)
             for name, about in sections().items()
+            if name in used
         }
-        for field in fields().values():
+        for field in taken:
             groups[field.section].add_argument(
                 f"--{field.name}", dest=f"field {field.name}", metavar="VALUE",
                 default=argparse.SUPPRESS,
                 help=f"{field.sentence} ({field.takes}; default {field.shown}; {field.kind})"
                 .replace("%", "%%"),
             )  # fmt: skip
+
+    def _takes(self, name: str) -> bool:
+        within = any(part.endswith(".") and name.startswith(part) for part in self.only)
+        return not self.only or name in self.only or within
 
     def _underscored(self, word: str) -> str:
         """Write `--held-out.texts` as the field is called: `--held_out.texts`."""

@@ -7,9 +7,10 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO, TypeVar
 
 from selflengthen.cli.assemble import Parts
 from selflengthen.cli.logs import quiet
@@ -21,6 +22,8 @@ from selflengthen.engines.base import Adapters, Engine
 from selflengthen.errors import Interrupted, SelfLengthenError
 from selflengthen.training.job import TrainingJob, TrainingResult
 from selflengthen.training.launch import train
+
+T = TypeVar("T")
 
 PATIENCE = 18.0
 """Seconds after a signal in which engine and training may end by themselves."""
@@ -40,13 +43,13 @@ class Stopper:
 
     code: int | None
 
-    def watch(self, task: asyncio.Task[None]) -> None:
+    def watch(self, task: asyncio.Task[Any]) -> None:
         """Cancel `task` on the first signal."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop, number, task)
 
-    def _stop(self, number: signal.Signals, task: asyncio.Task[None]) -> None:
+    def _stop(self, number: signal.Signals, task: asyncio.Task[Any]) -> None:
         if self.code is None:
             self.code = 128 + number
             # A thread that is importing, or a child that will not end, must not hold up the exit.
@@ -78,13 +81,29 @@ def perform(make: Make, parts: Parts, log: Path, again: str) -> None:
 
     `again` is the command that goes on.
     """
+    attend(partial(play, make, parts, log), parts.run.path, log, again)
+
+
+def attend(
+    act: Callable[[Reporter], Coroutine[Any, Any, T]], place: Path, log: Path, again: str
+) -> T:
+    """Await what `act` makes, with all output in the log but what it reports.
+
+    A signal cancels it; then all that is finished must be on disk. Raises Interrupted after that.
+    """
     with quiet(log) as terminal:
         reporter = Reporter(terminal)
-        reporter.note(f"{parts.run.path}: log in {log}")
+        reporter.note(f"{place}: log in {log}")
         saved = f"Everything finished is saved. To go on: {again}"
         stopper = Stopper(saved, terminal, reporter.note)
+
+        async def watched() -> T:
+            task = asyncio.create_task(act(reporter))
+            stopper.watch(task)
+            return await task
+
         try:
-            asyncio.run(play(make, parts, log, reporter, stopper))
+            return asyncio.run(watched())
         except asyncio.CancelledError:
             if stopper.code is None:
                 raise
@@ -100,7 +119,7 @@ def perform(make: Make, parts: Parts, log: Path, again: str) -> None:
             reporter.close()
 
 
-async def play(make: Make, parts: Parts, log: Path, reporter: Reporter, stopper: Stopper) -> None:
+async def play(make: Make, parts: Parts, log: Path, reporter: Reporter) -> None:
     """Play the stages; raises CancelledError after a signal, with everything finished on disk."""
 
     async def opened(adapters: Adapters) -> Engine:
@@ -113,10 +132,8 @@ async def play(make: Make, parts: Parts, log: Path, reporter: Reporter, stopper:
         parts.config, parts.model, parts.run, parts.prompts, parts.seeds, parts.held,
         room, training(reporter), reporter, reporter.note,
     )  # fmt: skip
-    task = asyncio.create_task(controller.play())
-    stopper.watch(task)
     try:
-        await task
+        await controller.play()
     finally:
         reporter.close()
         await room.close()

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from selflengthen import models, prompts
-from selflengthen.cli.assemble import check_lengths
+from selflengthen.cli.assemble import check_lengths, prompts_folder
 from selflengthen.cli.settings import resolve
 from selflengthen.config import Config, EngineConfig
 from selflengthen.engines import require
@@ -82,7 +82,7 @@ def _target(
 ) -> Target:  # fmt: skip
     require(config.engine.kind)
     check_lengths(config, model)
-    texts = prompts.load(Path(config.prompts or prompts.shipped(config.language)))
+    texts = prompts.load(prompts_folder(config))
     return Target(*names, config, model, texts, folder, tuple(states), whole)
 
 
@@ -115,16 +115,22 @@ def _run(name: str) -> RunFolder | None:
 
 
 def _model(name: str, engine: EngineConfig, said: str) -> Model:
-    """Return a model; one that only a server has is known by its name and its server's address."""
-    here = name == "pocket" or Path(name).is_dir()
-    if not here and engine.kind == "openai":
-        return Model(Path(name), {}, fingerprint([name, engine.url]).hex())
-    if not here and "/" not in name:
+    """Return a model; `said` is the option that named it, or the name."""
+    if model := served(name, engine):
+        return model
+    if name != "pocket" and not Path(name).is_dir() and "/" not in name:
         raise UserError(
             f"{said}: {'' if said == name else name + ' '}is no model and no run here; give a run "
             "or its name below runs/, a model folder, a hub id, or `pocket`."
         )
     return models.find(name)
+
+
+def served(name: str, engine: EngineConfig) -> Model | None:
+    """Return a model that only a server has, known by its name and address, if it is one."""
+    if name == "pocket" or Path(name).is_dir() or engine.kind != "openai":
+        return None
+    return Model(Path(name), {}, fingerprint([name, engine.url]).hex())
 
 
 def _short(name: str) -> str:

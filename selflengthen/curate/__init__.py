@@ -9,6 +9,10 @@ A method is a function from rows to a choice: the rows it keeps, and those it dr
     longest.py  quality.py  faithful.py  mix.py      the methods
     indicators.py  scorers.py  neighbours.py  cache.py      what quality measures
     rules.py  fit.py                     from indicators to a predicted loss
+    refine.py                            a model improves what `longest` kept
+    subsets.py  search.py                rules and sizes by real tunings
+    tuning.py  tuner.py  losses.py       what a tuning is; the child that tunes and measures
+    work.py                              the folder of what takes long and goes on
     write.py     what is kept, what is dropped and why, the report
 
 Sets may be larger than memory: what is held of a row is its number.

@@ -79,6 +79,16 @@ class Fields:
         row: dict[str, Any] = {first: user if self.turns else prompt} | dict.fromkeys(others, "")
         return row | {self.response: answer if self.turns else response}
 
+    def replaced(self, row: Mapping[str, Any], response: str) -> dict[str, Any]:
+        """Return a row of such a set with another response, and all else as it is."""
+        if self.messages:
+            *before, last = row[self.messages]
+            return {**row, self.messages: [*before, {**last, "content": response}]}
+        if not isinstance(row[self.response], list):
+            return {**row, self.response: response}
+        turn = (row[self.response] or [{"role": "assistant"}])[-1]
+        return {**row, self.response: [{**turn, "content": response}]}
+
 
 def find(name: str, row: Any, asked: Asked) -> Fields:
     """Return the fields of a set by its first row; raises UserError where that is not clear."""

@@ -45,14 +45,7 @@ def least_squares(
     names = tuple(names or (subsets[0].indicators if subsets else ()))
     values = _values(subsets, names)
     losses = np.array([_target(subset, target) for subset in subsets])
-    if not names:
-        raise UserError("fit: there are no indicators; give subsets with `indicators`.")
-    if len(subsets) < len(names) + 2:
-        raise UserError(
-            f"fit: {len(subsets)} subsets are too few for {len(names)} indicators and their "
-            f"standard errors; give {len(names) + 2} at least, or fewer indicators."
-        )
-    _refuse_singular(names, values)
+    check(names, values)
     # Scaled columns, for indicators of very different sizes; the weights are scaled back.
     means, scales = values.mean(0), values.std(0)
     design = np.column_stack([np.ones(len(values)), (values - means) / scales])
@@ -68,6 +61,18 @@ def least_squares(
         target,
         _statistics(names, weights, errors, fitted),
     )
+
+
+def check(names: Sequence[str], values: Floats) -> None:
+    """Raise UserError where indicators, a line a subset, could not be fitted to any losses."""
+    if not names:
+        raise UserError("fit: there are no indicators; give subsets with `indicators`.")
+    if len(values) < len(names) + 2:
+        raise UserError(
+            f"fit: {len(values)} subsets are too few for {len(names)} indicators and their "
+            f"standard errors; give {len(names) + 2} at least, or fewer indicators."
+        )
+    _refuse_singular(names, values)
 
 
 def read(path: Path) -> list[Subset]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,7 @@ class Jsonl:
             raise UserError(f"{path}: is empty; give a data set with rows.")
         self.fields = find(str(path), self._first(), asked)
         self._fast = _decoder(self.fields)
+        self._responses: Mapping[int, str] = {}
 
     @property
     def name(self) -> str:
@@ -55,9 +57,10 @@ class Jsonl:
         fast = self._fast
         for place, raw in zip(places.tolist(), self._lines(places), strict=True):
             try:
-                yield fast(raw)
+                texts = fast(raw)
             except (msgspec.DecodeError, UnicodeDecodeError, Fault):
-                yield self._slow(place, raw)
+                texts = self._slow(place, raw)
+            yield (texts[0], self._responses[place]) if place in self._responses else texts
 
     def ids(self, places: Ints) -> Iterator[Any]:
         """Yield what the lines' field `id` holds."""
@@ -66,8 +69,18 @@ class Jsonl:
 
     def originals(self, places: Ints) -> Iterator[bytes]:
         """Yield the lines untouched, with the newline that the last one may lack."""
-        for raw in self._lines(places):
-            yield raw if raw.endswith(b"\n") else raw + b"\n"
+        for place, raw in zip(places.tolist(), self._lines(places), strict=True):
+            if place in self._responses:
+                row = self.fields.replaced(self._parsed(place, raw), self._responses[place])
+                yield msgspec.json.encode(row) + b"\n"
+            else:
+                yield raw if raw.endswith(b"\n") else raw + b"\n"
+
+    def rewritten(self, responses: Mapping[int, str]) -> Jsonl:
+        """Return this file with other responses at some places; only those lines are new."""
+        other = copy.copy(self)
+        other._responses = responses
+        return other
 
     def made(self, prompt: str, response: str) -> bytes:
         """Return a line of these fields."""

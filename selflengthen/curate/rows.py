@@ -62,6 +62,9 @@ class Source(Protocol):
     def made(self, prompt: str, response: str) -> Original:
         """Return a new row of this source's form."""
 
+    def rewritten(self, responses: Mapping[int, str]) -> Source:
+        """Return this source with other responses at some places."""
+
     def alike(self, other: Source) -> bool:
         """Whether the originals of the other are of this source's form."""
 
@@ -179,3 +182,12 @@ Tell = Callable[[str, int, int], None]
 def counted(rows: Rows) -> str:
     """Return how many rows they are, in words."""
     return f"{len(rows):,} row{'s' if len(rows) != 1 else ''}"
+
+
+def mask(places: Ints, count: int) -> Bools:
+    """Return `count` bools, true at the places."""
+    import numpy as np
+
+    at = np.zeros(count, bool)
+    at[places] = True
+    return at

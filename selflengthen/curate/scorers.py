@@ -195,22 +195,11 @@ class Perplexity:
         whole = [p + r for p, r in zip(prompts, responses, strict=True)]
         inputs = self._loaded.padded([ids[:reads] for ids in whole])
         ids, mask = inputs["input_ids"], inputs["attention_mask"]
-        # Token t is foretold at t - 1; only those of responses count.
+        # Only tokens of responses count, and none that has no token before it.
         place = torch.arange(ids.shape[1], device=ids.device)
         begins = torch.tensor([[max(1, len(p))] for p in prompts], device=ids.device)
         counts = (place >= begins) & mask.bool()
-        losses, cache = torch.zeros(len(rows), device=ids.device), None
-        for start in range(0, ids.shape[1] - 1, _POSITIONS):
-            end = min(start + _POSITIONS, ids.shape[1] - 1)
-            out = model(
-                input_ids=ids[:, start:end], attention_mask=mask[:, :end], past_key_values=cache,
-                use_cache=True,
-            )  # fmt: skip
-            cache, after = out.past_key_values, slice(start + 1, end + 1)
-            lost = torch.nn.functional.cross_entropy(
-                out.logits.float().transpose(1, 2), ids[:, after], reduction="none"
-            )
-            losses += (lost * counts[:, after]).sum(1)
+        losses = summed_losses(model, ids, mask, counts)
         # No token that counts gives 0 / 0, which is no number.
         return _result((losses / counts.sum(1)).exp(), [len(ids) > reads for ids in whole])
 
@@ -248,6 +237,28 @@ class Embedding:
         return _result(
             torch.nn.functional.normalize(mean, dim=-1), [len(ids) > reads for ids in whole]
         )
+
+
+def summed_losses(
+    model: Any, ids: torch.Tensor, mask: torch.Tensor, counts: torch.Tensor
+) -> torch.Tensor:
+    """Return each row's summed loss over the tokens that count, (rows,); all are (rows, tokens).
+
+    Token t is foretold at t - 1. Logits of a long row are never there at once.
+    """
+    losses, cache = torch.zeros(len(ids), device=ids.device), None
+    for start in range(0, ids.shape[1] - 1, _POSITIONS):
+        end = min(start + _POSITIONS, ids.shape[1] - 1)
+        out = model(
+            input_ids=ids[:, start:end], attention_mask=mask[:, :end], past_key_values=cache,
+            use_cache=True,
+        )  # fmt: skip
+        cache, after = out.past_key_values, slice(start + 1, end + 1)
+        lost = torch.nn.functional.cross_entropy(
+            out.logits.float().transpose(1, 2), ids[:, after], reduction="none"
+        )
+        losses += (lost * counts[:, after]).sum(1)
+    return losses
 
 
 def _result(values: torch.Tensor, cut: Sequence[bool]) -> NDArray[np.float32]:

@@ -23,6 +23,19 @@ def open_rows(name: str, asked: Asked | None = None) -> Rows:
     return Rows.of(_open(name, asked or Asked()))
 
 
+def open_beside(name: str, asked: Asked) -> Rows:
+    """Return all rows of a set that is used with another, for which fields were named.
+
+    Where it does not have those, its own are found. Raises UserError.
+    """
+    if asked == Asked():
+        return open_rows(name)
+    try:
+        return open_rows(name, asked)
+    except UserError:
+        return open_rows(name)
+
+
 def _open(name: str, asked: Asked) -> Source:
     path, split = Path(name), None
     if not path.exists() and (parts := _NAME.fullmatch(name)):

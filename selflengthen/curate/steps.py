@@ -147,25 +147,17 @@ class Mix(Step, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def check(self, setting: Setting) -> None:
         """Raise UserError where the general set cannot be opened."""
-        self._opened(setting.asked)
+        from selflengthen.curate.sets import open_beside
+
+        open_beside(self.general, setting.asked)
 
     def __call__(self, rows: Rows, setting: Setting) -> Choice:
         """Add the general rows."""
         from selflengthen.curate.mix import mix
+        from selflengthen.curate.sets import open_beside
 
         general, others = map(int, self.ratio.split(":"))
-        return mix(rows, self._opened(setting.asked), general / others, self.seed)
-
-    def _opened(self, asked: Asked) -> Rows:
-        """Open the general set, with the fields that were asked for where it has them."""
-        from selflengthen.curate.sets import open_rows
-
-        if asked == _UNASKED:
-            return open_rows(self.general)
-        try:
-            return open_rows(self.general, asked)
-        except UserError:
-            return open_rows(self.general)
+        return mix(rows, open_beside(self.general, setting.asked), general / others, self.seed)
 
 
 METHODS: Mapping[str, type[Step]] = {

@@ -6,8 +6,9 @@ a batch of one row, so that what is written has the same columns and types.
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ class Table(ABC):
         """Read the first row; raises UserError where there is none or it has no texts."""
         self.name = name
         self._rows = rows
+        self._responses: Mapping[int, str] = {}
         if not rows:
             raise UserError(f"{name}: is empty; give a data set with rows.")
         (first,) = next(self._batches(None, 1)).slice(0, 1).to_pylist()
@@ -48,7 +50,8 @@ class Table(ABC):
         for place, row in self._chosen(places, self.fields.names):
             (values,) = row.to_pylist()
             try:
-                yield self.fields.texts(values)
+                prompt, response = self.fields.texts(values)
+                yield prompt, self._responses.get(place, response)
             except Fault as fault:
                 raise UserError(
                     f"{self.where(place)}: {fault}; repair the row or take it out."
@@ -62,7 +65,21 @@ class Table(ABC):
 
     def originals(self, places: Ints) -> Iterator[Any]:
         """Yield the rows untouched, as record batches of one row."""
-        return (row for _, row in self._chosen(places, None))
+        import pyarrow as pa
+
+        for place, row in self._chosen(places, None):
+            if place in self._responses:
+                (values,) = row.to_pylist()
+                new = self.fields.replaced(values, self._responses[place])
+                yield pa.RecordBatch.from_pylist([new], schema=row.schema)
+            else:
+                yield row
+
+    def rewritten(self, responses: Mapping[int, str]) -> Table:
+        """Return this table with other responses at some places."""
+        other = copy.copy(self)
+        other._responses = responses
+        return other
 
     def made(self, prompt: str, response: str) -> Any:
         """Return a row of these fields; the other columns are null."""

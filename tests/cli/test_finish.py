@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from selflengthen import prompts
 from selflengthen.cli import main
 from selflengthen.demand import read_demand
 from tests.cli.test_bad_input import refused, tree
@@ -68,6 +69,19 @@ def test_collect_then_finish(
     assert main(["status", "small"]) == 0
     out = capsys.readouterr().out
     assert "final/4-demand" in out and "length demands" in out and "Complete: 1 of 1" in out
+
+
+def test_prompts_of_ones_own_need_the_demand_only_to_finish(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(prompts.shipped("en"), "mine")
+    Path("mine/demand.user.md").unlink()
+    words = ["--iterations", "1", *SMALL, "--prompts", "mine"]
+    assert main(["run", "small.yaml", *words]) == 0
+    assert not Path("runs/small/prompts/demand.user.md").exists()
+    assert main(["collect", "small"]) == 0
+    said = refused(work, capsys, "finish", "small")
+    assert said.startswith("selflengthen: mine/demand.user.md: is not there, and this command")
 
 
 def test_the_cards_say_what_the_files_say(run: Path) -> None:

@@ -1,0 +1,44 @@
+"""A tuner that takes no time: a loss that follows from the rows and settings, and an adapter."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from pathlib import Path
+
+from selflengthen.curate.tuning import Loss, Tuning
+from selflengthen.store import rewrite
+from selflengthen.text import word_count
+from selflengthen.training.job import ADAPTER_FILES
+from selflengthen.training.rows import read
+
+
+async def tune(tuning: Tuning) -> Loss:
+    """Longer rows give a lower loss, and so do more rows, but for a bump at about 30 of them."""
+    job = tuning.job
+    rows = read(Path(job.rows))
+    for name in ADAPTER_FILES:
+        rewrite(job.folder / name, [b"{}"])
+    words = sum(word_count(row.completion[0]["content"]) for row in rows) / len(rows)
+    noise = hashlib.sha256(Path(job.rows).read_bytes()).digest()[0] / 255
+    bump = 0.3 * math.exp(-((math.log(len(rows) / 30) / 0.4) ** 2))
+    loss = 2 - 0.02 * words - 0.1 * math.log(len(rows)) + bump + 0.004 * noise
+    return Loss(loss, 100, len(read(Path(tuning.evaluation))))
+
+
+class Tuner:
+    """In the place of the real one, where a command runs."""
+
+    def __init__(self, log: Path) -> None:
+        """Have no child that could write to it."""
+
+    async def __aenter__(self) -> Tuner:
+        """Start nothing."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """End nothing."""
+
+    async def __call__(self, tuning: Tuning) -> Loss:
+        """Tune in no time."""
+        return await tune(tuning)
