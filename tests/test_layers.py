@@ -76,11 +76,12 @@ FLOORS: Mapping[str, frozenset[str]] = {
     "controller": ROUND,
     "rounds": ROUND | {"controller", "curate"},
     # The wings.
+    "curate.refine": ROUND | {"controller", "curate"},
     "evaluate": WING | {"evaluate.counters", "evaluate.scores"},
     "finish": WING | {"curate", "evaluate", "evaluate.counters", "evaluate.scores", "lines"},
     "inspect": WING,
     "pocket": GROUND,
-    "cli": WING | WINGS | {"estimate"},
+    "cli": WING | WINGS | {"curate.refine", "estimate"},
     "__main__": frozenset({"cli"}),
 }
 # Modules of these packages do not know each other; only the package's front door knows them.
