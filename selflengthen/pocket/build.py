@@ -5,7 +5,7 @@
     3. the corpus, in cycles: each begins at its rate, and ends with the rate falling to nothing
     4. the gate: what the model can do is measured; below the gate it is saved beside, as *.failed
 
-Muon turns the matrices, AdamW the rest. About an hour and a quarter on two cores.
+Muon turns the matrices, AdamW the rest. About an hour and a half on two cores.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Cycle(NamedTuple):
     spread: float
 
 
-CYCLES = (Cycle(13_000_000, 1.0, 0.14, 0.08, 0.4), Cycle(3_000_000, 0.4, 0.0, 0.16, 0.1))
+CYCLES = (Cycle(16_000_000, 1.0, 0.14, 0.08, 0.4), Cycle(6_000_000, 0.4, 0.0, 0.16, 0.1))
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 Mixture = list[tuple[float, Callable[[], Example]]]
@@ -88,12 +88,12 @@ def mixtures(corpus: Corpus, cycle: Cycle) -> tuple[Mixture, Mixture]:
     """Return what is learnt at the flat rate, and while it falls; shares are of tokens."""
     common: Mixture = [
         (0.11, corpus.write),
-        (0.22, lambda: corpus.extend((3, 5), (0, 1))),
-        (0.16, lambda: corpus.extend((3, 5), (2, 2))),
-        (0.08, lambda: corpus.extend((3, 6), (3, 3))),
+        (0.22, lambda: corpus.extend((3, 4), (0, 1))),
+        (0.16, lambda: corpus.extend((3, 4), (2, 2))),
+        (0.08, lambda: corpus.extend((3, 4), (3, 3))),
         (0.05, corpus.instruct),
         (0.04, corpus.judge),
-        (0.12, lambda: corpus.plan((3, 7), (1, 3))),
+        (0.12, lambda: corpus.plan((3, 4), (1, 3))),
         (cycle.raw, corpus.raw),
     ]
     if not cycle.track:

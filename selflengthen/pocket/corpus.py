@@ -67,7 +67,7 @@ class Corpus:
         """
         mean = self.rng.uniform(1, 9)
         near = (1 - self.spread, 1 + self.spread)
-        sizes = [round(mean * self.rng.uniform(*near)) for _ in range(self.rng.randint(3, 8))]
+        sizes = [round(mean * self.rng.uniform(*near)) for _ in range(self.rng.choice([3, 3, 4]))]
         return self._body(Story(self.rng).text(sizes), END_OF_TEXT, fresh=True)
 
     def instruct(self) -> Example:

@@ -122,7 +122,7 @@ class Story:
         self.told.add((pattern, noun))
         return self._fill(pattern, about=noun)
 
-    def longer(self, text: Text, growth: float = 0.7) -> Text:
+    def longer(self, text: Text, growth: float = 0.62) -> Text:
         """Add about `growth` × its sentences to each paragraph; endings stay as they are."""
         return tuple(p if p.ending else self._enrich(p, growth) for p in text)
 
