@@ -37,11 +37,13 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--id", metavar="X", help="the id of a text")
     parser.add_argument("--json", action="store_true", help="print JSON")
     asked = parser.parse(words)
+    if asked.id is not None and (asked.stage is not None or asked.round is not None):
+        parser.error("--id names one text; leave out --stage and --round")
 
     from selflengthen.cli.standing import open_run
 
     run, _ = open_run(asked.run)
-    if asked.id is None and asked.stage is not None:
+    if asked.stage is not None:
         records = listing(run, stage_of(run, asked.stage, asked.round))
         if asked.json:
             print(json.dumps(msgspec.to_builtins(records), indent=1))

@@ -218,7 +218,10 @@ class Grade:
     def __post_init__(self) -> None:
         """Read the prompts."""
         self.attempts, self.prompts = self.config.attempts, self.rubric.prompts()
-        self.sampling = Sampling(self.config.temperature, 1.0, 0, 1.0, self.config.max_tokens)
+        self.sampling = Sampling(
+            temperature=self.config.temperature, top_p=1.0, top_k=0, repetition_penalty=1.0,
+            max_tokens=self.config.max_tokens,
+        )  # fmt: skip
 
     async def attempt(self, item: Item[Given], ask: Ask) -> Verdict:
         """Ask the judge; an empty text has the lowest grades, and nobody is asked."""

@@ -145,6 +145,7 @@ def test_show_lists_a_stage(run: Path, capsys: pytest.CaptureFixture[str]) -> No
     ("words", "says"),
     [
         (["--id", "nonsense"], "--id: 'nonsense' is no id"),
+        (["--id", "r01-draft-x", "--stage", "draft"], "--id names one text"),
         (["--id", "r01-draft-999999-00"], "has no text 'r01-draft-999999-00'"),
         (["--round", "7", "--stage", "draft"], "has no stage 07/2-draft"),
         (["--stage", "demand"], "has no stage final/4-demand yet"),
