@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
+import shlex
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -14,6 +20,8 @@ import msgspec
 import numpy as np
 import pytest
 
+from selflengthen import models
+from selflengthen.cli.settings import resolve
 from selflengthen.config import TrainConfig
 from selflengthen.curate import fit as table_of
 from selflengthen.curate import rules
@@ -54,8 +62,8 @@ def work(work: Path) -> Path:
     return work
 
 
-def setup(**changes: Any) -> Setup:
-    return Setup(MODEL, TrainConfig(), open_rows("held.jsonl"), **changes)
+def setup(model: Model = MODEL, train: TrainConfig | None = None, **changes: Any) -> Setup:
+    return Setup(model, train or TrainConfig(), open_rows("held.jsonl"), **changes)
 
 
 def fitting(subsets: int = 9, rows: int = 20, **changes: Any) -> Fitting:
@@ -266,6 +274,38 @@ def test_the_commands(work: Path, curate: Command, refused: Command) -> None:
     (step,) = json.loads(Path("best.report.json").read_text())["steps"]
     assert step["method"] == "search" and step["trials"] == 6
     assert Path("best.curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_signal_saves_and_the_same_command_goes_on(work: Path) -> None:
+    words = [*FIT, "--subsets", "9", "--out", "rule.yaml"]
+
+    def start(*words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.curate.tuner", *words],
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    process = start("curate", *words)
+    while not Path("rule.work/subsets/003/tuned.json").exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate()
+    assert process.returncode == 143, err
+    done = len(list(Path("rule.work").rglob("tuned.json")))
+    assert 3 <= done < 9 and not Path("rule.yaml").exists()
+    again = shlex.split(err.strip().splitlines()[-1].partition("To go on: ")[2])
+    assert again == ["python", "-m", "selflengthen", "curate", *words]
+    process = start(*again[3:])
+    out, err = process.communicate()
+    assert process.returncode == 0 and "over 9 subsets" in out, err
+    assert rules.load("rule.yaml") == run(fitting(model=models.find("pocket"),
+                                                  train=pocket_preset()), "whole")  # fmt: skip
+
+
+def pocket_preset() -> TrainConfig:
+    return resolve(None, {}, None).config.train
 
 
 @pytest.mark.parametrize(
