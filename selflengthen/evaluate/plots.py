@@ -22,13 +22,14 @@ Sides = Mapping[str, Sequence[Scored]]
 _MARKS = {"about": "o", "range": "D", "above": "^", "below": "v"}
 _MARKS |= {"equal to": "o", "at least": "^", "at most": "v"}
 _INK, _QUIET, _SIDE, _PANELS = "#2a5d84", "#8a8a8a", 3.2, 4  # inches; panels a line
+_FAR = 5  # times what is required: beyond, texts stand at the edge
 
 
 def lengths(sides: Sides, task: Task) -> bytes:
     """Return a PNG with a panel a model: each text by required and by produced words.
 
     On the line a text has the length that was named; in the band it is a fifth more or less. What
-    is empty stands at the lower edge.
+    is empty or far out of the picture stands at its edge.
     """
     columns = min(_PANELS, len(sides))
     lines = math.ceil(len(sides) / columns)
@@ -36,13 +37,15 @@ def lengths(sides: Sides, task: Task) -> bytes:
     panels = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
     every = [one for scored in sides.values() for one in scored]
     low, high = _edges(every)
+    labels = _labels(sides)
     for place, panel in enumerate(panels.flat):
         if place >= len(sides):
             panel.axis("off")
             continue
-        label, scored = list(sides.items())[place]
-        _panel(panel, scored, low, high)
-        panel.set_title(_short(label), fontsize=10, parse_math=False)
+        _panel(panel, list(sides.values())[place], low, high)
+        panel.set_title(labels[place], fontsize=10, parse_math=False)
+        if place + columns >= len(sides):  # nothing is below
+            panel.tick_params(labelbottom=True)
     _legend(figure, panels.flat[0], every)
     figure.supxlabel("words required", fontsize=10)
     figure.supylabel("words produced", fontsize=10)
@@ -52,25 +55,27 @@ def lengths(sides: Sides, task: Task) -> bytes:
 def bands(sides: Sides, task: Task) -> bytes:
     """Return a PNG with the mean score of each model in each band of required length."""
     names = tasks.bands(one for scored in sides.values() for one in scored)
-    figure = _figure(max(5.0, 1.6 + 0.3 * (len(sides) + 1) * len(names)), 3.6)
+    inches = max(5.0, 1.6 + 0.3 * (len(sides) + 1) * len(names))
+    figure, labels = _figure(inches, 3.6), _labels(sides)
     axes = figure.subplots()
     width = 0.8 / len(sides)
     colours = _colours(len(sides))
-    for place, (label, scored) in enumerate(sides.items()):
+    for place, scored in enumerate(sides.values()):
         means = [
             statistics.fmean([one.score for one in scored if one.groups["band"] == name] or [0.0])
             for name in names
         ]
         at = [i - 0.4 + width * (place + 0.5) for i in range(len(names))]
-        axes.bar(at, means, width * 0.92, color=colours[place], label=_short(label))
+        axes.bar(at, means, width * 0.92, color=colours[place], label=labels[place])
     axes.set_xticks(range(len(names)), names)
     axes.set_ylim(0, task.best)
     axes.set_xlabel("words required")
     axes.set_ylabel(f"{task.figure} (0 to {task.best:g})")
     axes.grid(axis="y", linewidth=0.5, alpha=0.5)
     axes.set_axisbelow(True)
+    fitting = int(inches / (0.7 + 0.08 * max(map(len, labels))))
     legend = figure.legend(
-        loc="outside upper center", ncols=min(4, len(sides)), frameon=False, fontsize=9
+        loc="outside upper center", ncols=max(1, fitting), frameon=False, fontsize=9
     )
     for text in legend.get_texts():
         text.set_parse_math(False)
@@ -83,7 +88,7 @@ def _panel(panel: Any, scored: Sequence[Scored], low: float, high: float) -> Non
     panel.plot(line, line, color=_QUIET, linewidth=0.8)
     for mark, some in _by_mark(scored).items():
         panel.scatter(
-            [one.required for one in some], [max(one.words, low) for one in some],
+            [one.required for one in some], [min(max(one.words, low), high) for one in some],
             s=18, marker=mark, color=_INK, alpha=0.6, linewidths=0, clip_on=False,
         )  # fmt: skip
     panel.set_xscale("log")
@@ -123,11 +128,11 @@ def _kind(one: Scored) -> str:
 
 
 def _edges(scored: Sequence[Scored]) -> tuple[float, float]:
-    """Return the edges of both axes: all that is required, and nearly all that was produced."""
+    """Return the edges of both axes: all that is required, and what was produced near to that."""
     required = [one.required for one in scored]
-    words = sorted(one.words for one in scored if one.words)
-    low = min([*required, *words[len(words) // 50 :][:1]])
-    high = max([*required, *words[-1:]])
+    words = [one.words for one in scored if one.words]
+    low = max(min([*required, *words]), min(required) / _FAR)
+    high = min(max([*required, *words]), max(required) * _FAR)
     return max(1.0, 0.7 * low), 1.4 * high
 
 
@@ -155,8 +160,13 @@ def _colours(count: int) -> list[str]:
     return [to_hex(colormaps["viridis_r"](0.12 + 0.8 * i / (count - 1))) for i in range(count)]
 
 
-def _short(label: str) -> str:
-    return label if len(label) <= 32 else f"{label[:31]}…"
+def _labels(sides: Sides) -> list[str]:
+    """Return short labels: what all begin with, the run's name, is left out."""
+    starts = {label.partition(" ")[0] for label in sides}
+    alike = len(sides) > 1 and len(starts) == 1
+    said = [label.partition(" ")[2] if alike else label for label in sides]
+    labels = said if all(said) else list(sides)
+    return [label if len(label) <= 32 else f"{label[:31]}…" for label in labels]
 
 
 def _figure(width: float, height: float) -> Figure:
