@@ -1,4 +1,4 @@
-"""What the methods of curation do, on the pocket model, all of it real; for docs/experiments.md.
+"""What the methods of curation do, on the pocket model: real tunings, compared.
 
     python -m benchmarks.experiments --work runs/experiments
 
