@@ -232,7 +232,7 @@ def test_the_readmes_tree_is_that_of_the_files() -> None:
     assert [p for p in paths if not (ROOT / p).exists()] == []
     package = ROOT / "selflengthen"
     rooms = {p.name for p in package.glob("*.py")} - {"__init__.py"}
-    rooms |= {f"{p.name}/" for p in package.iterdir() if p.is_dir() and any(p.glob("[!_]*.*"))}
+    rooms |= {f"{p.name}/" for p in package.glob("[!_]*/") if any(p.glob("[!_]*.*"))}
     assert {f"selflengthen/{room}" for room in rooms} == {
         p for p in paths if p.startswith("selflengthen/") and p != "selflengthen/"
     }
