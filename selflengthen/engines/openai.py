@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -152,11 +152,11 @@ class OpenAIEngine:
             try:
                 return _completion(await self._wire.once("chat/completions", sent, seconds))
             except Refused as error:
-                await self._object(error, role, schema="response_format" in sent)
+                await self._object(error, role, sent)
 
         return await self._wire.again(attempt)
 
-    async def _object(self, error: Refused, role: Role, *, schema: bool) -> NoReturn:
+    async def _object(self, error: Refused, role: Role, sent: Mapping[str, Any]) -> NoReturn:
         """Raise what a refused completion means: Away where something could be done about it."""
         name = self._names.get(role, "")
         if error.status == 404 and name in self._adapters:
@@ -165,20 +165,21 @@ class OpenAIEngine:
             raise Away(str(error)) from error
         if error.status == 404:
             raise EngineError(f"engine.url {self._config.url}: {error} (HTTP 404)") from error
-        if schema and _NO_SCHEMA.search(str(error)):
+        if "response_format" in sent and _NO_SCHEMA.search(str(error)):
             if self._schemas:
                 self._schemas = False
                 self._note(
                     "engine: the server takes no JSON schema; the form is left to the model."
                 )
             raise Away(str(error)) from error
-        if self._extras and _UNKNOWN.search(str(error)):
-            self._extras = False
-            self._note(
-                "engine: the server knows only OpenAI's own fields; top_k, repetition_penalty, "
-                "begun turns and closed lists of answers are left to the model."
-            )
-        if not self._extras and _UNKNOWN.search(str(error)):
+        if not sent.keys().isdisjoint(_EXTRAS) and _UNKNOWN.search(str(error)):
+            if self._extras:
+                self._extras = False
+                self._note(
+                    "engine: the server knows only OpenAI's own fields; top_k, "
+                    "repetition_penalty, begun turns and closed lists of answers are left to the "
+                    "model."
+                )
             raise Away(str(error)) from error
         said = f"HTTP {error.status}: {error}"
         raise RequestRefused("too long" if _TOO_LONG.search(said) else said) from error

@@ -239,6 +239,10 @@ async def test_servers_that_know_only_openais_fields(server: str, ask: Ask) -> N
         done = await asyncio.gather(*[engine.complete(ask(seed=i)) for i in range(4)])
         assert all(c.tokens > 0 for c in done)
         assert "knows only OpenAI's own fields" in notes[-1]
+        proxy.plan = lambda body: "unknown"
+        with pytest.raises(RequestRefused, match="HTTP 400: Unrecognized request argument"):
+            await engine.complete(ask())
+        assert len(notes) == 2
         await engine.close()
 
 
