@@ -17,11 +17,11 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from selflengthen import models, prompts
 from selflengthen.cli import settings
-from selflengthen.lengths import Kind
+from selflengthen.lengths import KINDS as DEMANDS
 from selflengthen.pocket.language import Story, Text, render
 from selflengthen.training import launch, merge
 from selflengthen.training.job import job_of
@@ -213,7 +213,7 @@ def _demanding(rng: random.Random, count: int) -> Iterable[Row]:
         text = render(_grown(story, number % 4))
         keeps = rng.random() < 1 / 3
         words = len(text.split()) if keeps else rng.randint(50, 400)
-        demand = draw(words, "pocket", dict.fromkeys(get_args(Kind), 1.0), rng)
+        demand = draw(words, "pocket", dict.fromkeys(DEMANDS, 1.0), rng)
         woven = weave(story.request(), demand, "pocket", False, rng)
         if woven:
             yield _row(str(number), woven.text, text)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from selflengthen import numerals
 from selflengthen.numerals import Number
 
 Kind = Literal["about", "range", "above", "below"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 Unit = Literal["words", "characters"]
 
 

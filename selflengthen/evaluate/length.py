@@ -15,7 +15,7 @@ from selflengthen.demand import Demand, read_demand
 from selflengthen.evaluate import scores
 from selflengthen.evaluate.counters import longbench_words, longen_words
 from selflengthen.evaluate.responses import Row
-from selflengthen.lengths import Kind
+from selflengthen.lengths import KINDS
 from selflengthen.metrics import spread
 from selflengthen.text import word_count
 
@@ -58,7 +58,6 @@ def sum_up(benchmark: Benchmark, scored: Sequence[Scored]) -> dict[str, Any]:
     }
 
 
-KINDS: tuple[Kind, ...] = ("about", "range", "above", "below")
 _NONE = "(none)"  # the group of rows that do not say theirs
 CONTROLS = ("equal to", "at most", "at least")
 

@@ -17,11 +17,10 @@ from selflengthen.config import Config
 from selflengthen.demand import Demand, read_demand
 from selflengthen.drive import Item
 from selflengthen.evaluate.scores import longen
+from selflengthen.lengths import KINDS
 from selflengthen.records import Record, derive_seed
 from selflengthen.seeds import Seed
 from selflengthen.stages.demand import demanded
-
-KINDS = ("about", "range", "above", "below")
 
 
 @dataclass(frozen=True)
