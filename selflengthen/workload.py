@@ -37,6 +37,7 @@ class Seen:
     draft_tokens: float | None = None
     attempts: float | None = None
     growth: float | None = None
+    chosen: float | None = None
     generate_rate: float | None = None
     train_rate: float | None = None
 
@@ -55,10 +56,12 @@ def look(run: RunFolder) -> Seen:
         attempts, tokens = (sum(column) / len(drawn) for column in zip(*drawn, strict=True))
     if drafts and expansions and expansions.get("accepted") and drafts["words"]["mean"]:
         growth = expansions["words"]["mean"] / drafts["words"]["mean"]
+    chosen = done.get("4b-curate")
     stages = [stage for stage in (drafts, expansions) if stage]
     rates = [s["tokens_per_second"] for s in stages if s.get("tokens_per_second")]
     return Seen(
         draft_tokens=tokens, attempts=attempts, growth=growth,
+        chosen=chosen["rows"] / max(1, chosen["of"]) if chosen else None,
         generate_rate=sum(rates) / len(rates) if rates else None,
         train_rate=(train or {}).get("tokens_per_second"),
     )  # fmt: skip
@@ -71,6 +74,7 @@ class Round:
     drafts: float
     made: float  # expansions, before the lot
     rows: float  # after it
+    chosen: float  # of them, to train on
     attempts: float
     draft: float
     grown: float
@@ -87,9 +91,18 @@ def plan(config: Config, seen: Seen) -> list[Round]:
         drafts = config.instruct.per_round * draft.per_instruction
         made = drafts * (_KEPT if draft.drop_short else 1) * expand.per_draft
         rows = made * (_KEPT if expand.drop_short else 1)
-        rounds.append(Round(drafts, made, rows, seen.attempts or ATTEMPTS, length, grown))
+        chosen = _chosen(config, rows, seen)
+        rounds.append(Round(drafts, made, rows, chosen, seen.attempts or ATTEMPTS, length, grown))
         length = grown
     return rounds
+
+
+def _chosen(config: Config, rows: float, seen: Seen) -> float:
+    """Return how many rows `curate` keeps: the share seen, else no more than a step asks for."""
+    if config.curate and seen.chosen is not None:
+        return rows * seen.chosen
+    asked = [options for step in config.curate for options in step.values() if options]
+    return min([rows, *(float(options["k"]) for options in asked if "k" in options)])
 
 
 def of_rounds(config: Config, plan: list[Round]) -> Work:
@@ -102,9 +115,9 @@ def of_rounds(config: Config, plan: list[Round]) -> Work:
         generated += tried + held_out
         generated += each.made * each.attempts * config.expand.passes * _PASS * each.grown
         texts += tried + each.made * each.attempts * each.grown + held_out
-        trained += each.rows * config.train.generator.epochs * (_PROMPT + each.grown)
+        trained += each.chosen * config.train.generator.epochs * (_PROMPT + each.grown)
         outline = config.dataset.keep_line * each.draft
-        trained += each.rows * config.train.expander.epochs * (_PROMPT + outline + each.grown)
+        trained += each.chosen * config.train.expander.epochs * (_PROMPT + outline + each.grown)
     return Work(generated, trained, texts)
 
 

@@ -179,6 +179,20 @@ def test_estimate_says_what_it_assumes(work: Path, capsys: pytest.CaptureFixture
     assert "train memory" in capsys.readouterr().out
 
 
+def test_estimate_knows_what_is_chosen(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("runs").mkdir()
+    words = ["estimate", "small.yaml", "--curate"]
+    whole, same, few = (
+        asked(capsys, *words, steps)["trained"]["value"]
+        for steps in ("[]", "[{longest: {k: 9999}}, {faithful: {}}]", "[{longest: {k: 2}}]")
+    )
+    assert few < whole == same
+    small = [*("small.yaml", "--iterations", "1"), "--curate", "[{longest: {k: 2}}]"]
+    assert main(["run", *small]) == 0
+    capsys.readouterr()
+    assert asked(capsys, "estimate", *small)["trained"]["value"] < whole
+
+
 def test_estimate_learns_from_the_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = asked(capsys, "estimate", "small.yaml")
     assert "as in this run so far" in said["generated"]["assumes"]
