@@ -67,9 +67,10 @@ def main(words: Sequence[str]) -> int:
         if holder := target.folder.holder():
             raise target.folder.in_use(holder)
     place = _place(found, task.name)
+    folders = {folder.path: folder for folder in (*(target.folder for target in found), place)}
     with ExitStack() as locks:
-        for path in {target.folder.path: target for target in found}.values():
-            locks.enter_context(path.folder.locked())
+        for folder in folders.values():
+            locks.enter_context(folder.locked())
         _make(found, bench, judge, place, words, redo=asked.redo)
         sides = report.gather(found, bench, judge)
         report.write(place, sides, bench, judge)

@@ -101,8 +101,12 @@ def test_models_and_runs_side_by_side(run: Path, capsys: pytest.CaptureFixture[s
     (place,) = Path("runs/evaluate").glob("*+*/pocket")
     assert place.parent.name == "small-base+small-2+tiny+tiny"
     assert {p.name for p in place.iterdir()} == {
-        "scores.json", "texts.jsonl", "report.md", "lengths.png", "bands.png",
+        "scores.json", "texts.jsonl", "report.md", "lengths.png", "bands.png", "lock",
     }  # fmt: skip
+    with open(place / "lock", "r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        said = refused(Path(), capsys, "evaluate", *words)
+    assert f"{place}: this evaluation is in use by" in said
     apart = {p.name for p in Path("runs/evaluate").glob("tiny-*")}
     assert len(apart) == 2
 
