@@ -38,11 +38,12 @@ from selflengthen.controller import EngineRoom
 from selflengthen.drive import Item
 from selflengthen.engines.base import Adapters, Engine, Request
 from selflengthen.engines.scripted import Scripted
+from selflengthen.files import rewrite
 from selflengthen.identities import Identities
 from selflengthen.records import Record, Refusal, encode
 from selflengthen.rounds import Rounds
 from selflengthen.stages import draft, expand, instruct
-from selflengthen.store import RunFolder, StageFolder, rewrite
+from selflengthen.store import RunFolder, StageFolder
 
 MOST_SECONDS, MOST_MEGABYTES = 3, 400
 REACHED = "SELFLENGTHEN_BENCH_REACHED"

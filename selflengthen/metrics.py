@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from selflengthen.config import HeldOutConfig
+from selflengthen.files import read_json
 from selflengthen.records import Record
-from selflengthen.store import STAGES, RunFolder, StageFolder, read_json
+from selflengthen.store import STAGES, RunFolder, StageFolder
 from selflengthen.text import distinct, gzip_ratio, has_repeat, repetition
 
 

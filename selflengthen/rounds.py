@@ -17,10 +17,11 @@ from selflengthen.curate import inside
 from selflengthen.drive import Item, Stage
 from selflengthen.engines.base import Adapter, Role
 from selflengthen.errors import SelfLengthenError
+from selflengthen.files import rewrite, write_json
 from selflengthen.identities import Identities
 from selflengthen.records import derive_seed, encode
 from selflengthen.stages import dataset, draft, expand, held_out, instruct
-from selflengthen.store import StageFolder, rewrite, write_json
+from selflengthen.store import StageFolder
 from selflengthen.training.job import job_for
 
 TrainedRole = Literal["generator", "expander"]

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,6 +23,7 @@ import msgspec
 
 from selflengthen import locks
 from selflengthen.errors import UserError
+from selflengthen.files import read_json, rewrite, write_json
 from selflengthen.lines import pick, read_ids, read_lines, read_structs, trim
 from selflengthen.records import Record, Refusal, encode, fingerprint
 
@@ -239,37 +239,6 @@ def _settled(texts: Iterable[bytes], dropped: Mapping[str, str], digest: Any) ->
 def key_of(identity: Mapping[str, Any]) -> str:
     """Return the key of a stage: the digest of all that decides what it makes."""
     return fingerprint(identity).hex()
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file for people, atomically."""
-    text = json.dumps(value, indent=1, ensure_ascii=False, sort_keys=False)
-    rewrite(path, [text.encode() + b"\n"])
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file, or return None where there is none."""
-    try:
-        return json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return None
-
-
-def rewrite(path: Path, lines: Iterable[bytes]) -> None:
-    """Replace a file as a whole: a temporary name beside it, fsync, rename, fsync of the folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.partial")
-    with open(temporary, "wb") as file:
-        for line in lines:
-            file.write(line)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _append(path: Path, records: Iterable[msgspec.Struct]) -> None:

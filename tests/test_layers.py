@@ -25,7 +25,7 @@ ENGINE = frozenset(
     {"engines.base", "engines.chat", "engines.guard", "engines.vllm_log", "engines.vllm_start"}
     | {"engines.wire"}
 )
-KEPT = GROUND | {"store", "metrics", "identities"}
+KEPT = GROUND | {"files", "store", "metrics", "identities"}
 ROUND = KEPT | {"engines.base", "engines", "training", "drive", "stages"}
 WING = ROUND | {"controller", "rounds"}
 WINGS = frozenset({"curate", "evaluate", "finish", "inspect", "pocket"})
@@ -50,10 +50,11 @@ FLOORS: Mapping[str, frozenset[str]] = {
     "config": frozenset({"errors", "text", "checks"}),
     "weave": frozenset({"checks", "demand", "languages", "lengths", "numerals"}),
     # What is kept on disk.
+    "files": frozenset(),
     "lines": frozenset({"errors"}),
     "locks": frozenset(),
-    "store": GROUND | {"lines", "locks"},
-    "metrics": GROUND | {"store"},
+    "store": GROUND | {"files", "lines", "locks"},
+    "metrics": GROUND | {"files", "store"},
     "identities": GROUND | {"store"},
     "workload": GROUND | {"store"},
     "estimate": GROUND | {"store", "shapes", "workload"},
@@ -66,7 +67,7 @@ FLOORS: Mapping[str, frozenset[str]] = {
     "engines.wire": GROUND | {"engines.base", "engines.chat"},
     "engines": GROUND | ENGINE,
     "engines.ray": GROUND | ENGINE | {"engines"},  # replicas of the vllm engine
-    "training": GROUND | {"engines.base", "engines.chat"},
+    "training": GROUND | {"files", "engines.base", "engines.chat"},
     "drive": GROUND | {"store", "engines.base"},
     "stages": GROUND | {"engines.base", "drive"},
     # A wing that the rounds use: what chooses their rows.

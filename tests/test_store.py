@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selflengthen.errors import UserError
+from selflengthen.files import rewrite
 from selflengthen.records import Record, Refusal, encode
-from selflengthen.store import RunFolder, StageFolder, key_of, rewrite
+from selflengthen.store import RunFolder, StageFolder, key_of
 
 
 def record(number: int, text: str = "A text.", **more: object) -> Record:

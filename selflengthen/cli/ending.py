@@ -8,7 +8,8 @@ from typing import Any
 from selflengthen.cli.standing import far
 from selflengthen.cli.words import duration
 from selflengthen.config import Config
-from selflengthen.store import RunFolder, StageFolder, read_json
+from selflengthen.files import read_json
+from selflengthen.store import RunFolder, StageFolder
 
 
 def ending(run: RunFolder, config: Config) -> dict[str, Any] | None:

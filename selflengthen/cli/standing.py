@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from selflengthen import metrics
 from selflengthen.config import Config
 from selflengthen.errors import UserError
-from selflengthen.store import RunFolder, StageFolder, read_json
+from selflengthen.files import read_json
+from selflengthen.store import RunFolder, StageFolder
 
 _TRAININGS = ("5-train", "5b-anneal")
 

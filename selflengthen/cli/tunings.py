@@ -80,7 +80,7 @@ def search(words: Sequence[str]) -> int:
     from selflengthen.curate import rules
     from selflengthen.curate import search as room
     from selflengthen.curate.write import beside, refuse_existing
-    from selflengthen.store import rewrite, write_json
+    from selflengthen.files import rewrite, write_json
 
     out = Path(asked.out)
     refuse_existing(out)

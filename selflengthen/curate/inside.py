@@ -20,9 +20,9 @@ from selflengthen.curate import steps, write
 from selflengthen.curate.rows import Choice, Rows, digest
 from selflengthen.curate.sets import open_rows
 from selflengthen.errors import SelfLengthenError, UserError
+from selflengthen.files import read_json, rewrite
 from selflengthen.lines import read_ids
 from selflengthen.records import Row, derive_seed, encode
-from selflengthen.store import read_json, rewrite
 from selflengthen.training import child, guard
 
 GENERAL = "general-"

@@ -14,7 +14,7 @@ import msgspec
 import yaml
 
 from selflengthen.errors import UserError
-from selflengthen.store import rewrite
+from selflengthen.files import rewrite
 
 if TYPE_CHECKING:
     from selflengthen.curate.rows import Floats

@@ -21,8 +21,8 @@ from selflengthen.curate.rules import Rule
 from selflengthen.curate.tuning import Setup, Tune, tuned
 from selflengthen.curate.work import content
 from selflengthen.errors import UserError
+from selflengthen.files import rewrite
 from selflengthen.records import derive_seed, fingerprint
-from selflengthen.store import rewrite
 
 if TYPE_CHECKING:
     from selflengthen.curate.rows import Floats, Ints

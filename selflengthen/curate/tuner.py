@@ -27,7 +27,7 @@ from selflengthen.curate.rows import Tell
 from selflengthen.curate.tuning import Loss, Tune, Tuning, Work
 from selflengthen.curate.work import WorkFolder
 from selflengthen.errors import SelfLengthenError, TrainingError
-from selflengthen.training import guard, launch, rows
+from selflengthen.training import child, guard, launch, rows
 from selflengthen.training.job import finished
 
 if TYPE_CHECKING:
@@ -76,23 +76,23 @@ class Tuner:
             await self.close()
             raise
         if not line:
-            child = self._child
-            await self.close()
-            code = child.returncode if child else None
+            code = await self.close()
             raise TrainingError(
-                f"Tuning failed: {launch._reason(job, code or 0, self._log)} The log: {self._log}"
+                f"Tuning failed: {child.reason(code, self._log)} The log: {self._log}"
             )
         answer = msgspec.json.decode(line, type=Answer)
         if answer.loss is None:
             raise TrainingError(f"Tuning failed: {answer.failure} The log: {self._log}")
         return answer.loss
 
-    async def close(self) -> None:
-        """End the child, if there is one."""
-        child, self._child = self._child, None
-        if child is not None:
-            self._writer.close()
-            await asyncio.shield(launch._end(child, asyncio.create_task(child.wait())))
+    async def close(self) -> int:
+        """End the child, if there is one; return its exit code."""
+        tuner, self._child = self._child, None
+        if tuner is None:
+            return 0
+        self._writer.close()
+        await child.end(tuner)
+        return tuner.returncode or 0
 
     async def _told(self, tuning: Tuning) -> bytes:
         """Give the child an order; return its answer, or nothing where it died."""
@@ -113,7 +113,7 @@ class Tuner:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=output,
                 stderr=asyncio.subprocess.STDOUT,
-                env=launch._environment(tuning.job),
+                env=child.training_environment(tuning.job.launcher),
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )

@@ -23,9 +23,9 @@ from selflengthen.config import TrainConfig, identity_of
 from selflengthen.curate.rows import Rows, Tell
 from selflengthen.curate.work import content
 from selflengthen.errors import TrainingError
+from selflengthen.files import read_json, rewrite, write_json
 from selflengthen.models import Model
 from selflengthen.records import Row, encode
-from selflengthen.store import read_json, rewrite, write_json
 from selflengthen.training.job import ADAPTER_FILES, TrainingJob, job_of
 
 

@@ -17,7 +17,7 @@ import orjson
 from selflengthen.curate.jsonl import Jsonl
 from selflengthen.curate.rows import Choice, Dropped, Rows
 from selflengthen.errors import UserError
-from selflengthen.store import rewrite, write_json
+from selflengthen.files import replacing, rewrite, write_json
 
 _BATCH = 1000
 LINES, PARQUET = (".jsonl", ".ndjson"), ".parquet"
@@ -126,11 +126,9 @@ def _as_lines(rows: Rows, out: Path) -> Iterator[bytes]:
 def _write_parquet(rows: Rows, out: Path) -> None:
     import pyarrow.parquet as pq
 
-    temporary = out.with_name(f".{out.name}.partial")
-    with pq.ParquetWriter(temporary, _schema(rows)) as writer:
+    with replacing(out) as temporary, pq.ParquetWriter(temporary, _schema(rows)) as writer:
         for table in _tables(rows):
             writer.write_table(table)
-    temporary.replace(out)
 
 
 def _tables(rows: Rows) -> Iterator[Any]:

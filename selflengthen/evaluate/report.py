@@ -16,8 +16,8 @@ from selflengthen.evaluate.length import Scored, sum_up
 from selflengthen.evaluate.places import EvaluationFolder
 from selflengthen.evaluate.quality import quality
 from selflengthen.evaluate.tasks import Task, bands, score
+from selflengthen.files import rewrite, write_json
 from selflengthen.records import Record
-from selflengthen.store import rewrite, write_json
 
 Table = list[list[str]]
 """A head, then rows; the first cell of each names it."""

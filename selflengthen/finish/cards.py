@@ -12,10 +12,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from selflengthen import __version__, metrics
 from selflengthen.config import Config
+from selflengthen.files import read_json
 from selflengthen.lines import read_structs
 from selflengthen.models import Model
 from selflengthen.records import FinalRow
-from selflengthen.store import RunFolder, read_json
+from selflengthen.store import RunFolder
 
 Facts = dict[str, Any]
 """The values that the templates beside this file name."""

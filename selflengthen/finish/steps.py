@@ -14,12 +14,13 @@ from selflengthen.controller import Controller
 from selflengthen.curate import inside
 from selflengthen.engines.base import Adapter, Adapters
 from selflengthen.errors import SelfLengthenError
+from selflengthen.files import rewrite, write_json
 from selflengthen.finish import cards, figures
 from selflengthen.identities import FinalIdentities
 from selflengthen.lines import read_structs
 from selflengthen.records import FinalRow, Pair, derive_seed, encode, fingerprint
 from selflengthen.stages import demand, draft, held_out, instruct, union
-from selflengthen.store import StageFolder, rewrite, write_json
+from selflengthen.store import StageFolder
 from selflengthen.training.job import ADAPTER_FILES, job_of
 from selflengthen.training.merge import merge
 

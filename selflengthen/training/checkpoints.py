@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from selflengthen.training.job import write_whole
+from selflengthen.files import rewrite
 
 if TYPE_CHECKING:
     import torch
@@ -39,7 +39,7 @@ def seal(folder: Path, job: str, step: int) -> None:
     """Declare a checkpoint whole."""
     sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
     stamp = Seal(job, step, digest_of_file(folder / _WEIGHTS), sizes)
-    write_whole(folder / _SEAL, msgspec.json.encode(stamp))
+    rewrite(folder / _SEAL, [msgspec.json.encode(stamp)])
 
 
 def newest(parent: Path, job: str) -> tuple[Path, Seal] | None:

@@ -1,13 +1,57 @@
-"""A child process that does one thing and ends: its memory, also that of a GPU, is free again."""
+"""Child processes: what they are given, how they are seen out, and why they ended.
+
+A child's memory, also that of a GPU, is free again when it ends.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import shutil
 import signal
 import sys
 from pathlib import Path
 
-from selflengthen.training.launch import child_environment
+from selflengthen.training.guard import STOPPED
+
+GRACE = 10.0
+"""Seconds that a child has to save after SIGTERM."""
+
+_ALLOCATOR = {
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": str(16 * 2**30),
+    "MALLOC_TOP_PAD_": str(256 * 2**20),
+}
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of a child that imports this package, wherever it lies."""
+    package = str(Path(__file__).parents[2])
+    paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONUNBUFFERED": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+    }
+
+
+def training_environment(launcher: str) -> dict[str, str]:
+    """Return the environment of a child that trains."""
+    if not has_gpu():
+        # glibc gives memory back and takes it again all the time; steps are 25 to 70 % quicker so.
+        return {**environment(), **(_ALLOCATOR if sys.platform == "linux" else {})}
+    if launcher != "plain":
+        return environment()
+    # TRL refuses a single process that sees several GPUs.
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0")
+    return {**environment(), "CUDA_VISIBLE_DEVICES": visible.split(",")[0]}
+
+
+def has_gpu() -> bool:
+    """Whether there is an NVIDIA GPU, as far as can be seen without torch."""
+    return Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi") is not None
 
 
 async def run(module: str, *words: str | Path, log: Path) -> tuple[int, str]:
@@ -22,7 +66,7 @@ async def run(module: str, *words: str | Path, log: Path) -> tuple[int, str]:
             stdin=asyncio.subprocess.PIPE,
             stdout=said,
             stderr=asyncio.subprocess.STDOUT,
-            env=child_environment(),
+            env=environment(),
             start_new_session=True,
         )
     try:
@@ -31,5 +75,44 @@ async def run(module: str, *words: str | Path, log: Path) -> tuple[int, str]:
         if child.returncode is None:
             child.send_signal(signal.SIGKILL)
             await child.wait()
-    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
-    return code, next((line.strip() for line in reversed(lines) if line.strip()), "no word")
+    return code, last_words(log) or "no word"
+
+
+async def end(child: asyncio.subprocess.Process) -> None:
+    """See a child out that leads its session: SIGTERM, time to save, the end of all its processes.
+
+    That goes on to its end, also where who waits for it is cancelled.
+    """
+    await asyncio.shield(_ended(child))
+
+
+async def _ended(child: asyncio.subprocess.Process) -> None:
+    if child.returncode is None:
+        _signal_group(child.pid, signal.SIGTERM)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(child.wait(), GRACE)
+    _signal_group(child.pid, signal.SIGKILL)
+    if child.stdin is not None:
+        child.stdin.close()  # processes outside of the group end with this pipe
+    await child.wait()
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, number)
+
+
+def reason(code: int, log: Path) -> str:
+    """Say in one line why a child ended: the signal, or its last words."""
+    if code == STOPPED:
+        return "it was stopped by a signal, and saved; the same command goes on."
+    if code < 0:
+        memory = " (often: out of memory)" if code == -signal.SIGKILL else ""
+        return f"it was killed by {signal.Signals(-code).name}{memory}; the same command goes on."
+    return last_words(log) or f"exit code {code}, and no word."
+
+
+def last_words(log: Path) -> str:
+    """Return the last line of a log that is not blank; "" where there is none."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")

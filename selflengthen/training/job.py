@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -209,16 +208,6 @@ def finished(job: TrainingJob) -> TrainingResult | None:
         return None
     complete = all((job.folder / name).is_file() for name in ADAPTER_FILES)
     return result if complete and result.job == job.digest() else None
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that is there entirely or not at all."""
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def _digest_of(path: Path) -> str:

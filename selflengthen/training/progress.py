@@ -13,9 +13,9 @@ from peft import get_peft_model_state_dict
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from selflengthen.errors import TrainingError
+from selflengthen.files import rewrite
 from selflengthen.training import checkpoints
 from selflengthen.training.guard import Stop, Stopped
-from selflengthen.training.job import write_whole
 
 if TYPE_CHECKING:
     from selflengthen.training.trainer import RoleTrainer
@@ -59,7 +59,7 @@ class Progress(TrainerCallback):
         if trainer.is_world_process_zero():
             done = expected.step if expected else 0
             kept = [step for step in read_steps(metrics) if step.step <= done]
-            write_whole(metrics, b"".join(msgspec.json.encode(step) + b"\n" for step in kept))
+            rewrite(metrics, (msgspec.json.encode(step) + b"\n" for step in kept))
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any

@@ -21,10 +21,11 @@ from transformers.utils.import_utils import is_flash_attn_2_available
 from trl.trainer.sft_config import SFTConfig
 
 from selflengthen.errors import TrainingError
+from selflengthen.files import rewrite
 from selflengthen.records import Row
 from selflengthen.training import checkpoints, rows
 from selflengthen.training.guard import Stop, Stopped
-from selflengthen.training.job import ADAPTER_FILES, TrainingJob, TrainingResult, write_whole
+from selflengthen.training.job import ADAPTER_FILES, TrainingJob, TrainingResult
 from selflengthen.training.progress import Progress, read_steps
 from selflengthen.training.trainer import RoleTrainer
 
@@ -176,7 +177,7 @@ def _save(model: Any, folder: Path, result: TrainingResult) -> None:
     shutil.rmtree(partial)
     digest = checkpoints.digest_of_file(folder / ADAPTER_FILES[1])
     whole = msgspec.structs.replace(result, adapter=digest)
-    write_whole(folder / "result.json", msgspec.json.format(msgspec.json.encode(whole)))
+    rewrite(folder / "result.json", [msgspec.json.format(msgspec.json.encode(whole))])
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
 
 

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from selflengthen.curate.tuning import Loss, Tuning
-from selflengthen.store import rewrite
+from selflengthen.files import rewrite
 from selflengthen.text import word_count
 from selflengthen.training.job import ADAPTER_FILES
 from selflengthen.training.rows import read

@@ -17,9 +17,10 @@ from selflengthen.config import Config
 from selflengthen.controller import Controller, EngineRoom
 from selflengthen.engines.base import Adapters, Engine
 from selflengthen.engines.scripted import Reply, Scripted
+from selflengthen.files import rewrite
 from selflengthen.models import Model
 from selflengthen.rounds import Rounds
-from selflengthen.store import RunFolder, rewrite
+from selflengthen.store import RunFolder
 from selflengthen.training.job import TrainingJob, TrainingResult
 
 ROUNDS = 2

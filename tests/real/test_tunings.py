@@ -22,8 +22,8 @@ from selflengthen.curate.sets import open_rows
 from selflengthen.curate.tuner import Tuner
 from selflengthen.curate.tuning import Loss, Setup, Tuning, training_lines
 from selflengthen.errors import TrainingError
+from selflengthen.files import rewrite
 from selflengthen.pocket.language import Story, render
-from selflengthen.store import rewrite
 from selflengthen.training.job import TrainingJob, job_of
 from selflengthen.training.launch import train
 
