@@ -90,9 +90,10 @@ def plot(found: dict[str, Any], path: Path) -> None:
         bars = axes.barh([m["tuned"] for m in found[name]], values, color="#1f5fa8", height=0.6)
         axes.bar_label(bars, fmt="%.2f" if key == "overall" else "%.0f", padding=3)
         axes.set_xlabel(label)
+        axes.margins(x=0.12)
         axes.invert_yaxis()
         axes.spines[["top", "right"]].set_visible(False)
-    figure.tight_layout()
+    figure.tight_layout(w_pad=3)
     figure.savefig(path)
 
 
@@ -135,9 +136,10 @@ def faithful(work: Path, draws: int) -> list[Row]:
     for number in range(1, draws + 1):
         drawn = _written(work / f"random-{number}.jsonl", lambda n=number: _some(pool, count, n))
         made[f"as many at random, {number}"] = _tuned(work / f"random-{number}", drawn)
-    made["all rows, annealed on faithful rows"] = _tuned(
-        work / "annealed", kept, start_from=work / "all" / "adapter", share=0.2
-    )
+    for name, rows in (("faithful ones", kept), ("some at random", work / "random-1.jsonl")):
+        made[f"all rows, then {name}"] = _tuned(
+            work / f"annealed-{rows.stem}", rows, start_from=work / "all" / "adapter", share=0.2
+        )
     return _evaluated(made)
 
 
