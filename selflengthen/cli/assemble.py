@@ -110,7 +110,7 @@ def check_steps(config: Config) -> None:
                     raise UserError(f"{field}, step {number}: {name}: {error}") from error
 
 
-def check_lengths(config: Config, model: Model) -> None:
+def check_lengths(config: Config, model: Model, *, trains: bool = True) -> None:
     """Refuse lengths beyond the model's positions, and say what would fit."""
     positions = model.positions
     if positions is None:
@@ -120,6 +120,8 @@ def check_lengths(config: Config, model: Model) -> None:
         "train.max_length": (config.train.max_length, positions),
         "sampling.max_tokens": (config.sampling.max_tokens, positions * 3 // 4),
     }
+    if not trains:
+        del asked["train.max_length"]
     over = {name: (is_, fits) for name, (is_, fits) in asked.items() if is_ > positions}
     if over:
         found = ", ".join(f"{name} is {is_}" for name, (is_, _) in over.items())

@@ -63,7 +63,7 @@ def _refined(rows: Rows, asked: Any, words: Sequence[str]) -> tuple[Rows, dict[s
     require(config.engine.kind)
     texts = refine.read_prompts(prompts_folder(config))
     model = served(config.model, config.engine) or models.find(config.model)
-    check_lengths(config, model)
+    check_lengths(config, model, trains=False)
     made_of = refine.identity(rows, config, model, texts)
     place = WorkFolder(asked.work or beside(Path(asked.out), "work"))
     place.check(made_of)

@@ -81,7 +81,7 @@ def _target(
     states: list[State], *, whole: bool = True,
 ) -> Target:  # fmt: skip
     require(config.engine.kind)
-    check_lengths(config, model)
+    check_lengths(config, model, trains=False)
     texts = prompts.load(prompts_folder(config))
     return Target(*names, config, model, texts, folder, tuple(states), whole)
 

@@ -18,7 +18,7 @@ from tests.cli.test_run import no_engine  # noqa: F401 - a fixture
 from tests.cli.test_signals import start, wait_for
 
 SCRIPTED = ["--engine.kind", "scripted", "--engine.context", "4096"]
-SCRIPTED += ["--sampling.max_tokens", "2000", "--train.max_length", "4096"]
+SCRIPTED += ["--sampling.max_tokens", "2000"]
 JUDGE = ["--judge.model", "tiny", "--judge.engine.kind", "scripted"]
 POCKET = ["--benchmark", "pocket"]
 HERE = Path("runs/small/evaluate/pocket")
