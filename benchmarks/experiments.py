@@ -58,10 +58,12 @@ def main() -> None:
     asked.out.mkdir(parents=True, exist_ok=True)
     (asked.out / "experiments.json").write_text(json.dumps(found, indent=1) + "\n")
     shutil.copy(asked.work / "rules" / "best.curve.png", asked.out / "loss-over-size.png")
+    plot_rule(found["rules"], asked.out / "loss-over-perplexity.png")
     plot(found, asked.out / "experiments.png")
     for name in ("faithful", "longest"):
         print(f"\n{name}\n\n{table(found[name])}")
-    print(f"\n{found['rules']['rule']}\n{found['rules']['kept']}\n{found['rules']['curve']}")
+    rule = found["rules"]
+    print(f"\n{rule['rule']}\n{rule['base']}\n{rule['kept']}\n{rule['curve']}")
 
 
 def table(made: list[Row]) -> str:
@@ -72,6 +74,29 @@ def table(made: list[Row]) -> str:
         shares = [f"{m[name]:.0%}" for name in ("ends", "repeats")]
         lines.append([m["tuned"], f"{m['overall']:.3f}", f"{m['words']:.0f}", *shares])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def plot_rule(found: dict[str, Any], path: Path) -> None:
+    """Draw the loss after tuning on a subset over the subset's perplexity."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(6.4, 3.4), dpi=150)
+    perplexities = [subset["indicators"]["perplexity"] for subset in found["subsets"]]
+    losses = [subset["loss"] for subset in found["subsets"]]
+    axes.plot(perplexities, losses, "o", color="#1f5fa8")
+    axes.axhline(found["base"], color="#888888", linewidth=1)
+    axes.annotate("not tuned", (min(perplexities), found["base"]), (0, 4),
+                  textcoords="offset points", fontsize=9)  # fmt: skip
+    axes.set_xscale("log")
+    axes.set_xlabel("perplexity of the subset's responses (mean)")
+    axes.set_ylabel("loss after tuning on it")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    figure.savefig(path)
+    pyplot.close(figure)
 
 
 def plot(found: dict[str, Any], path: Path) -> None:
@@ -117,11 +142,28 @@ def rules(work: Path) -> dict[str, Any]:
             *("--language-model", models.POCKET, "--trials", 14, *learning),
         )
     kinds = [json.loads(line)["kind"] for line in best.read_text().splitlines()]
+    made = sorted((work / "rule.work" / "subsets").glob("*/tuned.json"))
     return {
+        "base": _loss_of_base(held),
+        "subsets": [json.loads(file.read_text()) for file in made],
         "rule": rule.read_text(),
         "curve": json.loads((work / "best.curve.json").read_text()),
         "kept": {kind: kinds.count(kind) for kind in KINDS},
     }
+
+
+def _loss_of_base(rows: Path) -> float:
+    """Return the loss of the model that nothing was tuned on."""
+    from transformers import AutoModelForCausalLM
+
+    from selflengthen.curate.losses import Evaluation
+
+    job = job_of(
+        CONFIG.train, model=str(models.POCKET), rows=rows, output=rows.parent, start_from=None,
+        seed=0, learning_rate=0, epochs=0,
+    )  # fmt: skip
+    model = AutoModelForCausalLM.from_pretrained(models.POCKET, dtype="float32")
+    return Evaluation(rows, job).loss_of(model).loss
 
 
 def faithful(work: Path, draws: int) -> list[Row]:

@@ -38,22 +38,29 @@ class Evaluation:
         pairs = zip(made.input_ids, made.labels, strict=True)
         self._rows = sorted(pairs, key=lambda pair: -len(pair[0]))
 
-    @torch.inference_mode()
     def loss(self, job: TrainingJob) -> Loss:
-        """Load the job's model with the adapter that it made, and measure it.
+        """Load the job's model with the adapter that it made, and measure it."""
+        base: Any = sft._base(job)
+        model = PeftModel.from_pretrained(base, job.output)
+        model.to("cuda" if torch.cuda.is_available() else "cpu")
+        found = self.loss_of(model)
+        del base, model
+        free()
+        return found
+
+    @torch.inference_mode()
+    def loss_of(self, model: torch.nn.Module) -> Loss:
+        """Measure a model where it is, in evaluation mode from here on.
 
         A batch has `per_device_batch` rows: the sum depends on it in the last digits.
         """
-        base: Any = sft._base(job)
-        model = PeftModel.from_pretrained(base, job.output).eval()
-        model.to("cuda" if torch.cuda.is_available() else "cpu")
+        model.eval()
+        device = next(model.parameters()).device
         total, tokens = 0.0, 0
         for start in range(0, len(self._rows), self._batch):
-            ids, mask, counts = _padded(self._rows[start : start + self._batch], model.device)
+            ids, mask, counts = _padded(self._rows[start : start + self._batch], device)
             total += float(summed_losses(model, ids, mask, counts).double().sum())
             tokens += int(counts.sum())
-        del base, model
-        free()
         return Loss(total / tokens, tokens, len(self._rows), self.dropped)
 
 
