@@ -39,6 +39,7 @@ NOT_RUN = {
     "python -m selflengthen run --model Qwen/Qwen2.5-7B-Instruct --engine.kind openai "
     "--engine.url http://127.0.0.1:8000/v1",
     "python -m selflengthen pocket build --out runs/pocket-model",
+    "python -m benchmarks.experiments --run runs/pocket",
     "python -m selflengthen finish runs/qwen --merge",
     "vllm serve runs/qwen/final/merged",
     "hf upload me/qwen-long runs/qwen/final/merged",
