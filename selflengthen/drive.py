@@ -137,20 +137,22 @@ class Drive:
         """
         pending = (item for item in items if item.id not in self.done)
         writer = _Writer(self.folder)
-        flusher = asyncio.create_task(writer.keep_flushing())
         try:
+            # Two groups: a disk that takes no verdict ends the work, the work's end the flushing.
             async with asyncio.TaskGroup() as group:
-                for _ in range(self.in_flight):
-                    item = next(pending, None)
-                    if item is None:
-                        break
-                    group.create_task(self._work(stage, item, pending, writer))
+                flusher = group.create_task(writer.keep_flushing())
+                async with asyncio.TaskGroup() as workers:
+                    for _ in range(self.in_flight):
+                        item = next(pending, None)
+                        if item is None:
+                            break
+                        workers.create_task(self._work(stage, item, pending, writer))
+                flusher.cancel()
         except* asyncio.CancelledError:
             raise asyncio.CancelledError from None
         except* Exception as failures:
             raise _first(failures) from None
         finally:
-            flusher.cancel()
             writer.flush()
 
     async def _work(
@@ -215,9 +217,9 @@ class _Writer:
             self.flush()
 
     def flush(self) -> None:
-        records, self.records = self.records, []
-        refusals, self.refusals = self.refusals, []
-        self.folder.append(records, refusals)
+        """Append what was gathered; where that fails, it is gathered still."""
+        self.folder.append(self.records, self.refusals)
+        self.records, self.refusals = [], []
 
     async def keep_flushing(self) -> None:
         while True:

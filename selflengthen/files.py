@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from selflengthen.errors import UserError
+
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -18,10 +20,14 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.partial")
-    yield temporary
-    _sync(temporary)
-    temporary.replace(path)
-    _sync(path.parent)
+    try:
+        yield temporary
+        _sync(temporary)
+        temporary.replace(path)
+        _sync(path.parent)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a write that fails does not know where
+        raise
 
 
 def rewrite(path: Path, lines: Iterable[bytes]) -> None:
@@ -42,6 +48,13 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
+
+
+def check_folder(path: Path, option: str) -> None:
+    """Raise UserError where a folder is to be and it, or what is above it, is a file."""
+    for place in (path, *path.parents):
+        if place.exists() and not place.is_dir():
+            raise UserError(f"{place}: is a file; name a folder with {option}.")
 
 
 def _sync(path: Path) -> None:

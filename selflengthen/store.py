@@ -192,7 +192,10 @@ class StageFolder:
         return read_structs(self.rejected_path, Refusal)
 
     def append(self, records: Iterable[Record], refusals: Iterable[Refusal]) -> None:
-        """Append verdicts and force them to disk, refusals first: a record ends its item."""
+        """Append verdicts and force them to disk, refusals first: a record ends its item.
+
+        Where the disk refuses, both files end in whole lines, and the call may be tried again.
+        """
         _append(self.rejected_path, refusals)
         _append(self.records_path, records)
 
@@ -243,8 +246,15 @@ def key_of(identity: Mapping[str, Any]) -> str:
 
 def _append(path: Path, records: Iterable[msgspec.Struct]) -> None:
     data = b"".join(encode(r) for r in records)
-    if data:
-        with open(path, "ab") as file:
-            file.write(data)
-            file.flush()
+    if not data:
+        return
+    with open(path, "ab", buffering=0) as file:
+        size = file.tell()
+        try:
+            while data:
+                data = data[file.write(data) :]
             os.fsync(file.fileno())
+        except OSError as error:
+            error.filename = str(path)
+            file.truncate(size)  # a full disk took a part: the next line must not go on with it
+            raise

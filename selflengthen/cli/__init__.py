@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -34,6 +35,13 @@ options:
 
 `python -m selflengthen run` alone runs three rounds with the embedded model."""
 
+_AGAIN = "then the same command goes on from what is saved"
+_REFUSED = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), f"make room on the disk, {_AGAIN}"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), f"make it writable, {_AGAIN}"),
+}
+"""What the machine refuses, and what to do about it."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what the command line asks and return the exit code; 2 is a mistake in what was asked."""
@@ -48,6 +56,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:  # `status | head`: who reads has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        if error.errno not in _REFUSED:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"selflengthen: {where}{error.strerror}; {_REFUSED[error.errno]}.", file=sys.stderr)
         return 1
 
 

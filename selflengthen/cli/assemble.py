@@ -12,6 +12,7 @@ from selflengthen.config import Config
 from selflengthen.engines import require
 from selflengthen.errors import UserError
 from selflengthen.estimate import estimate, size
+from selflengthen.files import check_folder
 from selflengthen.identities import Identities
 from selflengthen.models import Model
 from selflengthen.prompts import Prompts
@@ -35,8 +36,7 @@ class Parts:
 def gather(settings: Settings) -> Parts:
     """Read and check all that a run is made of; raise UserError for the first fault."""
     config, run = settings.config, RunFolder(settings.folder)
-    if run.path.exists() and not run.path.is_dir():
-        raise UserError(f"{run.path}: is a file; name another folder with --run-dir.")
+    check_folder(run.path, "--run-dir")
     check_batch(config)
     require(config.engine.kind)
     texts = prompts.load(prompts_folder(config))

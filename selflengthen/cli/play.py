@@ -113,7 +113,7 @@ def attend(
             logging.getLogger(__name__).error("%s", error)
             raise
         except BaseException:
-            logging.getLogger(__name__).exception("a broken promise")
+            logging.getLogger(__name__).exception("ended by an error")
             raise
         finally:
             reporter.close()

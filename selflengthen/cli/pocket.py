@@ -8,6 +8,7 @@ from pathlib import Path
 
 from selflengthen.cli.parsing import Parser
 from selflengthen.errors import SelfLengthenError, UserError
+from selflengthen.files import check_folder
 
 
 def main(words: Sequence[str]) -> int:
@@ -26,6 +27,7 @@ def main(words: Sequence[str]) -> int:
     folder = Path(asked.out)
     if folder.exists():
         raise UserError(f"{folder}: is there already; move it away, or give another --out.")
+    check_folder(folder, "--out")
 
     from selflengthen.pocket.build import build
     from selflengthen.pocket.gate import passes

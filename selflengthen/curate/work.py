@@ -12,6 +12,7 @@ from typing import Any
 
 from selflengthen.curate.rows import Rows, digest
 from selflengthen.errors import UserError
+from selflengthen.files import check_folder
 from selflengthen.identities import differences
 from selflengthen.store import RunFolder, StageFolder
 
@@ -30,8 +31,7 @@ class WorkFolder(RunFolder):
 
     def check(self, identity: Mapping[str, Any]) -> None:
         """Raise UserError where the folder is of something else, or somebody works in it."""
-        if self.path.exists() and not self.path.is_dir():
-            raise UserError(f"{self.path}: is a file; give --work a folder.")
+        check_folder(self.path, "--work")
         begun = StageFolder(self.path, "").identity()
         if begun is None and any(p.name not in _OURS for p in self.path.glob("[!.]*")):
             raise UserError(f"{self.path}: has other files in it; give --work a folder of its own.")

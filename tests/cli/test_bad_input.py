@@ -197,6 +197,17 @@ def test_no_such_command_or_run(work: Path, capsys: pytest.CaptureFixture[str]) 
     assert "tiny: is no run (holds no config.yaml" in refused(work, capsys, "show", "tiny")
 
 
+def test_a_file_where_a_folder_is_to_be(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["run", "small.yaml", "--run-dir"]
+    assert "small.yaml: is a file; name a folder with --run-dir" in refused(
+        work, capsys, *words, "small.yaml"
+    )
+    assert "small.yaml: is a file" in refused(work, capsys, *words, "small.yaml/below/it")
+    words = ["pocket", "build", "--out"]
+    assert "small.yaml: is there already" in refused(work, capsys, *words, "small.yaml")
+    assert "small.yaml: is a file" in refused(work, capsys, *words, "small.yaml/below")
+
+
 def test_a_run_of_another_identity(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "small.yaml", "--iterations", "1"]) == 0
     said = refused(work, capsys, "run", "small.yaml", "--expand.growth", "1.1", "--seed", "0")

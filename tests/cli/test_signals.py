@@ -1,13 +1,15 @@
-"""SIGTERM and Ctrl-C: what is finished is saved, and the printed command goes on."""
+"""SIGTERM, Ctrl-C, a full disk: what is finished is saved, and the same command goes on."""
 
 from __future__ import annotations
 
 import os
+import resource
 import shlex
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,10 +17,12 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-def start(*words: str) -> subprocess.Popen[str]:
+def start(*words: str, room: int = resource.RLIM_INFINITY) -> subprocess.Popen[str]:
+    """Start a command whose files may have `room` bytes each."""
     return subprocess.Popen(
         [sys.executable, "-m", "tests.cli.double", *words],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
+        preexec_fn=partial(resource.setrlimit, resource.RLIMIT_FSIZE, (room, room)),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
@@ -114,3 +118,12 @@ def test_a_second_ctrl_c_ends_at_once(work: Path) -> None:
     _, err = process.communicate(timeout=5)
     assert process.returncode == 130
     assert "To go on: " in err
+
+
+def test_a_full_disk_is_named_and_the_same_command_goes_on(work: Path) -> None:
+    for room, where in ((100, "runs/small/config.yaml"), (10_000, "records.jsonl")):
+        _, err = start("run", "small.yaml", room=room).communicate()
+        last = err.splitlines()[-1]
+        assert where in last and "make room on the disk, then the same command goes on" in last
+        assert "Traceback" not in err
+    assert start("run", "small.yaml").wait() == 0
