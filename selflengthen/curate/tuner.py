@@ -107,15 +107,12 @@ class Tuner:
 
     async def _start(self, tuning: Tuning) -> None:
         ours, theirs = socket.socketpair()
-        with self._log.open("ab") as output, theirs:
-            self._child = await asyncio.create_subprocess_exec(
+        with theirs:
+            self._child = await child.start(
                 *(sys.executable, "-m", "selflengthen.curate.tuner", str(theirs.fileno())),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=output,
-                stderr=asyncio.subprocess.STDOUT,
-                env=child.training_environment(tuning.job.launcher),
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,
+                environment=child.training_environment(tuning.job.launcher),
+                log=self._log,
+                fds=[theirs.fileno()],
             )
         self._reader, self._writer = await asyncio.open_connection(sock=ours)
 

@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from selflengthen.training.guard import STOPPED
@@ -54,21 +55,33 @@ def has_gpu() -> bool:
     return Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi") is not None
 
 
-async def run(module: str, *words: str | Path, log: Path) -> tuple[int, str]:
-    """Run `python -m MODULE WORDS` to its end; return its exit code and its last line.
+async def start(
+    *command: str | Path, environment: Mapping[str, str], log: Path, fds: Sequence[int] = ()
+) -> asyncio.subprocess.Process:
+    """Start a program that writes to `log`, keeps `fds`, and leads a session of its own.
 
-    It writes to `log`; when this is cancelled, it is killed. A child that calls
-    `guard.die_with_parent` ends with this process, however that ends.
+    Its standard input is a pipe that nobody writes to: where it closes, this process is gone. A
+    child that calls `guard.die_with_parent` ends with it, however it ends.
     """
     with log.open("ab") as said:
-        child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", module, *words),
+        return await asyncio.create_subprocess_exec(
+            *command,
             stdin=asyncio.subprocess.PIPE,
             stdout=said,
             stderr=asyncio.subprocess.STDOUT,
-            env=environment(),
+            env=environment,
+            pass_fds=fds,
             start_new_session=True,
         )
+
+
+async def run(module: str, *words: str | Path, log: Path) -> tuple[int, str]:
+    """Run `python -m MODULE WORDS` to its end; return its exit code and its last line.
+
+    It writes to `log`; when this is cancelled, it is killed.
+    """
+    command = (sys.executable, "-m", module, *words)
+    child = await start(*command, environment=environment(), log=log)
     try:
         code = await child.wait()
     finally:

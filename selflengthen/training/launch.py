@@ -37,15 +37,8 @@ async def train(
     job.check_start()
     _prepare(job)
     metrics = _Metrics(job.folder / "metrics.jsonl")
-    with log.open("ab") as output:
-        trainer = await asyncio.create_subprocess_exec(
-            *_command(job),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=output,
-            stderr=asyncio.subprocess.STDOUT,
-            env=child.training_environment(job.launcher),
-            start_new_session=True,
-        )
+    environment = child.training_environment(job.launcher)
+    trainer = await child.start(*_command(job), environment=environment, log=log)
     ended = asyncio.create_task(trainer.wait())
     try:
         while not (await asyncio.wait([ended], timeout=_LOOK_EVERY))[0]:
