@@ -67,8 +67,8 @@ def ending(text: str) -> str | None:
 
 
 def task_talk(text: str) -> str | None:
-    """Refuse a text whose first or last lines talk about the task (see `talk.about_task`)."""
-    return "task talk" if about_task(text) else None
+    """Refuse thinking aloud, and first or last lines about the task (see `talk.about_task`)."""
+    return "task talk" if "</think>" in text or about_task(text) else None
 
 
 def language(text: str, instruction: str) -> str | None:

@@ -175,6 +175,10 @@ def test_talk_in_the_first_lines(line: str) -> None:
     assert task_talk(f"# Title\n\n{line}\n{ENGLISH}") == "task talk"
 
 
+def test_thinking_aloud_is_task_talk() -> None:
+    assert task_talk(f"The user wants a story about bread.\n</think>\n\n{ENGLISH}") == "task talk"
+
+
 @pytest.mark.parametrize("line", TALK_LAST)
 def test_talk_in_the_last_lines(line: str) -> None:
     assert task_talk(f"{ENGLISH}\n\n{line}") == "task talk"

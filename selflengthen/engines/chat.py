@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 _LONG = 20_000  # characters from which tokenising would hold up the event loop
 _ANY_CHAT = [{"role": "user", "content": "x"}]
+TEMPLATE = {"enable_thinking": False}
+"""What a chat template is told. Many models think aloud first, and that is no part of a text;
+templates that know nothing of it pay no heed."""
 
 
 class Chat:
@@ -66,16 +69,29 @@ class Chat:
         met: list[str] = []
         turns = [{"role": m.role, "content": self._shield(m.content, met)} for m in messages]
         prefix = self._shield(prefix, met)
-        text = (
-            self.tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
-            + prefix
-        )
+        text = self.begun(turns) + prefix
         if not met:
             return self._ids(text)
         ids: list[int] = []
         for place, piece in enumerate(self._stood_in.split(text)):
             ids += self._spell(met[int(piece)]) if place % 2 else self._ids(piece)
         return ids
+
+    def begun(self, turns: list[dict[str, str]]) -> str:
+        """Return a chat as the template writes it, with the model's turn begun."""
+        text: str = self.tokenizer.apply_chat_template(
+            turns, add_generation_prompt=True, tokenize=False, **TEMPLATE
+        )
+        return text
+
+    def closing(self) -> str:
+        """Return what the template writes after an assistant's text; it ends the turn."""
+        turns = [*_ANY_CHAT, {"role": "assistant", "content": self._stand_in}]
+        whole = str(self.tokenizer.apply_chat_template(turns, tokenize=False, **TEMPLATE))
+        _, found, after = whole.rpartition(self._stand_in)
+        if not found:
+            raise UserError("The chat template leaves an assistant's text out; use another model.")
+        return after
 
     def tokens(self, text: str) -> list[int]:
         """Return the ids of `text` as data, without any turn around it."""
@@ -126,7 +142,7 @@ def clean(text: str) -> str:
 
 
 def load(model: str | Path, context: int) -> Chat:
-    """Load a model's tokenizer; raise UserError where there is none or it has no chat template.
+    """Load a model's tokenizer; raise UserError where there is none, or no fit chat template.
 
     The context is cut to the positions that the model was made for.
     """
@@ -142,12 +158,17 @@ def load(model: str | Path, context: int) -> Chat:
         ) from error
     chat = Chat(tokenizer, min(context, positions(config) or context))
     try:
-        tokenizer.apply_chat_template(_ANY_CHAT, add_generation_prompt=True, tokenize=False)
+        begun = chat.begun(_ANY_CHAT)
     except ValueError as error:
         raise UserError(
             f"model {model}: its tokenizer has no chat template; use an instruct model, or put a "
             "chat_template.jinja beside its tokenizer."
         ) from error
+    if begun.rstrip().endswith("<think>"):
+        raise UserError(
+            f"model {model}: always thinks aloud before it answers; use one whose chat template "
+            "has enable_thinking, or that does not think."
+        )
     return chat
 
 

@@ -33,7 +33,7 @@ _UNKNOWN = re.compile(
 _NO_SCHEMA = re.compile("response_format|json_schema|schema", re.I)
 _EXTRAS = (
     *("top_k", "repetition_penalty", "repetition_detection", "structured_outputs"),
-    *("continue_final_message", "add_generation_prompt"),
+    *("continue_final_message", "add_generation_prompt", "chat_template_kwargs"),
 )
 _ASKED_AGAIN = 3  # for an answer from a closed list
 
@@ -126,6 +126,7 @@ class OpenAIEngine:
             "stop": list(sampling.stop) or None,
             "top_k": sampling.top_k,
             "repetition_penalty": sampling.repetition_penalty,
+            "chat_template_kwargs": chat.TEMPLATE,
         }
         if self._chat:
             prompt = self._chat.render(messages, request.prefix)

@@ -35,17 +35,18 @@ class Cycle(NamedTuple):
     """How many tokens are learnt from, and what they are.
 
     `rate` is the share of the full rates to begin with, `track` and `raw` are shares of the tokens,
-    `spread` is that of `Corpus`.
+    `most` is the most paragraphs that an outline has, `spread` is that of `Corpus`.
     """
 
     tokens: int
     rate: float
     track: float
     raw: float
+    most: int
     spread: float
 
 
-CYCLES = (Cycle(16_000_000, 1.0, 0.14, 0.08, 0.4), Cycle(6_000_000, 0.4, 0.0, 0.16, 0.1))
+CYCLES = (Cycle(16_000_000, 1.0, 0.14, 0.08, 6, 0.4), Cycle(8_000_000, 0.4, 0.0, 0.16, 4, 0.1))
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 Mixture = list[tuple[float, Callable[[], Example]]]
@@ -86,14 +87,15 @@ def finish(
 
 def mixtures(corpus: Corpus, cycle: Cycle) -> tuple[Mixture, Mixture]:
     """Return what is learnt at the flat rate, and while it falls; shares are of tokens."""
+    paragraphs = (3, cycle.most)
     common: Mixture = [
         (0.11, corpus.write),
-        (0.22, lambda: corpus.extend((3, 4), (0, 1))),
-        (0.16, lambda: corpus.extend((3, 4), (2, 2))),
-        (0.08, lambda: corpus.extend((3, 4), (3, 3))),
+        (0.22, lambda: corpus.extend(paragraphs, (0, 1))),
+        (0.16, lambda: corpus.extend(paragraphs, (2, 2))),
+        (0.08, lambda: corpus.extend(paragraphs, (3, 3))),
         (0.05, corpus.instruct),
         (0.04, corpus.judge),
-        (0.12, lambda: corpus.plan((3, 4), (1, 3))),
+        (0.12, lambda: corpus.plan(paragraphs, (1, 3))),
         (cycle.raw, corpus.raw),
     ]
     if not cycle.track:

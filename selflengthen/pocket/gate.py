@@ -17,9 +17,9 @@ from selflengthen.pocket.language import Story, render
 from selflengthen.prompts import Prompts
 from selflengthen.text import has_repeat, word_count
 
-TEMPERATURE, TEXTS = 0.9, 32
+TEMPERATURE, TEXTS = 0.9, 128
 # Times made longer before being an outline → least share of sentences kept in order, most repeats.
-GATE = {0: (0.95, 1), 1: (0.98, 1), 2: (0.95, 2), 3: (0.90, 6)}
+GATE = {0: (0.95, 4), 1: (0.98, 4), 2: (0.95, 8), 3: (0.90, 24)}
 
 
 def measure(

@@ -60,16 +60,13 @@ def tokenize(
     if tokenizer.chat_template is None:
         raise TrainingError("The model has no chat template; use an instruction-tuned model.")
     chat = Chat(tokenizer, max_length)
-    whole = _render(tokenizer, [row.prompt + row.completion for row in rows])
-    texts = [row.completion[-1]["content"] for row in rows]
-    tails = [_tail(*parts) for parts in zip(whole, texts, strict=True)]
-    endings = {tail: _ending(tail, tokenizer, stops) for tail in set(tails)}
+    ending = _ending(chat.closing(), tokenizer, stops)
     before = [chat.render([_message(turn) for turn in row.prompt]) for row in rows]
     # Markup inside of a text stays text: a turn that ends in the middle must not be learnt.
-    written = [chat.tokens(text) for text in texts]
+    written = [chat.tokens(row.completion[-1]["content"]) for row in rows]
     input_ids, labels, longest = [], [], 0
-    for prompt, text, tail in zip(before, written, tails, strict=True):
-        answer = text + endings[tail]
+    for prompt, text in zip(before, written, strict=True):
+        answer = text + ending
         longest = max(longest, len(prompt) + len(answer))
         if len(prompt) + len(answer) <= max_length:
             input_ids.append(prompt + answer)
@@ -79,21 +76,6 @@ def tokenize(
 
 def _message(turn: dict[str, str]) -> Message:
     return Message(turn["role"], turn["content"])  # type: ignore[arg-type]
-
-
-def _render(tokenizer: PreTrainedTokenizerBase, chats: list[list[dict[str, str]]]) -> list[str]:
-    return [str(tokenizer.apply_chat_template(chat, tokenize=False)) for chat in chats]
-
-
-def _tail(whole: str, text: str) -> str:
-    """Return what the template puts after the completion; some templates strip the text."""
-    for form in (text, text.strip()):
-        place = whole.rfind(form)
-        if place >= 0:
-            return whole[place + len(form) :]
-    raise TrainingError(
-        "The model's chat template changes the text of an assistant's turn; use another model."
-    )
 
 
 def _ending(tail: str, tokenizer: PreTrainedTokenizerBase, stops: set[int]) -> list[int]:

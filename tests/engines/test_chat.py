@@ -82,6 +82,41 @@ def test_context_is_cut_to_the_models_positions(pocket_model: Path) -> None:
     assert load(pocket_model, 1_000_000).context == 4096
 
 
+@pytest.fixture(params=["qwen3", "qwen3_8", "glm4moe", "nemotron_3_nano", "gemma4", "llama3_1"])
+def thinker(request: pytest.FixtureRequest, pocket_model: Path) -> Chat:
+    """A chat under the template of a model that may think; TRL has them as they are published."""
+    import trl
+
+    templates = Path(trl.__file__).parent / "chat_templates"
+    chat = load(pocket_model, 4096)
+    chat.tokenizer.chat_template = (templates / f"{request.param}.jinja").read_text()
+    return chat
+
+
+def test_a_model_that_may_think_is_told_to_answer_at_once(thinker: Chat) -> None:
+    begun = thinker.tokenizer.decode(thinker.render([Message("user", "A story.")], "Once"))
+    assert begun.count("<think>") == begun.count("</think>")
+    assert begun.endswith("Once")
+
+
+def test_the_text_that_is_learnt_stands_where_it_will_be_written(thinker: Chat) -> None:
+    """The template's own rendering of a whole chat is the engine's, but for blanks (GLM's)."""
+    turns = [{"role": "user", "content": "A story."}, {"role": "assistant", "content": "Once."}]
+    whole = thinker.tokenizer.apply_chat_template(turns, tokenize=False, enable_thinking=False)
+    learnt = thinker.begun(turns[:1]) + "Once." + thinker.closing()
+    assert whole.split("Once.")[1] == thinker.closing()
+    assert "".join(whole.split()) == "".join(learnt.split())
+
+
+def test_a_model_that_always_thinks_is_refused(pocket_model: Path, tmp_path: Path) -> None:
+    for file in pocket_model.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    template = (tmp_path / "chat_template.jinja").read_text()
+    (tmp_path / "chat_template.jinja").write_text(template + "<think>\n")
+    with pytest.raises(UserError, match="always thinks aloud before it answers; use one"):
+        load(tmp_path, 100)
+
+
 def test_no_model(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be loaded") as caught:
         load(tmp_path, 100)

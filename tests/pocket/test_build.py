@@ -25,7 +25,7 @@ def corpus() -> Corpus:
 def test_learning_lowers_the_loss_and_saves_on_the_way(corpus: Corpus, tmp_path: Path) -> None:
     torch.manual_seed(0)
     random.seed(0)
-    cycle = build.Cycle(60_000, 1.0, track=0.14, raw=0.1, spread=0.4)
+    cycle = build.Cycle(60_000, 1.0, track=0.14, raw=0.1, most=4, spread=0.4)
     mixture = build.mixtures(corpus, cycle)
     tokenizer = train_tokenizer("".join(t for t, _ in corpus.write()) for _ in range(200))
     model = new_model()
