@@ -19,6 +19,9 @@ def hold(path: Path, in_use: Callable[[str], Exception]) -> Iterator[None]:
         except BlockingIOError as error:
             file.seek(0)
             raise in_use(file.read().strip() or "another process") from error
+        except OSError as error:  # a file system without locks does not say of which file
+            error.filename = str(path)
+            raise
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
         file.flush()

@@ -50,7 +50,7 @@ FLOORS: Mapping[str, frozenset[str]] = {
     "config": frozenset({"errors", "text", "checks"}),
     "weave": frozenset({"checks", "demand", "languages", "lengths", "numerals"}),
     # What is kept on disk.
-    "files": frozenset(),
+    "files": frozenset({"errors"}),
     "lines": frozenset({"errors"}),
     "locks": frozenset(),
     "store": GROUND | {"files", "lines", "locks"},

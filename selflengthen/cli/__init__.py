@@ -39,6 +39,10 @@ _AGAIN = "then the same command goes on from what is saved"
 _REFUSED = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), f"make room on the disk, {_AGAIN}"),
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), f"make it writable, {_AGAIN}"),
+    **dict.fromkeys(
+        (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP),
+        "here two processes could not be kept apart; put the folder on a file system with locks",
+    ),
 }
 """What the machine refuses, and what to do about it."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -224,6 +226,19 @@ def test_a_run_in_use(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
         fcntl.flock(file, fcntl.LOCK_EX)
         said = refused(work, capsys, "run", "small.yaml")
     assert "runs/small: this run is in use by process 7 on elsewhere" in said
+
+
+def test_a_file_system_without_locks(
+    work: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    assert main(["run", "small.yaml"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("selflengthen: runs/small/lock: No locks available; ")
+    assert "put the folder on a file system with locks" in said and said.count("\n") == 1
 
 
 def test_a_disk_that_is_too_small(
