@@ -5,7 +5,7 @@
     3. the corpus, in cycles: each begins at its rate, and ends with the rate falling to nothing
     4. the gate: what the model can do is measured; below the gate it is saved beside, as *.failed
 
-Muon turns the matrices, AdamW the rest. About an hour and a half on two cores.
+Muon turns the matrices, AdamW the rest. An hour and a half or two on two cores.
 """
 
 from __future__ import annotations
