@@ -178,8 +178,8 @@ class OpenAIEngine:
                 self._extras = False
                 self._note(
                     "engine: the server knows only OpenAI's own fields; top_k, "
-                    "repetition_penalty, begun turns and closed lists of answers are left to the "
-                    "model."
+                    "repetition_penalty, begun turns, closed lists of answers and whether to think "
+                    "aloud are left to the model."
                 )
             raise Away(str(error)) from error
         said = f"HTTP {error.status}: {error}"
