@@ -27,7 +27,7 @@ FLUSH_SECONDS, FLUSH_VERDICTS = 0.5, 256
 T = TypeVar("T")
 
 
-class Item(msgspec.Struct, Generic[T], frozen=True):
+class Item(msgspec.Struct, Generic[T], frozen=True, gc=False):
     """One thing to make: its id, what it is made from, and what the stage needs to make it.
 
     A struct, since a start makes all items of a stage anew to find those that are owed.
@@ -217,9 +217,14 @@ class _Writer:
             self.flush()
 
     def flush(self) -> None:
-        """Append what was gathered; where that fails, it is gathered still."""
-        self.folder.append(self.records, self.refusals)
-        self.records, self.refusals = [], []
+        """Append what was gathered; what the disk refuses is gathered still.
+
+        Refusals first: a record ends its item.
+        """
+        self.folder.append(refusals=self.refusals)
+        self.refusals = []
+        self.folder.append(records=self.records)
+        self.records = []
 
     async def keep_flushing(self) -> None:
         while True:

@@ -8,10 +8,13 @@
     └── Interrupted          SIGTERM or Ctrl-C: all work is saved; carries the exit code
 
 A bad sample is none of these: it is a record with a reason. Anything else that is raised is a
-broken promise of ours and shows its traceback.
+broken promise of ours and shows its traceback; but for what the machine refuses, see `refused`.
 """
 
 from __future__ import annotations
+
+import errno
+import os
 
 
 class SelfLengthenError(Exception):
@@ -45,3 +48,36 @@ class Interrupted(SelfLengthenError):
         """Carry the exit code: 143 for SIGTERM, 130 for Ctrl-C."""
         super().__init__(message)
         self.exit_code = exit_code
+
+
+_AGAIN = "then the same command goes on from what is saved"
+_TO_DO = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), f"make room on the disk, {_AGAIN}"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), f"make it writable, {_AGAIN}"),
+    **dict.fromkeys(
+        (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP),
+        "here two processes could not be kept apart; put the folder on a file system with locks",
+    ),
+}
+
+
+def refused(error: Exception) -> str | None:
+    """Say in one line what the machine refuses, and what to do about it; None for other errors.
+
+    Libraries that write files of their own pass on the system's words, without its number.
+    """
+    if isinstance(error, OSError):
+        code, place = error.errno, error.filename
+    else:
+        code, place = next((c for c in _TO_DO if os.strerror(c) in str(error)), None), None
+    if code not in _TO_DO:
+        return None
+    where = f"{place}: " if place else ""
+    return f"{where}{os.strerror(code)}; {_TO_DO[code]}."
+
+
+def in_a_line(error: Exception) -> str:
+    """Say in one line why something failed, for a child process to hand on."""
+    line = (str(error).strip().splitlines() or ["no message"])[0]
+    known = isinstance(error, SelfLengthenError)
+    return refused(error) or (line if known else f"{type(error).__name__}: {line}")

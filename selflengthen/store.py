@@ -191,10 +191,10 @@ class StageFolder:
         """Read the refused attempts."""
         return read_structs(self.rejected_path, Refusal)
 
-    def append(self, records: Iterable[Record], refusals: Iterable[Refusal]) -> None:
+    def append(self, records: Iterable[Record] = (), refusals: Iterable[Refusal] = ()) -> None:
         """Append verdicts and force them to disk, refusals first: a record ends its item.
 
-        Where the disk refuses, both files end in whole lines, and the call may be tried again.
+        Where the disk refuses, both files end in whole lines.
         """
         _append(self.rejected_path, refusals)
         _append(self.records_path, records)

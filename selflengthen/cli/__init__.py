@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import importlib
 import os
 import sys
 from collections.abc import Sequence
 
-from selflengthen.errors import SelfLengthenError, UserError
+from selflengthen.errors import SelfLengthenError, UserError, refused
 
 COMMANDS = {
     "run": "make the rounds: instructions, drafts, expansions, training; or go on with them",
@@ -35,17 +34,6 @@ options:
 
 `python -m selflengthen run` alone runs three rounds with the embedded model."""
 
-_AGAIN = "then the same command goes on from what is saved"
-_REFUSED = {
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), f"make room on the disk, {_AGAIN}"),
-    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), f"make it writable, {_AGAIN}"),
-    **dict.fromkeys(
-        (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP),
-        "here two processes could not be kept apart; put the folder on a file system with locks",
-    ),
-}
-"""What the machine refuses, and what to do about it."""
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what the command line asks and return the exit code; 2 is a mistake in what was asked."""
@@ -62,10 +50,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        if error.errno not in _REFUSED:
+        told = refused(error)
+        if told is None:
             raise
-        where = f"{error.filename}: " if error.filename else ""
-        print(f"selflengthen: {where}{error.strerror}; {_REFUSED[error.errno]}.", file=sys.stderr)
+        print(f"selflengthen: {told}", file=sys.stderr)
         return 1
 
 

@@ -36,8 +36,9 @@ def quiet(log: Path) -> Iterator[TextIO]:
         try:
             yield terminal
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            for stream in (sys.stdout, sys.stderr):
+                with contextlib.suppress(OSError):  # a full disk takes no log; people shall hear it
+                    stream.flush()
             for number, saved in enumerate(streams, 1):
                 os.dup2(saved, number)
                 os.close(saved)

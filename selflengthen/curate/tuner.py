@@ -12,8 +12,8 @@ Run as a program, this is the child: `python -m selflengthen.curate.tuner SOCKET
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
-import os
 import socket
 import sys
 import time
@@ -26,7 +26,7 @@ import msgspec
 from selflengthen.curate.rows import Tell
 from selflengthen.curate.tuning import Loss, Tune, Tuning, Work
 from selflengthen.curate.work import WorkFolder
-from selflengthen.errors import SelfLengthenError, TrainingError
+from selflengthen.errors import TrainingError, in_a_line
 from selflengthen.training import child, guard, launch, rows
 from selflengthen.training.job import finished
 
@@ -154,8 +154,9 @@ def _serve(talk: io.BufferedRWPair, stop: guard.Stop) -> int:
             print("Stopped by a signal; all steps are saved.", flush=True)
             return guard.STOPPED
         except Exception as error:
-            traceback.print_exc()
-            answer = Answer(failure=_line(error))
+            with contextlib.suppress(OSError):  # a full disk takes no traceback
+                traceback.print_exc()
+            answer = Answer(failure=in_a_line(error))
         talk.write(msgspec.json.encode(answer) + b"\n")
         talk.flush()
     return 0
@@ -183,13 +184,5 @@ def _done(tuning: Tuning, evaluations: dict[str, Evaluation], stop: guard.Stop) 
     return evaluations[tuning.evaluation].loss(job)
 
 
-def _line(error: Exception) -> str:
-    reason = (str(error).strip().splitlines() or ["no message"])[0]
-    return reason if isinstance(error, SelfLengthenError) else f"{type(error).__name__}: {reason}"
-
-
 if __name__ == "__main__":
-    code = main(sys.argv[1:])
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)  # what is left would only take time to tear down
+    guard.leave(main(sys.argv[1:]))

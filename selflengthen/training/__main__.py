@@ -6,7 +6,7 @@ after SIGTERM, 1 failed (the reason is in `failure.txt`).
 
 from __future__ import annotations
 
-import os
+import contextlib
 import sys
 import time
 import traceback
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from selflengthen.errors import SelfLengthenError
+from selflengthen.errors import in_a_line
 from selflengthen.training import guard, rows
 from selflengthen.training.job import TrainingJob, finished
 
@@ -36,26 +36,21 @@ def main(arguments: list[str]) -> int:
         print("Stopped by a signal; all steps are saved.", flush=True)
         return guard.STOPPED
     except Exception as error:
-        traceback.print_exc()
         _explain(job.folder, error)
+        with contextlib.suppress(OSError):  # a full disk takes no traceback either
+            traceback.print_exc()
         return 1
     return 0
 
 
 def _explain(folder: Path, error: Exception) -> None:
-    """Write the reason in one line; the first of several processes to fail knows it."""
-    lines = str(error).strip().splitlines() or ["no message"]
-    known = isinstance(error, SelfLengthenError)
-    reason = lines[0] if known else f"{type(error).__name__}: {lines[0]}"
-    try:
-        with (folder / "failure.txt").open("x", encoding="utf-8") as file:
-            file.write(reason + "\n")
-    except FileExistsError:
-        pass
+    """Write the reason in one line; the first of several processes to fail knows it.
+
+    Where the disk takes no more, the file stays empty: `launch` knows what that means.
+    """
+    with contextlib.suppress(OSError), (folder / "failure.txt").open("x", encoding="utf-8") as file:
+        file.write(in_a_line(error) + "\n")
 
 
 if __name__ == "__main__":
-    code = main(sys.argv[1:])
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)  # what is left would only take time to tear down
+    guard.leave(main(sys.argv[1:]))

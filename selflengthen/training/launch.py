@@ -81,9 +81,13 @@ def _command(job: TrainingJob) -> list[str]:
 def _why(job: TrainingJob, code: int, log: Path) -> str:
     """Say in one line why a child failed, in its own words where it left some."""
     try:
-        return (job.folder / "failure.txt").read_text(encoding="utf-8").strip()
+        told = (job.folder / "failure.txt").read_text(encoding="utf-8").strip()
     except OSError:
         return child.reason(code, log)
+    return told or (
+        f"{job.folder}: the disk did not even take the reason; make room, then the same command "
+        "goes on."
+    )
 
 
 class _Metrics:

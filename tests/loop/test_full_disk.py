@@ -12,7 +12,9 @@ import pytest
 
 from selflengthen import drive
 from selflengthen.engines.scripted import Scripted
+from selflengthen.store import RunFolder
 from tests.loop.scripted_run import contents, play
+from tests.test_store import record, refusal
 
 
 def _ends_within(folder: Path, room: int) -> bool:
@@ -72,3 +74,22 @@ def test_a_disk_that_is_full_for_a_moment_ends_the_run_as_well(
         resource.setrlimit(resource.RLIMIT_FSIZE, (none, most))
     play(tmp_path / "short")
     assert contents(tmp_path / "short") == contents(tmp_path / "whole")
+
+
+def test_refusals_that_went_through_are_not_written_again(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path).stage(1, "2-draft")
+    folder.begin({})
+    folder.append([record(1, "long " * 2000)])
+    writer = drive._Writer(folder)
+    writer.add(record(2), [refusal(2, 1)])
+    none, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, most))
+    try:
+        for _ in range(2):
+            with pytest.raises(OSError, match=r"records\.jsonl"):
+                writer.flush()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (none, most))
+    writer.flush()
+    assert [r.id[-1] for r in folder.records()] == ["1", "2"]
+    assert [(r.id[-1], r.attempt) for r in folder.refusals()] == [("2", 1)]
