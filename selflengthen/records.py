@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 
-class Record(msgspec.Struct, kw_only=True, frozen=True):
+class Record(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     """An accepted text.
 
     Attributes:
