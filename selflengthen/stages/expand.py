@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -19,12 +20,13 @@ from selflengthen.checks import Checks
 from selflengthen.config import ExpandConfig
 from selflengthen.drive import Ask, Item, Verdict
 from selflengthen.engines.base import Sampling
+from selflengthen.errors import RequestRefused
 from selflengthen.prompts import Prompts
 from selflengthen.records import Record
 from selflengthen.text import paragraphs, word_count
 
 
-class Given(msgspec.Struct, frozen=True):
+class Given(msgspec.Struct, frozen=True, gc=False):
     """A draft and the instruction that it answers."""
 
     instruction: str
@@ -47,9 +49,16 @@ class Expand:
     async def attempt(self, item: Item[Given], ask: Ask) -> Verdict:
         """Run the passes; what grew past the draft by the wanted factor is accepted."""
         instruction, best = item.given.instruction, item.given.draft
-        reason, finish, passes = None, "stop", []
+        reason, finish = None, "stop"
+        passes: list[dict[str, Any]] = []
         for _ in range(self.config.passes):
-            longer, finish = await self._pass(instruction, best, ask)
+            try:
+                longer, finish = await self._pass(instruction, best, ask)
+            except RequestRefused as error:  # grown past the context: what there is counts
+                if not passes:
+                    raise
+                passes.append({"words": 0, "reason": str(error)})
+                break
             reason = self.checks.refuse(longer, finish, instruction)
             if reason is None and word_count(longer) <= word_count(best):
                 reason = "not longer"

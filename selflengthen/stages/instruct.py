@@ -11,6 +11,7 @@ import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from selflengthen.checks import finish
 from selflengthen.config import InstructConfig
 from selflengthen.drive import Ask, Item, Verdict
 from selflengthen.engines.base import Role, Sampling
@@ -61,7 +62,8 @@ class Instruct:
             prefix=self.prompts.fill("instruct.assistant", first=first, second=second),
         )
         text = written.text.strip()
-        reason = self._refuse(text, wave) or await self._judge(text, ask)
+        reason = finish(written.finish_reason) or self._refuse(text, wave)
+        reason = reason or await self._judge(text, ask)
         return Verdict(text, written.finish_reason, reason, {"shown": shown})
 
     def _refuse(self, text: str, wave: Wave) -> str | None:
