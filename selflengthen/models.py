@@ -68,7 +68,7 @@ def _fetch(name: str) -> Path:
                 name, allow_patterns=["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
             )
         )
-    except (OSError, ValueError) as error:
+    except Exception as error:  # whatever a proxy, the line or the hub raises
         raise UserError(
             f"model: {name} is no folder here and could not be had from the hub ({_short(error)}); "
             "check the name, the network, or download it first."
@@ -120,4 +120,6 @@ def _add(digest: Any, path: Path) -> None:
 
 
 def _short(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error).splitlines()[0]
+    return (
+        getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0]
+    )

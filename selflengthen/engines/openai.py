@@ -217,14 +217,7 @@ class OpenAIEngine:
         if adapter.name in served:
             del self._adapters[name]
             return adapter.name
-        try:
-            await self._load(name, adapter)
-        except Refused as error:
-            raise EngineError(
-                f"engine.url {self._config.url}: the server does not take adapter {adapter.path} "
-                f"({error}); start it with VLLM_ALLOW_RUNTIME_LORA_UPDATING=True vllm serve MODEL "
-                f"--enable-lora --max-lora-rank {adapter.rank}, where that folder can be read."
-            ) from error
+        await self._load(name, adapter)
         return name
 
     async def _load(self, name: str, adapter: Adapter) -> None:
@@ -236,8 +229,13 @@ class OpenAIEngine:
         try:
             await self._wire.again(attempt)
         except Refused as error:
-            if "already" not in str(error):
-                raise
+            if "already" in str(error):
+                return
+            raise EngineError(
+                f"engine.url {self._config.url}: the server does not take adapter {adapter.path} "
+                f"({error}); start it with VLLM_ALLOW_RUNTIME_LORA_UPDATING=True vllm serve MODEL "
+                f"--enable-lora --max-lora-rank {adapter.rank}, where that folder can be read."
+            ) from error
 
 
 def _completion(answer: Any) -> Completion:

@@ -146,6 +146,8 @@ class TransformersEngine:
             temperature=None,
             top_p=None,
             top_k=None,
+            repetition_penalty=None,
+            no_repeat_ngram_size=None,
             pad_token_id=pad,
             max_new_tokens=max(room),
             stop_strings=list(sampling.stop) or None,

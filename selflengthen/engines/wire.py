@@ -52,7 +52,12 @@ class Wire:
 
     def __init__(self, config: EngineConfig) -> None:
         """Read the key from the environment; it goes into a header and nowhere else."""
-        key = os.environ.get(config.key_variable, "")
+        key = os.environ.get(config.key_variable, "").strip()
+        if not (key.isascii() and key.isprintable()):
+            raise UserError(
+                f"{config.key_variable}: the key in this environment variable holds characters "
+                "that no request can carry; put the key alone there."
+            )
         self._config, self._answered = config, 0.0
         self._http = httpx.AsyncClient(
             headers={"Authorization": f"Bearer {key}"} if key else {},
@@ -71,15 +76,17 @@ class Wire:
         """
         begun = time.monotonic()
         backoff = wait_exponential(multiplier=0.5, max=30) + wait_random(0, 1)
-        faults = 0
+        faults, failed = 0, 0.0
 
         def wait(state: RetryCallState) -> float:
             return min(max(backoff(state), _away(state).after), self._config.patience)
 
         def stop(state: RetryCallState) -> bool:
-            nonlocal faults
+            nonlocal faults, failed
             faults += not _away(state).busy
-            away = time.monotonic() - max(begun, self._answered)
+            # Counted from its first failure: until then the server may have been writing.
+            failed = failed or time.monotonic()
+            away = time.monotonic() - max(failed, self._answered)
             others = self._answered > begun
             return away > self._config.patience or (others and faults >= _FAULTS)
 

@@ -193,7 +193,6 @@ class Final(Controller):
             self.write_rows()
         base, after = (self.run.last(f"6-held-out/{name}") for name in ("base", "final"))
         measured = figures.compare(asked, base.records(), after.records())
-        write_json(final / "figures.json", measured)
         for name in ADAPTER_FILES:
             content = cards.adapter_file(trained / name, self.config.model)
             rewrite(final / "adapter" / name, content)
@@ -202,6 +201,7 @@ class Final(Controller):
         rewrite(final / "adapter" / "README.md", [cards.model(facts, merged=False).encode()])
         if self.run.last("7-merge").done():
             rewrite(final / "merged" / "README.md", [cards.model(facts, merged=True).encode()])
+        write_json(final / "figures.json", measured)  # last: by it a finished run is known
 
     @property
     def generator(self) -> Adapters:
