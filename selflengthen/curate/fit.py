@@ -179,7 +179,10 @@ def _statistics(names: Sequence[str], weights: Any, errors: Any, fitted: Any) ->
     import numpy as np
     from scipy.stats import t
 
-    chances = 2 * t.sf(np.abs(weights / errors), fitted.df_resid)
+    # An exact fit has no errors: what weighs anything is then certain.
+    scores = np.where(weights == 0, 0.0, np.inf)
+    np.divide(np.abs(weights), errors, out=scores, where=errors > 0)
+    chances = 2 * t.sf(scores, fitted.df_resid)
     terms = [
         Term(float(error), float(chance)) for error, chance in zip(errors, chances, strict=True)
     ]
