@@ -51,8 +51,9 @@ class Interrupted(SelfLengthenError):
 
 
 _AGAIN = "then the same command goes on from what is saved"
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _TO_DO = {
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), f"make room on the disk, {_AGAIN}"),
+    **dict.fromkeys(_FULL, f"make room on the disk, {_AGAIN}"),
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), f"make it writable, {_AGAIN}"),
     **dict.fromkeys(
         (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP),
@@ -64,12 +65,12 @@ _TO_DO = {
 def refused(error: Exception) -> str | None:
     """Say in one line what the machine refuses, and what to do about it; None for other errors.
 
-    Libraries that write files of their own pass on the system's words, without its number.
+    Libraries that write files of their own pass on the system's words for a full disk alone.
     """
     if isinstance(error, OSError):
         code, place = error.errno, error.filename
     else:
-        code, place = next((c for c in _TO_DO if os.strerror(c) in str(error)), None), None
+        code, place = next((c for c in _FULL if os.strerror(c) in str(error)), None), None
     if code not in _TO_DO:
         return None
     where = f"{place}: " if place else ""
@@ -79,5 +80,6 @@ def refused(error: Exception) -> str | None:
 def in_a_line(error: Exception) -> str:
     """Say in one line why something failed, for a child process to hand on."""
     line = (str(error).strip().splitlines() or ["no message"])[0]
-    known = isinstance(error, SelfLengthenError)
-    return refused(error) or (line if known else f"{type(error).__name__}: {line}")
+    if isinstance(error, SelfLengthenError):
+        return line
+    return refused(error) or f"{type(error).__name__}: {line}"
