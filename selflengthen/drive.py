@@ -175,7 +175,8 @@ class Drive:
             try:
                 verdict = await stage.attempt(item, ask)
             except RequestRefused as error:
-                verdict = Verdict("", "refused", str(error), hopeless=True)
+                # What went before the request is drawn anew; without that, it is the same again.
+                verdict = Verdict("", "refused", str(error), hopeless=not ask.tokens)
             tokens += ask.tokens
             self.tokens += ask.tokens
             words, now = word_count(verdict.text), time.monotonic()

@@ -59,7 +59,7 @@ class Estimate:
 
 def estimate(config: Config, model: Model, run: RunFolder | None) -> Estimate:
     """Reckon what a run takes; `run` is a run of this configuration, which may not exist yet."""
-    shape, seen = shape_of(model), workload.look(run) if run else Seen()
+    shape, seen = shape_of(model), workload.look(run, model.digest) if run else Seen()
     plan = workload.plan(config, seen)
     rounds, collect = workload.of_rounds(config, plan), workload.of_collect(config, plan)
     finish = workload.of_finish(config, plan)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from selflengthen.config import HeldOutConfig
@@ -12,6 +13,14 @@ from selflengthen.files import read_json
 from selflengthen.records import Record
 from selflengthen.store import STAGES, RunFolder, StageFolder
 from selflengthen.text import distinct, gzip_ratio, has_repeat, repetition
+
+_VARIETY: dict[str, Callable[[str], float]] = {
+    "repeats": has_repeat,
+    "rep_4": partial(repetition, n=4),
+    "distinct_2": partial(distinct, n=2),
+    "distinct_3": partial(distinct, n=3),
+    "gzip_ratio": gzip_ratio,
+}
 
 
 def summary(folder: StageFolder, items: int, seconds: float, tokens: int) -> dict[str, Any]:
@@ -52,25 +61,27 @@ def spread(values: Sequence[int]) -> dict[str, float]:
 
 def quality(records: Iterable[Record]) -> dict[str, Any]:
     """Return lengths, the shares that end by themselves and that repeat a 10-gram, and variety."""
-    texts = list(records)
-    count = max(1, len(texts))
+    # A stage's texts may not fit into memory together.
+    found = [(r.words, r.finish_reason == "stop", _measured(r.text)) for r in records]
     return {
-        "texts": len(texts),
-        "words": spread([r.words for r in texts]),
-        "ends": round(sum(r.finish_reason == "stop" for r in texts) / count, 4),
-        **variety([r.text for r in texts]),
+        "texts": len(found),
+        "words": spread([words for words, _, _ in found]),
+        "ends": mean(ends for _, ends, _ in found),
+        **_means([measured for _, _, measured in found]),
     }
 
 
-def variety(texts: Sequence[str]) -> dict[str, float]:
+def variety(texts: Iterable[str]) -> dict[str, float]:
     """Return the share of texts that repeat a 10-gram, and the mean variety; zeros for nothing."""
-    return {
-        "repeats": mean(has_repeat(text) for text in texts),
-        "rep_4": mean(repetition(text, 4) for text in texts),
-        "distinct_2": mean(distinct(text, 2) for text in texts),
-        "distinct_3": mean(distinct(text, 3) for text in texts),
-        "gzip_ratio": mean(gzip_ratio(text) for text in texts),
-    }
+    return _means([_measured(text) for text in texts])
+
+
+def _means(measured: Sequence[tuple[float, ...]]) -> dict[str, float]:
+    return {name: mean(each[i] for each in measured) for i, name in enumerate(_VARIETY)}
+
+
+def _measured(text: str) -> tuple[float, ...]:
+    return tuple(measure(text) for measure in _VARIETY.values())
 
 
 def of_round(run: RunFolder, number: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ _SAMPLES, _SAMPLE_BYTES = 64, 1 << 16
 
 @dataclass(frozen=True)
 class Model:
-    """A base model: its folder, config.json, and the digest by which a run knows it."""
+    """A base model: its name as configured, folder, config.json, and the digest that runs keep."""
 
+    name: str
     path: Path
     config: dict[str, Any]
     digest: str
@@ -25,8 +27,33 @@ class Model:
     @property
     def positions(self) -> int | None:
         """The longest context in tokens, where the configuration says one."""
-        value = self.config.get("max_position_embeddings")
-        return value if isinstance(value, int) else None
+        return positions({**self.config, **self.config.get("text_config", {})})
+
+
+def positions(config: Mapping[str, Any]) -> int | None:
+    """Return how many positions a (text) model's config.json allows, YaRN's stretch included."""
+    most = config.get("max_position_embeddings")
+    if not isinstance(most, int):
+        return None
+    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    if "yarn" in (rope.get("rope_type"), rope.get("type")):
+        stretched = rope.get("original_max_position_embeddings", most) * rope.get("factor", 1)
+        most = max(most, int(stretched))
+    return most
+
+
+def weights(folder: Path) -> list[Path]:
+    """Return the files that transformers loads a model's weights from, there or not.
+
+    Beside them a folder may hold the same weights in another format.
+    """
+    index = folder / "model.safetensors.index.json"
+    try:
+        names = set(json.loads(index.read_bytes())["weight_map"].values())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        found = folder.glob("*.safetensors")
+        return sorted(path for path in found if not path.name.startswith("consolidated"))
+    return sorted(folder / Path(name).name for name in names)
 
 
 def find(name: str) -> Model:
@@ -44,16 +71,21 @@ def find(name: str) -> Model:
             f"model: {name} is no model folder (config.json: {_short(error)}); give a folder that "
             "transformers can load, a hub id, or `pocket`."
         ) from error
-    if not list(folder.glob("*.safetensors")):
+    files = weights(folder)
+    if not files:
         raise UserError(
             f"model: {name} holds no *.safetensors; convert its weights to safetensors."
+        )
+    if lacking := [path.name for path in files if not path.is_file()]:
+        raise UserError(
+            f"model: {name} lacks {lacking[0]}, which its index names; download it again."
         )
     if not _has_chat_template(folder):
         raise UserError(
             f"model: {name} has no chat template (tokenizer_config.json or chat_template.jinja); "
             "use an instruction-tuned model, or add a template to its tokenizer."
         )
-    return Model(folder, config, _digest(folder))
+    return Model(name, folder, config, _digest(folder))
 
 
 def _fetch(name: str) -> Path:
@@ -65,7 +97,9 @@ def _fetch(name: str) -> Path:
     try:
         return Path(
             snapshot_download(
-                name, allow_patterns=["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
+                name,
+                allow_patterns=["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"],
+                ignore_patterns=["*/*", "consolidated*"],  # the same weights in other formats
             )
         )
     except Exception as error:  # whatever a proxy, the line or the hub raises

@@ -6,6 +6,7 @@ longer matches is refused before anything is written (`identities.py`: what keys
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Iterable
 from functools import cached_property
@@ -53,7 +54,7 @@ class Rounds(Controller):
             for role in ROLES:
                 await self.tune(number, role)
             await self.measure(number)
-            if reason := self.conclude(number):
+            if reason := await self.conclude(number):
                 self.note(f"Stopped after round {number}: {reason}.")
                 return
 
@@ -161,11 +162,12 @@ class Rounds(Controller):
         items = held_out.items(number, self.held)
         await self._texts(number, "6-held-out", stage, items, len(self.held), after=True)
 
-    def conclude(self, number: int) -> str | None:
+    async def conclude(self, number: int) -> str | None:
         """Write the round's metrics; return why the run should stop here, or None."""
         figures = metrics.on_file(self.run, number)
         if figures is None:
-            figures = metrics.of_round(self.run, number)
+            # Minutes for a round of the paper's size, in which a signal must be heard.
+            figures = await asyncio.to_thread(metrics.of_round, self.run, number)
             write_json(self.run.metrics(number), figures)
         return metrics.stop_reason(figures["held_out"], self.config.held_out)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selflengthen.models import Model
+from selflengthen.models import Model, weights
 
 # Of a number, by the name that safetensors gives its type.
 _BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "I8": 1, "U8": 1}
@@ -42,7 +42,7 @@ def shape_of(model: Model) -> Shape:
     """Read a model's numbers from config.json and from the headers of its weights."""
     config: dict[str, Any] = {**model.config, **model.config.get("text_config", {})}
     parameters = weight_bytes = 0
-    for path in sorted(model.path.glob("*.safetensors")):
+    for path in weights(model.path):
         count, held = _header(path)
         parameters, weight_bytes = parameters + count, weight_bytes + held
     hidden = int(config.get("hidden_size", 0))

@@ -38,7 +38,7 @@ _FIRST = (
     rf"{_SURE}(?:i(?:'ll| will| can|'d be| would be)|let me)\b.{{0,30}}\b{_DO}",
     rf"{_HERE} (?:[\w,-]+ ){{0,5}}{_DONE}(?:[ ,-]+\w+){{0,3}} {_ANY}\b",
     rf"{_HERE} (?:\S+ ){{1,4}}{_WORK} (?:based on|for you\b|of your|with (?:more|added|addition))",
-    rf"{_HERE} (?:\S+ ){{1,6}}{_ANY}\b[^.!?]*:\W*$",
+    rf"{_HERE} (?:(?!(?:of|in|from) (?:this|the|our)\b)\S+ ){{1,6}}{_ANY}\b[^.!?]*:\W*$",
     rf"{_HERE} .{{0,60}}\byou (?:asked|requested|wanted)\b",
     rf"based on (?:the|your)(?: \w+)? (?:outline|draft|prompt|instructions?)\b.{{0,40}}"
     rf"\b(?:here|below|following|i(?:'ll|'ve)?) (?:is|are|have|will|{_MADE})\b",
@@ -50,7 +50,8 @@ _FIRST = (
     "(?:好的?|当然(?:可以)?|没问题|可以|明白了?)[，,！!。：: ]+"
     f"(?:以下是|下面是|这里是|(?:我|让我|根据)[^。！？]{{0,12}}(?:{_DONE_ZH}|写|创作|提供|生成))",
     f"(?:以下|下面|这里)(?:就?是|为)[^。！？]{{0,30}}{_DONE_ZH}[^。！？]{{0,6}}{_PIECE_ZH}",
-    f"(?:以下|下面|这里)(?:就?是|为)[^。！？]{{0,40}}{_PIECE_ZH}[^。！？]{{0,8}}[：:]\\W*$",
+    "(?:以下|下面|这里)(?:就?是|为)"
+    f"[^。！？]{{0,40}}(?<!主要)(?<!核心)(?<!具体)(?<!重点){_PIECE_ZH}[^。！？的]{{0,8}}[：:]\\W*$",
     "(?:以下|下面)(?:就?是|为)(?:我)?(?:为|根据|按照|基于|应)(?:您|你)",
     f"(?:根据|按照|基于)[^。！？]{{0,20}}(?:{_SOURCE_ZH}|要求)[^。！？]{{0,15}}{_MADE_ZH}",
     f"(?:根据|按照|基于)[您你][^。！？]{{0,12}}(?:{_SOURCE_ZH}|要求)[^。！？]{{0,10}}(?:以下|下面)",
@@ -86,7 +87,12 @@ _WITHIN_LAST = (
         r"|adjust|modif|elaborat|changes|edits|longer|shorter)",
     ),
     ("would you like me to ", r"me to (?:continue|expand|revise|rewrite|elaborate|write|add)\b"),
-    ("feel free to ", r"to (?:modify|adjust|customi[sz]e|edit|tweak|adapt) (?:this|the|it|any)\b"),
+    (
+        "feel free to ",
+        r"to (?:modify|adjust|customi[sz]e|edit|tweak|adapt) (?:"
+        rf"(?:this|the|it|any)\b.{{0,30}}\b(?:{_ANY}|tone|style|wording|details?)\b"
+        r"|(?:this|it)\b.{0,20}\b(?:as (?:needed|you)|your needs))",
+    ),
     (
         "希望",
         f"希望(?:我的|这些|这[个篇份段]?|以上|上述|它)?(?:{_DONE_ZH}|建议|信息|版本|{_PIECE_ZH})?"

@@ -42,10 +42,11 @@ class Seen:
     train_rate: float | None = None
 
 
-def look(run: RunFolder) -> Seen:
-    """Read lengths, attempts and speeds from the finished stages of a run."""
-    done = {f.title.split("/", 1)[1]: f.done() for f in reversed(run.stages())}
-    first = {f.title.split("/", 1)[1]: f for f in reversed(run.stages()) if f.done()}
+def look(run: RunFolder, model: str) -> Seen:
+    """Read lengths, attempts and speeds from the stages of a run that `model` (its digest) made."""
+    stages = [f for f in reversed(run.stages()) if (f.identity() or {}).get("model") == model]
+    done = {f.title.split("/", 1)[1]: f.done() for f in stages}
+    first = {f.title.split("/", 1)[1]: f for f in stages if f.done()}
     drafts, expansions = done.get("2-draft"), done.get("3-expand")
     train = done.get("5-train/generator")
     tokens = attempts = growth = None
@@ -57,8 +58,8 @@ def look(run: RunFolder) -> Seen:
     if drafts and expansions and expansions.get("accepted") and drafts["words"]["mean"]:
         growth = expansions["words"]["mean"] / drafts["words"]["mean"]
     chosen = done.get("4b-curate")
-    stages = [stage for stage in (drafts, expansions) if stage]
-    rates = [s["tokens_per_second"] for s in stages if s.get("tokens_per_second")]
+    written = [stage for stage in (drafts, expansions) if stage]
+    rates = [s["tokens_per_second"] for s in written if s.get("tokens_per_second")]
     return Seen(
         draft_tokens=tokens, attempts=attempts, growth=growth,
         chosen=chosen["rows"] / max(1, chosen["of"]) if chosen else None,

@@ -124,8 +124,9 @@ async def play(make: Make, parts: Parts, log: Path, reporter: Reporter) -> None:
 
     async def opened(adapters: Adapters) -> Engine:
         return await open_engine(
-            parts.config.engine, parts.model.path, adapters, on_note=reporter.note, log=log
-        )
+            parts.config.engine, parts.model.path, adapters,
+            name=parts.model.name, on_note=reporter.note, log=log,
+        )  # fmt: skip
 
     room = EngineRoom(opened)
     controller = make(

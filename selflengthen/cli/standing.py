@@ -53,7 +53,10 @@ def standing(run: RunFolder, config: Config) -> dict[str, Any]:
 
 def is_complete(run: RunFolder, config: Config) -> bool:
     """Say whether a run has nothing left to do; reads no text of a stage that is in work."""
-    return run.finished() >= config.iterations or _stopped(run, config) is not None
+    number = run.finished()
+    if any(metrics.on_file(run, n) is None for n in range(1, number + 1)):
+        return False
+    return number >= config.iterations or _stopped(run, config) is not None
 
 
 def _stopped(run: RunFolder, config: Config) -> str | None:

@@ -130,7 +130,7 @@ def served(name: str, engine: EngineConfig) -> Model | None:
     """Return a model that only a server has, known by its name and address, if it is one."""
     if name == "pocket" or Path(name).is_dir() or engine.kind != "openai":
         return None
-    return Model(Path(name), {}, fingerprint([name, engine.url]).hex())
+    return Model(name, Path(name), {}, fingerprint([name, engine.url]).hex())
 
 
 def _short(name: str) -> str:

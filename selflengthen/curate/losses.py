@@ -36,7 +36,9 @@ class Evaluation:
             )
         self.dropped, self._batch = made.dropped, job.per_device_batch
         pairs = zip(made.input_ids, made.labels, strict=True)
-        self._rows = sorted(pairs, key=lambda pair: -len(pair[0]))
+        self._rows = sorted(
+            ((ids.tolist(), labels.tolist()) for ids, labels in pairs), key=lambda p: -len(p[0])
+        )
 
     def loss(self, job: TrainingJob) -> Loss:
         """Load the job's model with the adapter that it made, and measure it."""

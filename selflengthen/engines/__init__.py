@@ -19,14 +19,16 @@ async def open_engine(
     model: str | Path,
     adapters: Adapters,
     *,
+    name: str = "",
     on_note: Callable[[str], None],
     log: Path | None = None,
 ) -> Engine:
     """Open the engine that the configuration names, with the adapters of a phase.
 
-    `on_note` takes one line for people at a time. `log` is a file for what an engine's own
-    processes say; without it that is thrown away when the engine closes. Raises UserError where the
-    kind is not installed or the model cannot be used, EngineError where the engine does not start.
+    `model` is a folder, `name` what a server may know it by. `on_note` takes one line for people
+    at a time. `log` is a file for what an engine's own processes say; without it that is thrown
+    away when the engine closes. Raises UserError where the kind is not installed or the model
+    cannot be used, EngineError where the engine does not start.
     """
     kind = await asyncio.to_thread(choose, config.kind, on_note)
     if kind == "vllm":
@@ -40,7 +42,7 @@ async def open_engine(
     if kind == "openai":
         from selflengthen.engines.openai import OpenAIEngine
 
-        return await OpenAIEngine.open(config, model, adapters, on_note=on_note)
+        return await OpenAIEngine.open(config, model, adapters, name=name, on_note=on_note)
     from selflengthen.engines.scripted import Scripted
 
     return Scripted(latency=config.latency)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from selflengthen.engines.base import Message, Request
 from selflengthen.errors import RequestRefused, UserError
+from selflengthen.models import positions
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -156,7 +157,8 @@ def load(model: str | Path, context: int) -> Chat:
         raise UserError(
             f"model {model}: cannot be loaded ({reason}); give a folder with a model or a hub id."
         ) from error
-    chat = Chat(tokenizer, min(context, positions(config) or context))
+    most = positions(config.get_text_config().to_dict())
+    chat = Chat(tokenizer, min(context, most or context))
     try:
         begun = chat.begun(_ANY_CHAT)
     except ValueError as error:
@@ -170,17 +172,6 @@ def load(model: str | Path, context: int) -> Chat:
             "has enable_thinking, or that does not think."
         )
     return chat
-
-
-def positions(config: Any) -> int | None:
-    """Return how many positions a transformers config allows, YaRN's stretch included."""
-    config = config.get_text_config()
-    most = getattr(config, "max_position_embeddings", None)
-    rope = getattr(config, "rope_parameters", None) or {}
-    if most and rope.get("rope_type") == "yarn":
-        stretched = rope.get("original_max_position_embeddings", most) * rope.get("factor", 1)
-        most = max(most, int(stretched))
-    return most
 
 
 def _is_mark(token: Any) -> bool:

@@ -30,6 +30,7 @@ _UNKNOWN = re.compile(
     r"(unknown|unrecogni[sz]ed|unsupported|unexpected|extra).{0,60}(argument|parameter|field|input)",
     re.I,
 )
+_TOO_MUCH = re.compile(r"at most \d+ completion tokens", re.I)  # whatever the prompt
 _NO_SCHEMA = re.compile("response_format|json_schema|schema", re.I)
 _EXTRAS = (
     *("top_k", "repetition_penalty", "repetition_detection", "structured_outputs"),
@@ -68,10 +69,11 @@ class OpenAIEngine:
         model: str | Path,
         adapters: Adapters,
         *,
+        name: str = "",
         on_note: Callable[[str], None],
         seconds: Callable[[int], float] = longest,
     ) -> OpenAIEngine:
-        """Find the model on the server and load the adapters there.
+        """Find the model on the server, by its name or as the folder `model`; load the adapters.
 
         `seconds` says how long a completion of so many tokens may take. Raises EngineError where
         the server stays away, or has not what is needed.
@@ -83,7 +85,9 @@ class OpenAIEngine:
             on_note("engine: no tokenizer at hand for this model; the server counts the tokens.")
         try:
             served = await engine._models()
-            engine._names["base"] = engine._base(str(model), served)
+            engine._names["base"] = base = engine._base(name or str(model), str(model), served)
+            if engine._chat and isinstance(most := served[base].get("max_model_len"), int):
+                engine._chat.context = min(engine._chat.context, most)
             for role, adapter in adapters.items():
                 engine._names[role] = await engine._offer(adapter, served)
         except BaseException:
@@ -182,6 +186,10 @@ class OpenAIEngine:
                     "aloud are left to the model."
                 )
             raise Away(str(error)) from error
+        if _TOO_MUCH.search(str(error)):
+            raise EngineError(
+                f"engine.url {self._config.url}: {error}; set sampling.max_tokens to that."
+            ) from error
         said = f"HTTP {error.status}: {error}"
         raise RequestRefused("too long" if _TOO_LONG.search(said) else said) from error
 
@@ -195,15 +203,25 @@ class OpenAIEngine:
 
         return await self._wire.again(attempt)
 
-    def _base(self, model: str, served: dict[str, dict[str, Any]]) -> str:
-        if model in served:
-            return model
-        bases = [name for name, card in served.items() if not card.get("parent")]
-        if len(bases) == 1:
-            return bases[0]
+    def _base(self, name: str, folder: str, served: dict[str, dict[str, Any]]) -> str:
+        """Return what the server calls the model.
+
+        Nobody but the user knows what a server calls a folder of this machine, so its only model
+        is taken for that; a model with a name must be served by it.
+        """
+        bases = {id_: card for id_, card in served.items() if not card.get("parent")}
+        if name in served:
+            return name
+        if same := [id_ for id_, card in bases.items() if card.get("root") in (name, folder)]:
+            return same[0]
+        if len(bases) == 1 and (name == "pocket" or Path(name).is_dir()):
+            (only,) = bases
+            self._note(f"engine: {self._config.url} has one model, {only}; it is taken for {name}")
+            return only
         raise EngineError(
-            f"engine.url {self._config.url}: serves no model {model}; it has: "
-            f"{', '.join(bases) or 'none'}. Name one of them as the model."
+            f"engine.url {self._config.url}: serves no model {name}; it has: "
+            f"{', '.join(bases) or 'none'}. Name one of them as the model, or serve it by that "
+            "name."
         )
 
     async def _offer(self, adapter: Adapter, served: dict[str, dict[str, Any]]) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 
 from selflengthen.engines.base import Message
 from selflengthen.engines.chat import Chat
@@ -20,6 +21,7 @@ from selflengthen.errors import TrainingError
 from selflengthen.records import Row
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from transformers import PreTrainedTokenizerBase
 
 IGNORED = -100
@@ -27,13 +29,13 @@ IGNORED = -100
 
 @dataclass(frozen=True)
 class TokenRows:
-    """Rows as tokens; `labels` is `IGNORED` over the prompt.
+    """Rows as tokens, an array of int32 each; `labels` is `IGNORED` over the prompt.
 
     `dropped` rows had more than the allowed tokens; `longest` counts them too.
     """
 
-    input_ids: list[list[int]]
-    labels: list[list[int]]
+    input_ids: list[NDArray[np.int32]]
+    labels: list[NDArray[np.int32]]
     dropped: int
     longest: int
 
@@ -61,16 +63,16 @@ def tokenize(
         raise TrainingError("The model has no chat template; use an instruction-tuned model.")
     chat = Chat(tokenizer, max_length)
     ending = _ending(chat.closing(), tokenizer, stops)
-    before = [chat.render([_message(turn) for turn in row.prompt]) for row in rows]
-    # Markup inside of a text stays text: a turn that ends in the middle must not be learnt.
-    written = [chat.tokens(row.completion[-1]["content"]) for row in rows]
     input_ids, labels, longest = [], [], 0
-    for prompt, text in zip(before, written, strict=True):
-        answer = text + ending
+    for row in rows:
+        prompt = chat.render([_message(turn) for turn in row.prompt])
+        # Markup inside of a text stays text: a turn that ends in the middle must not be learnt.
+        answer = chat.tokens(row.completion[-1]["content"]) + ending
         longest = max(longest, len(prompt) + len(answer))
         if len(prompt) + len(answer) <= max_length:
-            input_ids.append(prompt + answer)
-            labels.append([IGNORED] * len(prompt) + answer)
+            # Lists of Python's ints would take ten times the memory, and sets can be large.
+            input_ids.append(np.array(prompt + answer, np.int32))
+            labels.append(np.array([IGNORED] * len(prompt) + answer, np.int32))
     return TokenRows(input_ids, labels, len(rows) - len(input_ids), longest)
 
 

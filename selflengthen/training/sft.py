@@ -39,17 +39,12 @@ def run(job: TrainingJob, given: list[Row], stop: Stop, started: float) -> Train
     digest = job.digest()
     tokenizer = AutoTokenizer.from_pretrained(job.model)
     model = _base(job)
-    data = rows.tokenize(given, tokenizer, _stops(model, tokenizer), job.max_length)
-    if not data.input_ids:
-        raise TrainingError(
-            f"{job.rows}: every row has over {job.max_length} tokens (longest: {data.longest}); "
-            "raise train.max_length."
-        )
+    data, counts = _data(job, given, tokenizer, _stops(model, tokenizer))
     arguments = _arguments(job)
     trainer = RoleTrainer(
         model=_adapted(model, job),
         args=arguments,
-        train_dataset=Dataset.from_dict({"input_ids": data.input_ids, "labels": data.labels}),
+        train_dataset=data,
         processing_class=tokenizer,
     )
     trainer.loss = job.loss
@@ -62,11 +57,25 @@ def run(job: TrainingJob, given: list[Row], stop: Stop, started: float) -> Train
     trainer.train(resume_from_checkpoint=str(found[0]) if found else None)
     if trainer.state.global_step < trainer.state.max_steps:
         raise Stopped
-    result = _result(trainer, progress, data, digest, progress.began - started)
+    result = _result(trainer, progress, counts, digest, progress.began - started)
     if trainer.is_world_process_zero():
         _save(trainer.model, job.folder, result)
     trainer.accelerator.wait_for_everyone()
     return result
+
+
+def _data(
+    job: TrainingJob, given: list[Row], tokenizer: Any, stops: set[int]
+) -> tuple[Dataset, dict[str, int]]:
+    """Return the rows as tokens, and how many they are, how many were dropped, and the longest."""
+    made = rows.tokenize(given, tokenizer, stops, job.max_length)
+    if not made.input_ids:
+        raise TrainingError(
+            f"{job.rows}: every row has over {job.max_length} tokens (longest: {made.longest}); "
+            "raise train.max_length."
+        )
+    counts = {"rows": len(made.input_ids), "dropped": made.dropped, "longest": made.longest}
+    return Dataset.from_dict({"input_ids": made.input_ids, "labels": made.labels}), counts
 
 
 def _base(job: TrainingJob) -> PreTrainedModel:
@@ -142,16 +151,14 @@ def _arguments(job: TrainingJob) -> SFTConfig:
 
 
 def _result(
-    trainer: RoleTrainer, progress: Progress, data: rows.TokenRows, digest: str, startup: float
+    trainer: RoleTrainer, progress: Progress, counts: dict[str, int], digest: str, startup: float
 ) -> TrainingResult:
     steps = read_steps(progress.metrics)
     tokens, seconds = sum(step.tokens for step in steps), sum(step.seconds for step in steps)
     return TrainingResult(
         job=digest,
         adapter="",
-        rows=len(data.input_ids),
-        dropped=data.dropped,
-        longest=data.longest,
+        **counts,
         steps=trainer.state.global_step,
         tokens=tokens,
         first_loss=steps[0].loss,

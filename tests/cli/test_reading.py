@@ -12,6 +12,7 @@ import pytest
 from selflengthen.cli import main
 from selflengthen.cli.words import visible
 from selflengthen.text import word_count
+from tests.cli.conftest import make_model
 from tests.cli.test_bad_input import refused, tree
 
 
@@ -201,6 +202,15 @@ def test_estimate_learns_from_the_run(run: Path, capsys: pytest.CaptureFixture[s
     written = sum(stage["tokens"] for stage in stages if "tokens" in stage)
     assert 0.5 < said["generated"]["value"] / written < 2
     assert said["disk_left"]["value"] < said["disk"]["value"]
+
+
+def test_estimate_learns_nothing_from_another_models_run(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_model(Path("other"), positions=16_384)
+    said = asked(capsys, "estimate", "small.yaml", "--model", "other")
+    assert "double with every round" in said["generated"]["assumes"]
+    assert "as this run trained" not in said["train_hours"]["assumes"]
 
 
 def test_estimate_knows_what_comes_after_the_rounds(

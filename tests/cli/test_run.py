@@ -49,6 +49,17 @@ def test_complete_again_at_once(
     assert tree(work) == before
 
 
+def test_a_kill_before_the_last_metrics_is_made_good(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", "small.yaml"]) == 0
+    first, before = capsys.readouterr().out, tree(Path("runs/small/rounds"))
+    Path("runs/small/rounds/02/metrics.json").unlink()
+    assert main(["run", "small.yaml"]) == 0
+    assert tree(Path("runs/small/rounds")) == before
+    assert first.splitlines()[-1] == capsys.readouterr().out.splitlines()[-1]
+
+
 def test_the_saved_config_means_its_run(work: Path, request: pytest.FixtureRequest) -> None:
     assert main(["run", "small.yaml", "--run-dir", "elsewhere/mine"]) == 0
     request.getfixturevalue("no_engine")

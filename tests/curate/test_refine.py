@@ -29,7 +29,7 @@ from tests.curate.conftest import lines, read
 from tests.loop.scripted_run import Silent, contents, survives, train
 
 Command = Callable[..., str]
-MODEL = Model(Path("scripted"), {}, "0" * 64)
+MODEL = Model("scripted", Path("scripted"), {}, "0" * 64)
 TEXTS = refine.read_prompts(prompts.shipped("en"))
 FATES = ("better", "unchanged", "length", "task talk", "no critique", "refused", "late", "language")
 

@@ -40,7 +40,7 @@ from tests.loop.scripted_run import survives
 
 Command = Callable[..., str]
 NAMES = ("output_length", "mtld")
-MODEL = Model(Path("scripted"), {}, "0" * 64)
+MODEL = Model("scripted", Path("scripted"), {}, "0" * 64)
 
 
 def text(rng: random.Random) -> str:

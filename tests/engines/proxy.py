@@ -57,6 +57,11 @@ class Proxy:
         if fault == "no schema":
             said = "This response_format type is unavailable now"
             return web.json_response({"error": {"message": said}}, status=400)
+        if fault == "few":
+            said = (
+                "max_tokens is too large: 4000. This model supports at most 900 completion tokens"
+            )
+            return web.json_response({"error": {"message": said}}, status=400)
         if fault == "hang":
             await asyncio.sleep(60)
         if fault in ("close", "hang"):

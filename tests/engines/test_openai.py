@@ -220,13 +220,45 @@ async def test_without_a_tokenizer_the_server_refuses_what_is_too_long(
 ) -> None:
     notes: list[str] = []
     engine = await OpenAIEngine.open(
-        config(f"{server}/v1", patience=60), tmp_path / "none", {}, on_note=notes.append
+        config(f"{server}/v1", patience=60), tmp_path, {}, on_note=notes.append
     )
-    assert notes == ["engine: no tokenizer at hand for this model; the server counts the tokens."]
+    assert notes == [
+        "engine: no tokenizer at hand for this model; the server counts the tokens.",
+        f"engine: {server}/v1 has one model, pocket; it is taken for {tmp_path}",
+    ]
     with pytest.raises(RequestRefused, match=r"^too long$"):
         await engine.complete(ask("bread " * 2000))
     assert (await engine.complete(ask())).tokens > 0
     await engine.close()
+
+
+async def test_which_model_answers(server: str, pocket_model: Path) -> None:
+    """The one that is asked for, by name or by folder; another one only for a folder."""
+    notes: list[str] = []
+
+    async def opened(model: str | Path, name: str) -> OpenAIEngine:
+        asked = config(f"{server}/v1", patience=60)
+        return await OpenAIEngine.open(asked, model, {}, name=name, on_note=notes.append)
+
+    for name in ("pocket", str(pocket_model), "lab/small"):
+        engine = await opened(pocket_model, name)
+        assert engine._names == {"base": "pocket"}
+        assert engine._chat and engine._chat.context == 512  # what the server says it holds
+        await engine.close()
+    assert notes == []
+    with pytest.raises(EngineError, match="serves no model lab/other; it has: pocket"):
+        await opened("/cache/lab-other", "lab/other")
+
+
+async def test_a_server_that_writes_less_than_is_asked_for(server: str, ask: Ask) -> None:
+    async with Proxy(server) as proxy:
+        proxy.plan = lambda body: "few"
+        engine = await OpenAIEngine.open(
+            config(proxy.url, patience=60), "pocket", {}, on_note=lambda note: None
+        )
+        with pytest.raises(EngineError, match=r"at most 900 .*; set sampling.max_tokens to that"):
+            await engine.complete(ask())
+        await engine.close()
 
 
 async def test_servers_that_know_only_openais_fields(server: str, ask: Ask) -> None:

@@ -38,7 +38,7 @@ from selflengthen.evaluate.tasks import TASKS, load
 from tests.loop.scripted_run import Silent, contents, survives, train
 
 ASKED = Asked(TASKS["pocket"], load(TASKS["pocket"], None))
-MODEL = models.Model(Path("scripted"), {}, "0" * 64)
+MODEL = models.Model("scripted", Path("scripted"), {}, "0" * 64)
 ADAPTER = Adapter("generator-r01", Path("nowhere"), 8)
 GOOD = {"analysis": "Well.", **dict.fromkeys(LONGEN.dimensions, 8)}
 

@@ -89,7 +89,7 @@ def rounds(
     async def open_engine(adapters: Adapters) -> Engine:
         return Scripted(reply, latency)
 
-    model = Model(Path("scripted"), {}, "0" * 64)
+    model = Model("scripted", Path("scripted"), {}, "0" * 64)
     return make(
         settings, model, RunFolder(folder), prompts.load(prompts.shipped("en")), seeds.load("en"),
         seeds.load("held-out-en"), EngineRoom(open_engine), partial(train, pause=latency), Silent(),

@@ -114,7 +114,8 @@ def plainly(folder: Path, job: TrainingJob) -> tuple[float, int]:
     total, tokens = 0.0, 0
     for ids, labels in zip(made.input_ids, made.labels, strict=True):
         with torch.no_grad():
-            mean = model(torch.tensor([ids]), labels=torch.tensor([labels])).loss
+            given, wanted = torch.tensor([ids.tolist()]), torch.tensor([labels.tolist()])
+            mean = model(given, labels=wanted).loss
         count = sum(label >= 0 for label in labels)
         total, tokens = total + float(mean) * count, tokens + count
     return total / tokens, tokens

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from pathlib import Path
+
 from selflengthen import prompts
 from selflengthen.checks import Checks
 from selflengthen.config import ExpandConfig
-from selflengthen.drive import Ask, Item
+from selflengthen.drive import Ask, Drive, Item
 from selflengthen.engines.base import Completion, Request, Sampling
 from selflengthen.engines.scripted import Scripted
 from selflengthen.errors import RequestRefused
 from selflengthen.stages.expand import Expand, Given
+from selflengthen.store import RunFolder
 from selflengthen.text import word_count
+from tests.loop.scripted_run import Silent
 
 SAMPLING = Sampling(0.7, 0.8, 20, 1.1, 500)
 DRAFT = "The first day came. A bell rang.\n\nThe second day came. Rain fell.\n\nAll went home."
@@ -34,3 +39,32 @@ async def test_a_later_pass_that_does_not_fit_costs_nothing() -> None:
     assert verdict.reason is None
     assert word_count(verdict.text) > 80
     assert [p["reason"] for p in verdict.details["passes"]] == [None, "too long"]
+
+
+async def test_only_a_refusal_of_the_first_request_ends_an_item(tmp_path: Path) -> None:
+    asked: Counter[str] = Counter()
+
+    def reply(request: Request) -> Completion:
+        name = "second" if request.prefix else "first"
+        asked[name] += 1
+        if name == "second" or "never" in request.messages[-1].content:
+            raise RequestRefused("too long")
+        return Completion("They told of the day.\n\nIt was long.\n\nThe end.", "stop", 1, 9)
+
+    stage = Expand(
+        ExpandConfig(attempts=3), prompts.load(prompts.shipped("en")), Checks(language=False),
+        SAMPLING,
+    )  # fmt: skip
+    folder = RunFolder(tmp_path).stage(1, "3-expand")
+    folder.begin({})
+    items = [
+        Item(f"r01-expand-00000{n}-00-00", "d", Given(f"Write of {what}.", DRAFT))
+        for n, what in enumerate(("days", "never"))
+    ]
+    await Drive(Scripted(reply), 0, 1, Silent(), folder).run(stage, items)
+    told = [(r.id[-7], r.attempt, r.reason, r.last) for r in folder.refusals()]
+    assert told == [
+        ("0", 1, "too long", False), ("0", 2, "too long", False), ("0", 3, "too long", True),
+        ("1", 1, "too long", True),
+    ]  # fmt: skip
+    assert asked == {"first": 4, "second": 3}

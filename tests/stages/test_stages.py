@@ -171,8 +171,11 @@ class TestLot:
         assert drop_short(lengths, 1) == drop_short(reversed(lengths), 1)
         assert drop_short(lengths, 1) != drop_short(lengths, 2)
 
-    def test_equal_texts_are_all_the_shortest(self) -> None:
-        assert len(drop_short([("a", 5), ("b", 5)], 0)) == 2
+    def test_where_all_would_go_the_longest_stay(self) -> None:
+        assert drop_short([("a", 5), ("b", 5)], 0) == {}
+        assert drop_short([("a", 5)], 0) == {}
+        fates = [drop_short([("a", 5), ("b", 6)], seed) for seed in range(40)]
+        assert all(fate == {"a": "lot"} for fate in fates)
         assert drop_short([], 0) == {}
 
 

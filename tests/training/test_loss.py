@@ -41,8 +41,8 @@ def token_losses(job: TrainingJob, model: Any) -> Iterator[Any]:
     given = [msgspec.json.decode(x, type=Row) for x in Path(job.rows).read_bytes().splitlines()]
     data = rows.tokenize(given, tokenizer, sft._stops(model, tokenizer), job.max_length)
     for ids, labels in zip(data.input_ids, data.labels, strict=True):
-        logits = model(input_ids=torch.tensor([ids])).logits[0, :-1]
-        targets = torch.tensor(labels[1:])
+        logits = model(input_ids=torch.tensor([ids.tolist()])).logits[0, :-1]
+        targets = torch.tensor(labels[1:].tolist())
         yield torch.nn.functional.cross_entropy(
             logits[targets != -100], targets[targets != -100], reduction="none"
         )

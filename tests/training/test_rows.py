@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,10 @@ def tokenizer(pocket_model: Path) -> Any:
     return AutoTokenizer.from_pretrained(pocket_model)
 
 
+def _lists(columns: Iterable[Any]) -> list[list[int]]:
+    return [column.tolist() for column in columns]
+
+
 def _row(text: str, request: str = "Write a story.") -> Row:
     return Row(
         id="x",
@@ -34,7 +39,7 @@ def test_tokens_equal_the_engines_rendering(tokenizer: Any) -> None:
     rng = random.Random(1)
     given = [story_row(str(n), rng, paragraphs=n + 1) for n in range(5)]
     made = rows.tokenize(given, tokenizer, {tokenizer.eos_token_id}, 4096)
-    for row, ids, labels in zip(given, made.input_ids, made.labels, strict=True):
+    for row, ids, labels in zip(given, _lists(made.input_ids), _lists(made.labels), strict=True):
         asked = tokenizer.apply_chat_template(row.prompt, add_generation_prompt=True)["input_ids"]
         whole = tokenizer.apply_chat_template(row.prompt + row.completion)["input_ids"]
         assert ids[: len(asked)] == asked
@@ -48,10 +53,10 @@ def test_the_end_of_turn_is_trained_once_and_last(tokenizer: Any) -> None:
     stop = tokenizer.eos_token_id
     text = f"A fox said {tokenizer.eos_token} and went on."
     made = rows.tokenize([_row("A fox slept."), _row(text)], tokenizer, {stop}, 4096)
-    for labels in made.labels:
+    for labels in _lists(made.labels):
         assert labels[-1] == stop
         assert labels.count(stop) == 1
-    written = [token for token in made.labels[1] if token != rows.IGNORED]
+    written = [token for token in _lists(made.labels)[1] if token != rows.IGNORED]
     assert tokenizer.decode(written[:-1]) == text
 
 
@@ -62,7 +67,7 @@ def test_a_template_that_does_not_end_generation_gets_the_token_that_does(tokeni
         made = rows.tokenize([_row("A fox slept.")], tokenizer, {end_of_text}, 4096)
     finally:
         tokenizer.eos_token = usual
-    assert made.labels[0][-2:] == [tokenizer.eos_token_id, end_of_text]
+    assert _lists(made.labels)[0][-2:] == [tokenizer.eos_token_id, end_of_text]
 
 
 def test_long_rows_are_dropped_and_counted_and_the_others_whole(tokenizer: Any) -> None:
@@ -71,7 +76,7 @@ def test_long_rows_are_dropped_and_counted_and_the_others_whole(tokenizer: Any) 
     every = rows.tokenize(given, tokenizer, stops, 4096)
     lengths = [len(ids) for ids in every.input_ids]
     kept = rows.tokenize(given, tokenizer, stops, lengths[1])
-    assert kept.input_ids == every.input_ids[:2]
+    assert _lists(kept.input_ids) == _lists(every.input_ids[:2])
     assert (kept.dropped, kept.longest) == (1, lengths[2])
     assert rows.tokenize(given, tokenizer, stops, lengths[1] - 1).dropped == 2
 
@@ -104,7 +109,7 @@ def test_marks_in_an_instruction_are_text(tokenizer: Any) -> None:
     )
     made = rows.tokenize([row], tokenizer, {tokenizer.eos_token_id}, 4096)
     prompt = Chat(tokenizer, 4096).render([Message("user", asked)])
-    (ids,), (labels,) = made.input_ids, made.labels
+    (ids,), (labels,) = _lists(made.input_ids), _lists(made.labels)
     assert ids[: len(prompt)] == prompt
     assert [i for i in labels if i == tokenizer.eos_token_id] == [tokenizer.eos_token_id]
     assert ids[-1] == tokenizer.eos_token_id
