@@ -37,6 +37,18 @@ def test_positions(config: dict[str, object], most: int | None) -> None:
     assert nested.positions == most
 
 
+def test_positions_of_a_loaded_config() -> None:
+    from transformers import GPT2Config, Qwen2Config, T5Config
+
+    from selflengthen.engines.chat import positions
+
+    yarn = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768}
+    stretched = Qwen2Config(max_position_embeddings=32768, rope_parameters=yarn)
+    assert positions(stretched) == 131072
+    assert positions(GPT2Config(n_positions=1024)) == 1024
+    assert positions(T5Config(n_positions=512)) is None  # its positions are relative
+
+
 def test_the_index_names_the_weights_and_other_formats_do_not_count(tmp_path: Path) -> None:
     folder = make_model(tmp_path / "model")
     once = shape_of(models.find(str(folder)))

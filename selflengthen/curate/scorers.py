@@ -28,9 +28,8 @@ from transformers.utils import logging
 
 from selflengthen.curate.rows import Row
 from selflengthen.engines.base import Message
-from selflengthen.engines.chat import Chat, clean
+from selflengthen.engines.chat import Chat, clean, positions
 from selflengthen.errors import UserError
-from selflengthen.models import positions
 from selflengthen.records import fingerprint
 
 Scorer = Callable[[Sequence[Row]], NDArray[np.float32]]
@@ -101,7 +100,7 @@ class _Loaded:
             )
         self.model.to("cuda" if cuda else "cpu").eval()
         most = getattr(self.tokenizer, "model_max_length", None) or 1 << 30
-        self.reads = min(most, positions(config.get_text_config().to_dict()) or most)
+        self.reads = min(most, positions(config) or most)
 
     def padded(self, rows: list[list[int]]) -> dict[str, torch.Tensor]:
         """Return ids padded on the right, and their mask."""

@@ -15,9 +15,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from selflengthen import models
 from selflengthen.engines.base import Message, Request
 from selflengthen.errors import RequestRefused, UserError
-from selflengthen.models import positions
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -157,8 +157,7 @@ def load(model: str | Path, context: int) -> Chat:
         raise UserError(
             f"model {model}: cannot be loaded ({reason}); give a folder with a model or a hub id."
         ) from error
-    most = positions(config.get_text_config().to_dict())
-    chat = Chat(tokenizer, min(context, most or context))
+    chat = Chat(tokenizer, min(context, positions(config) or context))
     try:
         begun = chat.begun(_ANY_CHAT)
     except ValueError as error:
@@ -172,6 +171,13 @@ def load(model: str | Path, context: int) -> Chat:
             "has enable_thinking, or that does not think."
         )
     return chat
+
+
+def positions(config: Any) -> int | None:
+    """Return how many positions a transformers config allows, under whatever name it has them."""
+    text = config.get_text_config()
+    most = getattr(text, "max_position_embeddings", None)
+    return models.positions({**text.to_dict(), "max_position_embeddings": most})
 
 
 def _is_mark(token: Any) -> bool:

@@ -15,6 +15,7 @@ from selflengthen.checks import finish
 from selflengthen.config import InstructConfig
 from selflengthen.drive import Ask, Item, Verdict
 from selflengthen.engines.base import Role, Sampling
+from selflengthen.errors import RequestRefused
 from selflengthen.likeness import NearDuplicates
 from selflengthen.prompts import Prompts
 from selflengthen.records import Record, turn
@@ -55,12 +56,12 @@ class Instruct:
         wave = item.given
         shown = random.Random(ask.seed).sample(sorted(wave.pool), 2)
         first, second = (wave.pool[name] for name in shown)
-        written = await ask(
-            self.prompts.fill("instruct.user"),
-            self.role,
-            self.writing,
-            prefix=self.prompts.fill("instruct.assistant", first=first, second=second),
-        )
+        user = self.prompts.fill("instruct.user")
+        begun = self.prompts.fill("instruct.assistant", first=first, second=second)
+        try:
+            written = await ask(user, self.role, self.writing, prefix=begun)
+        except RequestRefused as error:  # long ones were drawn; the next may fit
+            return Verdict("", "refused", str(error))
         text = written.text.strip()
         reason = finish(written.finish_reason) or self._refuse(text, wave)
         reason = reason or await self._judge(text, ask)

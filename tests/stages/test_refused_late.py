@@ -1,4 +1,4 @@
-"""A text that has outgrown the context keeps what it had."""
+"""Requests that the engine refuses: what was written is kept, what may change is tried again."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from pathlib import Path
 
 from selflengthen import prompts
 from selflengthen.checks import Checks
-from selflengthen.config import ExpandConfig
+from selflengthen.config import ExpandConfig, InstructConfig
 from selflengthen.drive import Ask, Drive, Item
 from selflengthen.engines.base import Completion, Request, Sampling
 from selflengthen.engines.scripted import Scripted
 from selflengthen.errors import RequestRefused
+from selflengthen.likeness import NearDuplicates
 from selflengthen.stages.expand import Expand, Given
+from selflengthen.stages.instruct import Instruct, Wave, wave_items
 from selflengthen.store import RunFolder
 from selflengthen.text import word_count
 from tests.loop.scripted_run import Silent
@@ -68,3 +70,26 @@ async def test_only_a_refusal_of_the_first_request_ends_an_item(tmp_path: Path) 
         ("1", 1, "too long", True),
     ]  # fmt: skip
     assert asked == {"first": 4, "second": 3}
+
+
+async def test_two_long_instructions_cost_one_attempt(tmp_path: Path) -> None:
+    """A seed of any length may stand in the pool: who draws it draws again."""
+
+    def reply(request: Request) -> Completion:
+        if "long " * 50 in request.prefix:
+            raise RequestRefused("too long")
+        if request.choices:
+            return Completion(request.choices[0], "stop", 1, 1)
+        return Completion(f"Tell of the bread that number {request.seed} baked.", "stop", 1, 9)
+
+    stage = Instruct(
+        InstructConfig(attempts=20), prompts.load(prompts.shipped("en")), "base", SAMPLING
+    )
+    pool = {"s1": "Write of rain.", "s2": "Write of snow.", "s3": "long " * 200_000}
+    wave = Wave(pool, NearDuplicates(pool.values(), 1.0))
+    folder = RunFolder(tmp_path).stage(1, "1-instruct")
+    folder.begin({})
+    names = [f"r01-instruct-{n:06d}" for n in range(12)]
+    await Drive(Scripted(reply), 0, 4, Silent(), folder).run(stage, wave_items(names, wave))
+    assert {r.id for r in folder.records()} == set(names)
+    assert {r.reason for r in folder.refusals()} == {"too long"}
