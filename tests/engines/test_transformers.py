@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -42,6 +44,20 @@ def test_each_role_writes_in_its_own_way(complete, ask: Ask) -> None:  # type: i
     done = complete(*[ask(role=role) for role in ("base", "generator", "expander", "base")])
     assert len({c.text for c in done}) == 3
     assert done[0] == done[3]
+
+
+async def test_a_models_own_ways_of_sampling_do_not_count(
+    complete: Callable[..., list[Completion]], pocket_model: Path, tmp_path: Path, ask: Ask
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(pocket_model, folder)
+    own = json.loads((folder / "generation_config.json").read_bytes())
+    own |= {"do_sample": True, "repetition_penalty": 3.0, "no_repeat_ngram_size": 1, "top_k": 1}
+    (folder / "generation_config.json").write_text(json.dumps(own))
+    engine = await open_engine(CONFIG, folder, {}, on_note=lambda note: None)
+    done = await engine.complete(ask(seed=7))
+    await engine.close()
+    assert [done] == await asyncio.to_thread(complete, ask(seed=7))
 
 
 def test_seeds_decide_whatever_else_is_in_the_batch(complete, ask: Ask) -> None:  # type: ignore[no-untyped-def]

@@ -137,6 +137,14 @@ class TestInstruct:
     def test_refusals(self, text: str, answer: str, reason: str) -> None:
         assert self.attempt(text, answer).reason == reason
 
+    def test_a_cut_one_is_refused(self) -> None:
+        pool = {"a": "Write a saga about a lighthouse.", "b": "Draft a report on bees."}
+        stage = instruct.Instruct(InstructConfig(), PROMPTS, "base", SAMPLING)
+        wave = instruct.Wave(pool, NearDuplicates(pool.values(), 0.7))
+        cut = said("Compose a long history of the village well and the", "length")
+        verdict = asyncio.run(stage.attempt(Item("i", None, wave), ask(lambda r: cut)))
+        assert verdict.reason == "length"
+
     def test_of_a_waves_duplicates_the_first_stays(self) -> None:
         made = [
             record("i-2", "Write a long tale of two otters."),
