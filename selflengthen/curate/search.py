@@ -7,6 +7,7 @@ size; sizes stand on a grid, so that trials that are nearly the same are shared.
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -181,10 +182,10 @@ def double_descent(curve: Curve) -> Descent | None:
 
     Sizes a < b < c < d of the curve with a fall from a to b, a rise from b to c and a second fall
     from c to d. Each must be more than one in a hundred of the loss at b. Of several, that whose
-    smallest step is the largest.
+    smallest step is the largest, and of those that with the highest peak.
     """
     sizes = sorted(curve)
-    found, largest = None, _CLEAR
+    found, largest = None, (_CLEAR, math.inf)
     for at, peak in enumerate(sizes):
         if at < 2 or at == len(sizes) - 1:
             continue
@@ -196,8 +197,9 @@ def double_descent(curve: Curve) -> Descent | None:
             curve[peak] - curve[valley],
             curve[peak] - curve[end],
         )
-        if min(steps) > largest * abs(curve[valley]):
-            found, largest = Descent(start, valley, peak, end), min(steps) / abs(curve[valley])
+        clear = (min(steps) / abs(curve[valley]), curve[peak])
+        if clear > largest:
+            found, largest = Descent(start, valley, peak, end), clear
     return found
 
 
@@ -228,6 +230,7 @@ def plot(found: Found) -> bytes:
     import io
 
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogFormatter
 
     figure = Figure(figsize=(6.4, 3.8), layout="constrained")
     axes = figure.subplots()
@@ -246,6 +249,7 @@ def plot(found: Found) -> bytes:
     axes.margins(y=0.15)
     if max(found.curve) > 4 * min(found.curve):
         axes.set_xscale("log")
+        axes.xaxis.set_minor_formatter(LogFormatter())
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.set_xlabel("rows tuned on, the best by the rule")
     axes.set_ylabel("loss on the evaluation set")

@@ -194,6 +194,7 @@ def test_a_search_finds_the_lowest_of_all_sizes(work: Path) -> None:
         ([5, 3, 4, 3.99], None),
         ([3.02, 3, 4, 2], None),
         ([5, 4, 4.5, 3, 4.9, 2, 2.5], (1, 4, 5, 6)),
+        ([5, 4, 6, 5, 8, 3], (1, 2, 5, 6)),
         ([1], None),
         ([], None),
     ],
