@@ -70,7 +70,7 @@ def tokenize(
         answer = chat.tokens(row.completion[-1]["content"]) + ending
         longest = max(longest, len(prompt) + len(answer))
         if len(prompt) + len(answer) <= max_length:
-            # Lists of Python's ints would take ten times the memory, and sets can be large.
+            # Lists of Python's ints would take several times the memory, and sets can be large.
             input_ids.append(np.array(prompt + answer, np.int32))
             labels.append(np.array([IGNORED] * len(prompt) + answer, np.int32))
     return TokenRows(input_ids, labels, len(rows) - len(input_ids), longest)
