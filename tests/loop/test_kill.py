@@ -11,11 +11,13 @@ import pytest
 
 from selflengthen import drive
 from tests.loop.scripted_run import REQUESTS, WRITES, contents, play, survives
+from tests.soak import many
 
-KILLS, WHEN = 100, 8
+KILLS, WHEN = many(100, 500), 8
 LATENCY = 0.002
 
 
+@pytest.mark.soak
 def test_a_run_killed_over_and_over_ends_like_an_uninterrupted_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
