@@ -18,8 +18,8 @@ from functools import cache
 from itertools import accumulate, islice
 
 from benchmarks.result import Figure, Result, main
-from selflengthen import checks
-from selflengthen.text import tokens
+from selflengthen.text import checks
+from selflengthen.text.measures import tokens
 
 RATIO = 4
 

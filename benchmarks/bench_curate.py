@@ -26,7 +26,7 @@ import msgspec
 from benchmarks.bench_checks import english
 from benchmarks.bench_restart import _peak
 from benchmarks.result import Figure, Result, at_most, main
-from selflengthen.files import rewrite
+from selflengthen.storage.atomic import rewrite
 
 FULL, MOST_SECONDS, MOST_MEGABYTES = 1_000_000, 90, 1500
 

@@ -37,14 +37,15 @@ from typing import IO, Any
 
 from benchmarks.bench_restart import Silent
 from benchmarks.result import Figure, Result, at_least, main
-from selflengthen import checks, models, prompts, seeds
 from selflengthen.config import EngineConfig
-from selflengthen.drive import Ask, Drive, Item, Verdict
 from selflengthen.engines import chat
 from selflengthen.engines.base import Message, Sampling
 from selflengthen.engines.base import Request as Asked
-from selflengthen.records import derive_seed
-from selflengthen.store import RunFolder
+from selflengthen.inputs import models, prompts, seeds
+from selflengthen.runner.executor import Ask, Drive, Item, Verdict
+from selflengthen.storage.records import derive_seed
+from selflengthen.storage.run_dir import RunFolder
+from selflengthen.text import checks
 
 LEAST_RATIO = 0.93
 MEDIAN, SIGMA, SHORTEST, LONGEST = 150, 0.6, 8, 1500  # of the lengths, in tokens

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.result import Figure, Result, at_most, main
-from selflengthen.curate.neighbours import distances
+from selflengthen.curate.indicators.neighbours import distances
 
 FULL, MOST_SECONDS = 100_000, 60
 NEIGHBOUR, CHECKED = 6, 500

@@ -32,18 +32,19 @@ from typing import Any, NoReturn
 
 from benchmarks.bench_checks import english
 from benchmarks.result import Figure, Result, at_most, main
-from selflengthen import metrics, models, prompts, seeds
 from selflengthen.config import Config
-from selflengthen.controller import EngineRoom
-from selflengthen.drive import Item
 from selflengthen.engines.base import Adapters, Engine, Request
 from selflengthen.engines.scripted import Scripted
-from selflengthen.files import rewrite
-from selflengthen.identities import Identities
-from selflengthen.records import Record, Refusal, encode
-from selflengthen.rounds import Rounds
+from selflengthen.inputs import models, prompts, seeds
+from selflengthen.pipeline.fingerprints import Identities
+from selflengthen.pipeline.rounds import Rounds
+from selflengthen.runner import metrics
+from selflengthen.runner.executor import Item
+from selflengthen.runner.stage_runner import EngineRoom
 from selflengthen.stages import draft, expand, instruct
-from selflengthen.store import RunFolder, StageFolder
+from selflengthen.storage.atomic import rewrite
+from selflengthen.storage.records import Record, Refusal, encode
+from selflengthen.storage.run_dir import RunFolder, StageFolder
 
 MOST_SECONDS, MOST_MEGABYTES = 3, 400
 REACHED = "SELFLENGTHEN_BENCH_REACHED"

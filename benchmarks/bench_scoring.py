@@ -24,10 +24,10 @@ import orjson
 
 from benchmarks.bench_checks import chinese, english
 from benchmarks.result import Figure, Result, at_least, main
-from selflengthen.demand import read_demand
 from selflengthen.evaluate.length import BENCHMARKS, score
 from selflengthen.evaluate.quality import read_quality
 from selflengthen.evaluate.responses import read_rows
+from selflengthen.length.requirement import read_demand
 
 LEAST = 30  # MB/s
 _PATTERN = re.compile(r"[\u4e00-\u9fff]|\b[a-zA-Z]+\b")

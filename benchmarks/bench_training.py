@@ -21,7 +21,7 @@ import msgspec
 
 import selflengthen
 from selflengthen.pocket.language import Story, render
-from selflengthen.records import Row, encode
+from selflengthen.storage.records import Row, encode
 from selflengthen.training.job import TrainingJob, TrainingResult
 from selflengthen.training.launch import train
 

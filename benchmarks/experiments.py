@@ -19,13 +19,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from selflengthen import models, prompts
-from selflengthen.cli import settings
-from selflengthen.lengths import KINDS as DEMANDS
+from selflengthen.cli.options import settings
+from selflengthen.inputs import models, prompts
+from selflengthen.length.mentions import KINDS as DEMANDS
+from selflengthen.length.phrasing import draw, weave
 from selflengthen.pocket.language import Story, Text, render
 from selflengthen.training import launch, merge
 from selflengthen.training.job import job_of
-from selflengthen.weave import draw, weave
 
 PROMPTS = prompts.load(prompts.shipped("pocket"))
 CONFIG = settings.resolve("pocket", {}, None).config
@@ -156,7 +156,7 @@ def _loss_of_base(rows: Path) -> float:
     """Return the loss of the model that nothing was tuned on."""
     from transformers import AutoModelForCausalLM
 
-    from selflengthen.curate.losses import Evaluation
+    from selflengthen.curate.indicators.losses import Evaluation
 
     job = job_of(
         CONFIG.train, model=str(models.POCKET), rows=rows, output=rows.parent, start_from=None,

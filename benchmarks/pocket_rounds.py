@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from selflengthen.store import RunFolder
+from selflengthen.storage.run_dir import RunFolder
 
 FIGURES = {
     "draft_words": "draft words",

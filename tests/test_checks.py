@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selflengthen.checks import Checks, empty, ending, finish, language, repeats, task_talk
+from selflengthen.text.checks import Checks, empty, ending, finish, language, repeats, task_talk
 
 ENGLISH = (
     "The old keeper climbed the stairs of the lighthouse every evening and lit the lamp. "

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selflengthen.demand import Demand, read_demand
-from selflengthen.lengths import Kind
+from selflengthen.length.mentions import Kind
+from selflengthen.length.requirement import Demand, read_demand
 from tests.evaluate.data import longbench_write, longen
 
 # An instruction; `kind low high`, with a `c` where characters are counted; or nothing.

@@ -17,9 +17,9 @@ import yaml
 
 import selflengthen
 from selflengthen.cli import COMMANDS
-from selflengthen.cli.fields import fields
-from selflengthen.cli.reference import lines
-from selflengthen.cli.settings import resolve
+from selflengthen.cli.options.config_fields import fields
+from selflengthen.cli.options.reference import lines
+from selflengthen.cli.options.settings import resolve
 from selflengthen.config import Config
 from tests.cli.conftest import CONFIG, make_model
 

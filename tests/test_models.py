@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from selflengthen import models
 from selflengthen.errors import UserError
-from selflengthen.shapes import shape_of
+from selflengthen.inputs import models
+from selflengthen.inputs.model_shape import shape_of
 from tests.cli.conftest import make_model
 
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jinja2.exceptions import SecurityError
 
-from selflengthen import prompts
 from selflengthen.errors import UserError
+from selflengthen.inputs import prompts
 
 LANGUAGES = sorted(p.name for p in prompts.root().iterdir() if p.is_dir() and p.name != "seeds")
 CHINESE = prompts.load(prompts.shipped("zh"))

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selflengthen import seeds
 from selflengthen.errors import UserError
-from selflengthen.seeds import Seed
+from selflengthen.inputs import seeds
+from selflengthen.inputs.seeds import Seed
 
 ODD = [
     "{{ 7*7 }} {% raw %} {# x #}",
@@ -255,7 +255,7 @@ def test_data_sets(tmp_path: Path) -> None:
     env = os.environ | {
         "HF_HUB_OFFLINE": "1",
         "HF_HOME": str(tmp_path / "home"),
-        "PYTHONPATH": str(Path(seeds.__file__).parents[1]),
+        "PYTHONPATH": str(Path(seeds.__file__).parents[2]),
     }
     command = [sys.executable, "-c", SCRIPT, json.dumps(calls)]
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from selflengthen import prompts, seeds
+from selflengthen.inputs import prompts, seeds
 from selflengthen.pocket import seeds as pocket_seeds
 
 KINDS = {

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selflengthen.errors import UserError
-from selflengthen.files import rewrite
-from selflengthen.records import Record, Refusal, encode
-from selflengthen.store import RunFolder, StageFolder, key_of
+from selflengthen.storage.atomic import rewrite
+from selflengthen.storage.records import Record, Refusal, encode
+from selflengthen.storage.run_dir import RunFolder, StageFolder, key_of
 
 
 def record(number: int, text: str = "A text.", **more: object) -> Record:
@@ -119,7 +119,7 @@ def test_a_rewrite_that_fails_leaves_the_file(tmp_path: Path) -> None:
 
 def test_a_second_controller_is_refused_with_the_firsts_pid(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from selflengthen.store import RunFolder\n"
+        "import sys; from pathlib import Path; from selflengthen.storage.run_dir import RunFolder\n"
         "with RunFolder(Path(sys.argv[1])).locked(): print('held', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(

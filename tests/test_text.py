@@ -9,8 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from selflengthen.likeness import NearDuplicates, rouge_l
-from selflengthen.text import (
+from selflengthen.text.measures import (
     distinct,
     gzip_ratio,
     has_repeat,
@@ -19,6 +18,7 @@ from selflengthen.text import (
     tokens,
     word_count,
 )
+from selflengthen.text.near_duplicates import NearDuplicates, rouge_l
 
 # White space of several kinds, marks, wide characters, kana, an astral ideograph, a lone surrogate.
 CHARACTERS = "ab é“\n\t\x1c\x85\u00a0\u2003\u3000中文。，，カＡ𠀀😀\x00\ud800"

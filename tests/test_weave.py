@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selflengthen import numerals, weave
-from selflengthen.demand import Demand, read_demand
-from selflengthen.lengths import Kind
-from selflengthen.seeds import load
-from selflengthen.weave import Tongue, chinese, draw, english, tongue_of
+from selflengthen.inputs.seeds import load
+from selflengthen.length import numerals, phrasing
+from selflengthen.length.mentions import Kind
+from selflengthen.length.phrasing import Tongue, chinese, draw, english, tongue_of
+from selflengthen.length.requirement import Demand, read_demand
 
 KINDS: tuple[Kind, ...] = ("about", "range", "above", "below")
 TONGUES: tuple[Tongue, ...] = ("en", "zh", "pocket")
@@ -54,7 +54,7 @@ def test_what_is_woven_in_is_read_back(
     tongue = data.draw(st.sampled_from(TONGUES))
     instruction = data.draw(st.sampled_from(SEEDS[tongue]))
     demand = draw(words, tongue, EVEN, chance)
-    woven = weave.weave(instruction, demand, tongue, spelled, chance)
+    woven = phrasing.weave(instruction, demand, tongue, spelled, chance)
     assert woven is not None
     assert read_demand(woven.text) == demand
     assert woven.phrase in woven.text and woven.text.startswith(instruction)
@@ -63,7 +63,7 @@ def test_what_is_woven_in_is_read_back(
 @pytest.mark.parametrize("tongue", TONGUES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_phrase_means_its_kind(tongue: Tongue, kind: Kind) -> None:
-    for phrase in weave._PHRASES[tongue][kind]:
+    for phrase in phrasing._PHRASES[tongue][kind]:
         assert any(word in phrase for word in MEANT[kind]), phrase
         for other in KINDS:
             if other not in (kind, "range"):
@@ -72,9 +72,9 @@ def test_every_phrase_means_its_kind(tongue: Tongue, kind: Kind) -> None:
                 longer = [w for w in MEANT[kind] if w in phrase]
                 assert all(any(w in own and w != own for own in longer) for w in found), phrase
         numbers = ("1200", "1500") if kind == "range" else ("1200",)
-        for frame in weave._FRAMES[tongue]:
+        for frame in phrasing._FRAMES[tongue]:
             said = read_demand(
-                weave._join(SEEDS[tongue][0], frame.format(phrase.format(*numbers)), tongue)
+                phrasing._join(SEEDS[tongue][0], frame.format(phrase.format(*numbers)), tongue)
             )
             assert said is not None and said.kind == kind, phrase
 
@@ -119,9 +119,9 @@ def test_numbers_are_round() -> None:
 
 def test_an_instruction_without_an_end_gets_one() -> None:
     demand = Demand("below", None, 800)
-    woven = weave.weave("Write a story", demand, "en", False, random.Random(0))
+    woven = phrasing.weave("Write a story", demand, "en", False, random.Random(0))
     assert woven is not None and woven.text.startswith("Write a story. ")
-    woven = weave.weave(
+    woven = phrasing.weave(
         "写一个故事", Demand("below", None, 800, "characters"), "zh", True, random.Random(0)
     )
     assert woven is not None and woven.text.startswith("写一个故事。") and "八百" in woven.text
@@ -130,7 +130,8 @@ def test_an_instruction_without_an_end_gets_one() -> None:
 def test_where_no_wording_is_read_as_meant_there_is_none() -> None:
     instruction = "Write an essay of at least 9,000 words."
     assert (
-        weave.weave(instruction, Demand("about", 500, 500), "en", False, random.Random(0)) is None
+        phrasing.weave(instruction, Demand("about", 500, 500), "en", False, random.Random(0))
+        is None
     )
 
 

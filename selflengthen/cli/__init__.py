@@ -69,7 +69,7 @@ def _main(words: list[str]) -> int:
         print(__version__)
         return 0
     if name not in COMMANDS:
-        from selflengthen.cli.parsing import nearest
+        from selflengthen.cli.options.parser import nearest
 
         raise UserError(f"no command {name!r}{nearest(name, COMMANDS)}; see --help.")
     command = importlib.import_module(f"selflengthen.cli.{name}")

@@ -6,7 +6,7 @@ import dataclasses
 import json
 from collections.abc import Sequence
 
-from selflengthen.cli.parsing import Parser
+from selflengthen.cli.options.parser import Parser
 
 
 def main(words: Sequence[str]) -> int:
@@ -25,10 +25,10 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print JSON")
     asked = parser.parse(words)
 
-    from selflengthen import estimate as room
-    from selflengthen import models
-    from selflengthen.cli.settings import resolve
-    from selflengthen.store import RunFolder
+    from selflengthen.cli.options.settings import resolve
+    from selflengthen.inputs import models
+    from selflengthen.planning import estimate as room
+    from selflengthen.storage.run_dir import RunFolder
 
     settings = resolve(asked.source, asked.fields, asked.run_dir)
     model = models.find(settings.config.model)

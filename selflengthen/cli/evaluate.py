@@ -10,13 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selflengthen.cli.parsing import Parser
+from selflengthen.cli.options.parser import Parser
 from selflengthen.errors import UserError
 
 if TYPE_CHECKING:
-    from selflengthen.cli.assemble import Parts
-    from selflengthen.evaluate.answers import Asked, Judge, Target
-    from selflengthen.evaluate.places import EvaluationFolder
+    from selflengthen.cli.preflight import Parts
+    from selflengthen.evaluate.paths import EvaluationFolder
+    from selflengthen.evaluate.pipeline import Asked, Judge, Target
 
 NAMES = ("longen", "longbench-write", "lifebench", "pocket")
 _ABOUT = """\
@@ -53,15 +53,15 @@ def main(words: Sequence[str]) -> int:
     if "model" in asked.fields:
         raise UserError("--model: name the model without an option, as in `evaluate MODEL`.")
 
-    from selflengthen.cli import targets
+    from selflengthen.cli import eval_targets
     from selflengthen.evaluate import report
-    from selflengthen.evaluate.answers import Asked, check
+    from selflengthen.evaluate.pipeline import Asked, check
     from selflengthen.evaluate.tasks import TASKS, load
 
     task = TASKS[asked.benchmark]
     bench = Asked(task, load(task, asked.data))
-    found = targets.find_all(asked.targets, task, asked.fields)
-    judge = targets.judge(found[0].config, task)
+    found = eval_targets.find_all(asked.targets, task, asked.fields)
+    judge = eval_targets.judge(found[0].config, task)
     for target in found:
         check(target, bench, judge, redo=asked.redo)
         if holder := target.folder.holder():
@@ -92,9 +92,9 @@ def _make(
     redo: bool,
 ) -> None:
     """Have every target answer that has not, then the judge grade what is not graded."""
-    from selflengthen.cli.play import perform
     from selflengthen.cli.run import command
-    from selflengthen.evaluate.answers import Answering, Grading, check, is_answered, is_graded
+    from selflengthen.cli.runner import perform
+    from selflengthen.evaluate.pipeline import Answering, Grading, check, is_answered, is_graded
 
     again = command([word for word in words if word != "--redo"], "evaluate")
     for target in found:
@@ -109,8 +109,8 @@ def _make(
 
 
 def _parts(target: Target) -> Parts:
-    from selflengthen.cli.assemble import Parts
-    from selflengthen.identities import Identities
+    from selflengthen.cli.preflight import Parts
+    from selflengthen.pipeline.fingerprints import Identities
 
     config, model, texts = target.config, target.model, target.prompts
     identities = Identities(config, model, target.folder, texts, [], [])
@@ -127,7 +127,7 @@ def _parts_of_judge(judge: Judge, first: Target, place: EvaluationFolder) -> Par
 
 def _place(found: Sequence[Target], benchmark: str) -> EvaluationFolder:
     """Return where the scores go: to what was evaluated, or to a folder for several."""
-    from selflengthen.evaluate.places import side_by_side
+    from selflengthen.evaluate.paths import side_by_side
 
     if len(found) == 1 and found[0].whole:
         return found[0].folder
@@ -135,8 +135,8 @@ def _place(found: Sequence[Target], benchmark: str) -> EvaluationFolder:
 
 
 def _print(figures: dict[str, Any], task: Any, place: EvaluationFolder) -> None:
-    from selflengthen.cli.tables import print_table
-    from selflengthen.cli.words import reasons, visible
+    from selflengthen.cli.output.format import reasons, visible
+    from selflengthen.cli.output.tables import print_table
     from selflengthen.evaluate.report import tables
 
     print(f"{task.name}: {figures['rows']:,} instructions; counted: {figures['counter']}")

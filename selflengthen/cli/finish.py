@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from selflengthen.cli.parsing import Parser
+from selflengthen.cli.options.parser import Parser
 from selflengthen.errors import UserError
 
 if TYPE_CHECKING:
-    from selflengthen.models import Model
-    from selflengthen.store import RunFolder
+    from selflengthen.inputs.models import Model
+    from selflengthen.storage.run_dir import RunFolder
 
 _ABOUT = """\
 Collect, if that is not done; have a length demand put into each instruction, one that its own text
@@ -49,12 +49,12 @@ def parser_of(name: Literal["collect", "finish"], about: str, stages: str) -> Pa
 
 def go(name: Literal["collect", "finish"], words: Sequence[str], asked: argparse.Namespace) -> int:
     """Check, play what is not done, and say where it stands."""
-    from selflengthen.cli.assemble import gather, prompts_folder
-    from selflengthen.cli.ending import ending, lines
-    from selflengthen.cli.settings import dump, resolve
-    from selflengthen.cli.standing import open_run
-    from selflengthen.identities import FinalIdentities
-    from selflengthen.prompts import files, require
+    from selflengthen.cli.final_state import ending, lines
+    from selflengthen.cli.options.settings import dump, resolve
+    from selflengthen.cli.preflight import gather, prompts_folder
+    from selflengthen.cli.run_state import open_run
+    from selflengthen.inputs.prompts import files, require
+    from selflengthen.pipeline.fingerprints import FinalIdentities
 
     run, _ = open_run(asked.run)
     parts = gather(resolve(str(run.config), asked.fields, str(run.path)))
@@ -75,9 +75,9 @@ def go(name: Literal["collect", "finish"], words: Sequence[str], asked: argparse
     if merge:
         _check_disk(run, parts.model)
     if redo or not _is_done(run, name, merge):
-        from selflengthen.cli.play import perform
         from selflengthen.cli.run import command
-        from selflengthen.finish.steps import Final
+        from selflengthen.cli.runner import perform
+        from selflengthen.pipeline.final import Final
 
         with run.locked():
             again = identities.check_last(redo)
@@ -102,7 +102,7 @@ def _is_done(run: RunFolder, name: str, merge: bool) -> bool:
 
 def _stage(text: str | None, command: str) -> str | None:
     """Read the stage of --redo, with or without its number."""
-    from selflengthen.store import FINAL_STAGES
+    from selflengthen.storage.run_dir import FINAL_STAGES
 
     if text is None:
         return None
@@ -118,8 +118,8 @@ def _stage(text: str | None, command: str) -> str | None:
 
 def _check_disk(run: RunFolder, model: Model) -> None:
     """Raise UserError where the disk has no room for the merged model."""
-    from selflengthen.estimate import size
-    from selflengthen.models import weights
+    from selflengthen.inputs.models import weights
+    from selflengthen.planning.estimate import size
 
     needed = sum(path.stat().st_size for path in weights(model.path))
     free = shutil.disk_usage(run.path).free

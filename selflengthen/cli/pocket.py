@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from selflengthen.cli.parsing import Parser
+from selflengthen.cli.options.parser import Parser
 from selflengthen.errors import SelfLengthenError, UserError
-from selflengthen.files import check_folder
+from selflengthen.storage.atomic import check_folder
 
 
 def main(words: Sequence[str]) -> int:

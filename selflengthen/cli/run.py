@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from selflengthen.cli.parsing import Parser
+from selflengthen.cli.options.parser import Parser
 from selflengthen.errors import UserError
 
 _ABOUT = """\
@@ -32,11 +32,11 @@ def main(words: Sequence[str]) -> int:
     )  # fmt: skip
     asked = parser.parse(words)
 
-    from selflengthen.cli.assemble import check_disk, gather, parse_redo
-    from selflengthen.cli.settings import dump, resolve
-    from selflengthen.cli.standing import is_complete, standing
+    from selflengthen.cli.options.settings import dump, resolve
+    from selflengthen.cli.preflight import check_disk, gather, parse_redo
+    from selflengthen.cli.run_state import is_complete, standing
     from selflengthen.cli.status import table, verdict
-    from selflengthen.prompts import files
+    from selflengthen.inputs.prompts import files
 
     redo = parse_redo(asked.redo)
     settings = resolve(asked.source, asked.fields, asked.run_dir)
@@ -48,8 +48,8 @@ def main(words: Sequence[str]) -> int:
     if holder := run.holder():
         raise run.in_use(holder)
     if redo or not is_complete(run, parts.config):
-        from selflengthen.cli.play import perform
-        from selflengthen.rounds import Rounds
+        from selflengthen.cli.runner import perform
+        from selflengthen.pipeline.rounds import Rounds
 
         check_disk(parts)
         with run.locked():

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from selflengthen.cli.parsing import Parser
-from selflengthen.cli.tables import print_table
-from selflengthen.cli.words import visible
+from selflengthen.cli.options.parser import Parser
+from selflengthen.cli.output.format import visible
+from selflengthen.cli.output.tables import print_table
 
 _ABOUT = """\
 Score responses on file, a JSON object a line: their length by a benchmark's own formulas and word

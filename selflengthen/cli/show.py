@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from selflengthen.cli.lineage import Found, lineage, listing, median_example, stage_of
-from selflengthen.cli.parsing import Parser
-from selflengthen.cli.words import opening, visible
-from selflengthen.records import Record, Refusal
+from selflengthen.cli.options.parser import Parser
+from selflengthen.cli.output.format import opening, visible
+from selflengthen.cli.trace import Found, lineage, listing, median_example, stage_of
+from selflengthen.storage.records import Record, Refusal
 
 _TITLES = {"1-instruct": "instruction", "2-draft": "draft", "3-expand": "expansion"}
 _TITLES |= {"4-demand": "with a length"}
@@ -40,7 +40,7 @@ def main(words: Sequence[str]) -> int:
     if asked.id is not None and (asked.stage is not None or asked.round is not None):
         parser.error("--id names one text; leave out --stage and --round")
 
-    from selflengthen.cli.standing import open_run
+    from selflengthen.cli.run_state import open_run
 
     run, _ = open_run(asked.run)
     if asked.stage is not None:

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from selflengthen.cli.parsing import Parser
-from selflengthen.cli.words import duration, reasons, visible
+from selflengthen.cli.options.parser import Parser
+from selflengthen.cli.output.format import duration, reasons, visible
 
 
 def main(words: Sequence[str]) -> int:
@@ -17,9 +17,9 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print JSON")
     asked = parser.parse(words)
 
-    from selflengthen.cli.ending import ending
-    from selflengthen.cli.ending import lines as last_lines
-    from selflengthen.cli.standing import open_run, standing
+    from selflengthen.cli.final_state import ending
+    from selflengthen.cli.final_state import lines as last_lines
+    from selflengthen.cli.run_state import open_run, standing
 
     run, config = open_run(asked.run)
     figures = standing(run, config) | {"final": ending(run, config)}

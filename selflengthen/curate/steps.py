@@ -17,8 +17,8 @@ from typing import Annotated, Any
 
 import msgspec
 
-from selflengthen.curate.fields import Asked
-from selflengthen.curate.rows import Choice, Rows, Tell
+from selflengthen.curate.io.columns import Asked
+from selflengthen.curate.io.rows import Choice, Rows, Tell
 from selflengthen.errors import UserError
 
 _K = Annotated[int, msgspec.Meta(ge=1, description="how many rows to keep")]
@@ -67,7 +67,7 @@ class Longest(Step, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def __call__(self, rows: Rows, setting: Setting) -> Choice:
         """Choose the longest."""
-        from selflengthen.curate.longest import longest
+        from selflengthen.curate.methods.longest import longest
 
         return longest(rows, self.k, self.tokenizer)
 
@@ -88,7 +88,7 @@ class WithModels(Step, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def models(self, tell: Tell | None = None) -> Any:
         """Return the models as indicators take them."""
-        from selflengthen.curate.indicators import Models
+        from selflengthen.curate.indicators.registry import Models
 
         folder = None if self.cache is None else Path(self.cache)
         named = self.reward, self.language_model, self.unieval, self.embedder
@@ -105,15 +105,15 @@ class Quality(WithModels, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     def check(self, setting: Setting) -> None:
         """Raise UserError for a rule that is none, or whose indicators lack a model."""
-        from selflengthen.curate.indicators import check
-        from selflengthen.curate.rules import load
+        from selflengthen.curate.indicators.registry import check
+        from selflengthen.curate.rule.rules import load
 
         check(load(self.rule).weights, self.models())
 
     def __call__(self, rows: Rows, setting: Setting) -> Choice:
         """Choose the best by the rule."""
-        from selflengthen.curate.quality import quality
-        from selflengthen.curate.rules import load
+        from selflengthen.curate.methods.quality import quality
+        from selflengthen.curate.rule.rules import load
 
         return quality(rows, self.k, load(self.rule), self.models(setting.tell))
 
@@ -127,7 +127,7 @@ class Faithful(Step, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def __call__(self, rows: Rows, setting: Setting) -> Choice:
         """Choose the faithful."""
-        from selflengthen.curate.faithful import faithful
+        from selflengthen.curate.methods.faithful import faithful
 
         return faithful(rows, self.least)
 
@@ -147,14 +147,14 @@ class Mix(Step, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def check(self, setting: Setting) -> None:
         """Raise UserError where the general set cannot be opened."""
-        from selflengthen.curate.sets import open_beside
+        from selflengthen.curate.io.load import open_beside
 
         open_beside(self.general, setting.asked)
 
     def __call__(self, rows: Rows, setting: Setting) -> Choice:
         """Add the general rows."""
-        from selflengthen.curate.mix import mix
-        from selflengthen.curate.sets import open_beside
+        from selflengthen.curate.io.load import open_beside
+        from selflengthen.curate.methods.mix import mix
 
         general, others = map(int, self.ratio.split(":"))
         return mix(rows, open_beside(self.general, setting.asked), general / others, self.seed)

@@ -15,9 +15,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selflengthen import models
 from selflengthen.engines.base import Message, Request
 from selflengthen.errors import RequestRefused, UserError
+from selflengthen.inputs import models
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from selflengthen.checks import ending
 from selflengthen.evaluate.responses import Row
-from selflengthen.metrics import mean, spread, variety
-from selflengthen.text import distinct, gzip_ratio, has_repeat, mtld, tokens, word_count
+from selflengthen.runner.metrics import mean, spread, variety
+from selflengthen.text.checks import ending
+from selflengthen.text.measures import distinct, gzip_ratio, has_repeat, mtld, tokens, word_count
 
 DECILES = 10
 LONG = 100  # words from which on a text has deciles, and a text or a decile an MTLD

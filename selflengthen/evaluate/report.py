@@ -11,13 +11,13 @@ from typing import Any
 import msgspec
 
 from selflengthen.evaluate import plots, rubrics
-from selflengthen.evaluate.answers import Asked, Judge, State, Target, by_row
 from selflengthen.evaluate.length import Scored, sum_up
-from selflengthen.evaluate.places import EvaluationFolder
+from selflengthen.evaluate.paths import EvaluationFolder
+from selflengthen.evaluate.pipeline import Asked, Judge, State, Target, by_row
 from selflengthen.evaluate.quality import quality
 from selflengthen.evaluate.tasks import Task, bands, score
-from selflengthen.files import rewrite, write_json
-from selflengthen.records import Record
+from selflengthen.storage.atomic import rewrite, write_json
+from selflengthen.storage.records import Record
 
 Table = list[list[str]]
 """A head, then rows; the first cell of each names it."""

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from selflengthen import prompts
-from selflengthen.languages import script
-from selflengthen.records import fingerprint
+from selflengthen.inputs import prompts
+from selflengthen.storage.records import fingerprint
+from selflengthen.text.language import script
 
 LANGUAGES = ("en", "zh")
 _PLACEHOLDERS = frozenset({"instruction", "response"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from selflengthen.demand import Demand
+from selflengthen.length.requirement import Demand
 
 
 def longen_bounds(demand: Demand) -> tuple[float, float]:

@@ -14,8 +14,8 @@ from selflengthen.errors import UserError
 from selflengthen.evaluate.length import BENCHMARKS, Benchmark, Scored
 from selflengthen.evaluate.responses import Row, read_rows
 from selflengthen.evaluate.rubrics import LONGBENCH_WRITE, LONGEN, Rubric
-from selflengthen.models import POCKET
-from selflengthen.records import Record
+from selflengthen.inputs.models import POCKET
+from selflengthen.storage.records import Record
 
 NO_BAND = "(none)"
 _BANDS = ((500, "under 500"), (2000, "500-2k"), (4000, "2k-4k"))

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from selflengthen.demand import Demand
-from selflengthen.lengths import Kind
+from selflengthen.length.mentions import Kind
+from selflengthen.length.phrasing import weave
+from selflengthen.length.requirement import Demand
 from selflengthen.pocket.seeds import HELD_OUT, SEEDS, requests
-from selflengthen.weave import weave
 
 LENGTHS = {
     "50-100": (50, 60, 75, 90),

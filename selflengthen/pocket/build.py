@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as functional
 from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
 
-from selflengthen import prompts
+from selflengthen.inputs import prompts
 from selflengthen.pocket.corpus import Corpus, Example
 from selflengthen.pocket.gate import measure, passes
 from selflengthen.pocket.model import VOCABULARY, new_model, train_tokenizer

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import get_args
 
-from selflengthen.lengths import Kind
+from selflengthen.inputs.prompts import Prompts
+from selflengthen.length.mentions import Kind
+from selflengthen.length.phrasing import draw, weave
 from selflengthen.pocket.language import Paragraph, Sentence, Story, Text, render
 from selflengthen.pocket.words import WORDS
-from selflengthen.prompts import Prompts
-from selflengthen.weave import draw, weave
 
 END_OF_TEXT, TURN, END_OF_TURN = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 # START: where a kept paragraph begins it shows whether the place in the outline was found.

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
 
+from selflengthen.inputs.prompts import Prompts
 from selflengthen.pocket.language import Story, render
-from selflengthen.prompts import Prompts
-from selflengthen.text import has_repeat, word_count
+from selflengthen.text.measures import has_repeat, word_count
 
 TEMPERATURE, TEXTS = 0.9, 128
 # Times made longer before being an outline → least share of sentences kept in order, most repeats.

@@ -10,8 +10,8 @@ import random
 from collections.abc import Iterable, Iterator, Mapping
 
 from selflengthen.config import DatasetConfig
-from selflengthen.prompts import Prompts
-from selflengthen.records import Record, Row, derive_seed
+from selflengthen.inputs.prompts import Prompts
+from selflengthen.storage.records import Record, Row, derive_seed
 
 
 def generator_rows(

@@ -16,16 +16,16 @@ from typing import Any
 
 import msgspec
 
-from selflengthen.checks import Checks, finish, language, task_talk
 from selflengthen.config import FinishConfig
-from selflengthen.demand import Demand, read_demand
-from selflengthen.drive import Ask, Item, Verdict
 from selflengthen.engines.base import Sampling
 from selflengthen.errors import RequestRefused
-from selflengthen.prompts import Prompts
-from selflengthen.records import FinalRow, Pair, Record, derive_seed
-from selflengthen.text import tokens, word_count
-from selflengthen.weave import Woven, draw, tongue_of, weave
+from selflengthen.inputs.prompts import Prompts
+from selflengthen.length.phrasing import Woven, draw, tongue_of, weave
+from selflengthen.length.requirement import Demand, read_demand
+from selflengthen.runner.executor import Ask, Item, Verdict
+from selflengthen.storage.records import FinalRow, Pair, Record, derive_seed
+from selflengthen.text.checks import Checks, finish, language, task_talk
+from selflengthen.text.measures import tokens, word_count
 
 _ROOM = 60  # words that a demand may take besides those of the instruction
 

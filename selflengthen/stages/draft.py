@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from selflengthen.checks import Checks
 from selflengthen.config import DraftConfig
-from selflengthen.drive import Ask, Item, Verdict
 from selflengthen.engines.base import Sampling
-from selflengthen.prompts import Prompts
-from selflengthen.records import Record, turn
+from selflengthen.inputs.prompts import Prompts
+from selflengthen.runner.executor import Ask, Item, Verdict
+from selflengthen.storage.records import Record, turn
+from selflengthen.text.checks import Checks
 
 
 @dataclass

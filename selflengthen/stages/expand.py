@@ -16,14 +16,14 @@ from typing import Any
 
 import msgspec
 
-from selflengthen.checks import Checks
 from selflengthen.config import ExpandConfig
-from selflengthen.drive import Ask, Item, Verdict
 from selflengthen.engines.base import Sampling
 from selflengthen.errors import RequestRefused
-from selflengthen.prompts import Prompts
-from selflengthen.records import Record
-from selflengthen.text import paragraphs, word_count
+from selflengthen.inputs.prompts import Prompts
+from selflengthen.runner.executor import Ask, Item, Verdict
+from selflengthen.storage.records import Record
+from selflengthen.text.checks import Checks
+from selflengthen.text.measures import paragraphs, word_count
 
 
 class Given(msgspec.Struct, frozen=True, gc=False):

@@ -11,15 +11,15 @@ import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from selflengthen.checks import finish
 from selflengthen.config import InstructConfig
-from selflengthen.drive import Ask, Item, Verdict
 from selflengthen.engines.base import Role, Sampling
 from selflengthen.errors import RequestRefused
-from selflengthen.likeness import NearDuplicates
-from selflengthen.prompts import Prompts
-from selflengthen.records import Record, turn
-from selflengthen.text import word_count
+from selflengthen.inputs.prompts import Prompts
+from selflengthen.runner.executor import Ask, Item, Verdict
+from selflengthen.storage.records import Record, turn
+from selflengthen.text.checks import finish
+from selflengthen.text.measures import word_count
+from selflengthen.text.near_duplicates import NearDuplicates
 
 Shown = Mapping[str, str]
 """Instructions by id."""

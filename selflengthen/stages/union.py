@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
-from selflengthen.records import Pair, Record, fingerprint
+from selflengthen.storage.records import Pair, Record, fingerprint
 
 
 def pairs(

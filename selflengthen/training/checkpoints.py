@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from selflengthen.files import rewrite
+from selflengthen.storage.atomic import rewrite
 
 if TYPE_CHECKING:
     import torch

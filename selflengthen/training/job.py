@@ -11,7 +11,7 @@ import msgspec
 
 from selflengthen.config import RoleTraining, TrainConfig
 from selflengthen.errors import TrainingError
-from selflengthen.records import fingerprint
+from selflengthen.storage.records import fingerprint
 
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from selflengthen.errors import TrainingError
-from selflengthen.files import rewrite
+from selflengthen.storage.atomic import rewrite
 from selflengthen.training import child
 from selflengthen.training.job import TrainingJob, TrainingResult, finished
 

@@ -13,7 +13,7 @@ from peft import get_peft_model_state_dict
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from selflengthen.errors import TrainingError
-from selflengthen.files import rewrite
+from selflengthen.storage.atomic import rewrite
 from selflengthen.training import checkpoints
 from selflengthen.training.guard import Stop, Stopped
 

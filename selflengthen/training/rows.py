@@ -18,7 +18,7 @@ import numpy as np
 from selflengthen.engines.base import Message
 from selflengthen.engines.chat import Chat
 from selflengthen.errors import TrainingError
-from selflengthen.records import Row
+from selflengthen.storage.records import Row
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

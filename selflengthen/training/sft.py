@@ -21,8 +21,8 @@ from transformers.utils.import_utils import is_flash_attn_2_available
 from trl.trainer.sft_config import SFTConfig
 
 from selflengthen.errors import TrainingError
-from selflengthen.files import rewrite
-from selflengthen.records import Row
+from selflengthen.storage.atomic import rewrite
+from selflengthen.storage.records import Row
 from selflengthen.training import checkpoints, rows
 from selflengthen.training.guard import Stop, Stopped
 from selflengthen.training.job import ADAPTER_FILES, TrainingJob, TrainingResult

@@ -60,7 +60,7 @@ engine:
 def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder to work in, with a model `tiny` and a configuration `small.yaml` for it."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("selflengthen.cli.play.train", train)
+    monkeypatch.setattr("selflengthen.cli.runner.train", train)
     make_model(tmp_path / "tiny")
     (tmp_path / "small.yaml").write_text(CONFIG.format(model="tiny"))
     return tmp_path

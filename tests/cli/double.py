@@ -44,8 +44,8 @@ def _count(path: Path) -> int:
 
 
 if __name__ == "__main__":
-    import selflengthen.cli.play
+    import selflengthen.cli.runner
     from selflengthen.cli import main
 
-    selflengthen.cli.play.train = train
+    selflengthen.cli.runner.train = train
     sys.exit(main())

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import pytest
 
-from selflengthen import prompts
 from selflengthen.cli import main
+from selflengthen.inputs import prompts
 from tests.cli.conftest import CONFIG, make_model
 
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
-from selflengthen import prompts
 from selflengthen.cli import main
-from selflengthen.demand import read_demand
+from selflengthen.inputs import prompts
+from selflengthen.length.requirement import read_demand
 from tests.cli.test_bad_input import refused, tree
 from tests.cli.test_run import no_engine  # noqa: F401 - a fixture
 from tests.cli.test_signals import start, wait_for

@@ -6,9 +6,9 @@ import io
 
 import pytest
 
-from selflengthen.cli import progress
-from selflengthen.cli.progress import Reporter
-from selflengthen.records import Record, Refusal
+from selflengthen.cli.output import progress
+from selflengthen.cli.output.progress import Reporter
+from selflengthen.storage.records import Record, Refusal
 
 
 def record(name: str, words: int, tokens: int) -> Record:

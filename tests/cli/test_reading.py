@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from selflengthen.cli import main
-from selflengthen.cli.words import visible
-from selflengthen.text import word_count
+from selflengthen.cli.output.format import visible
+from selflengthen.text.measures import word_count
 from tests.cli.conftest import make_model
 from tests.cli.test_bad_input import refused, tree
 

@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from selflengthen.cli import COMMANDS, main
-from selflengthen.cli.fields import fields
-from selflengthen.cli.reference import lines
-from selflengthen.cli.settings import dump, presets, resolve
+from selflengthen.cli.options.config_fields import fields
+from selflengthen.cli.options.reference import lines
+from selflengthen.cli.options.settings import dump, presets, resolve
 from selflengthen.config import Config
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
@@ -20,7 +20,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 
 def test_the_reference_is_that_of_the_models() -> None:
     assert PAGE.read_text() == "\n".join(lines()) + "\n", (
-        "write it anew: python -m selflengthen.cli.reference > docs/configuration.md"
+        "write it anew: python -m selflengthen.cli.options.reference > docs/configuration.md"
     )
 
 

@@ -20,7 +20,7 @@ def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     async def opened(*_: object, **__: object) -> None:
         raise AssertionError("an engine was opened")
 
-    monkeypatch.setattr("selflengthen.cli.play.open_engine", opened)
+    monkeypatch.setattr("selflengthen.cli.runner.open_engine", opened)
 
 
 def test_a_run_is_complete_in_its_folder(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -117,7 +117,7 @@ def test_a_broken_promise_shows_its_traceback(work: Path, monkeypatch: pytest.Mo
     async def broken(*_: object, **__: object) -> None:
         raise KeyError("promise")
 
-    monkeypatch.setattr("selflengthen.cli.play.train", broken)
+    monkeypatch.setattr("selflengthen.cli.runner.train", broken)
     with pytest.raises(KeyError):
         main(["run", "small.yaml"])
     assert "Traceback" in Path("runs/small/logs/latest").read_text()

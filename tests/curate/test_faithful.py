@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from selflengthen.curate.faithful import score
-from selflengthen.demand import Demand, read_demand
+from selflengthen.curate.methods.faithful import score
 from selflengthen.evaluate.scores import s_l
+from selflengthen.length.requirement import Demand, read_demand
 from tests.curate.conftest import lines, read
 
 Command = Callable[..., str]

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from selflengthen.curate.fit import Subset, least_squares
-from selflengthen.curate.rules import Rule, load, save
+from selflengthen.curate.rule.fit import Subset, least_squares
+from selflengthen.curate.rule.rules import Rule, load, save
 from selflengthen.errors import UserError
 
 Command = Callable[..., str]

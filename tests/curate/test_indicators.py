@@ -8,11 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from selflengthen.curate.cache import Kept, scored
-from selflengthen.curate.indicators import Models, input_length, measure, mtld, output_length
-from selflengthen.curate.neighbours import distances
-from selflengthen.curate.rows import Row
-from selflengthen.curate.sets import open_rows
+from selflengthen.curate.indicators.cache import Kept, scored
+from selflengthen.curate.indicators.neighbours import distances
+from selflengthen.curate.indicators.registry import (
+    Models,
+    input_length,
+    measure,
+    mtld,
+    output_length,
+)
+from selflengthen.curate.io.load import open_rows
+from selflengthen.curate.io.rows import Row
 from tests.curate.conftest import lines, row
 
 
@@ -112,7 +118,7 @@ def test_measured_in_the_order_that_was_asked(work: Path) -> None:
 
 def test_only_what_is_new_is_scored(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By content: a row moved, or standing twice, is known; one word more, and it is not."""
-    scorers = pytest.importorskip("selflengthen.curate.scorers")
+    scorers = pytest.importorskip("selflengthen.curate.indicators.scorers")
     asked: list[str] = []
 
     def score(rows: Sequence[Row]) -> np.ndarray:

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selflengthen.curate.longest import longest
-from selflengthen.curate.sets import open_rows
-from selflengthen.text import word_count
+from selflengthen.curate.io.load import open_rows
+from selflengthen.curate.methods.longest import longest
+from selflengthen.text.measures import word_count
 from tests.curate.conftest import RESPONSES, lines, read, row
 
 Command = Callable[..., str]

@@ -12,18 +12,19 @@ from typing import Any
 
 import pytest
 
-from selflengthen import drive, prompts
 from selflengthen.config import Config
-from selflengthen.controller import EngineRoom
-from selflengthen.curate import refine
-from selflengthen.curate.longest import longest
-from selflengthen.curate.sets import open_rows
-from selflengthen.curate.work import WorkFolder
-from selflengthen.curate.write import write_set
+from selflengthen.curate.io.load import open_rows
+from selflengthen.curate.io.work_dir import WorkFolder
+from selflengthen.curate.io.write import write_set
+from selflengthen.curate.methods import refine
+from selflengthen.curate.methods.longest import longest
 from selflengthen.engines.base import Adapters, Completion, Engine, Request
 from selflengthen.engines.scripted import Scripted
 from selflengthen.errors import RequestRefused
-from selflengthen.models import Model
+from selflengthen.inputs import prompts
+from selflengthen.inputs.models import Model
+from selflengthen.runner import executor
+from selflengthen.runner.stage_runner import EngineRoom
 from tests.cli.conftest import make_model
 from tests.curate.conftest import lines, read
 from tests.loop.scripted_run import Silent, contents, survives, train
@@ -118,7 +119,7 @@ def test_what_is_better_is_taken_and_all_else_stays(data: Path) -> None:
 def test_killed_at_any_write_it_ends_like_an_uninterrupted_one(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(drive, "FLUSH_VERDICTS", 4)
+    monkeypatch.setattr(executor, "FLUSH_VERDICTS", 4)
     refined("whole")
     whole, kills, rng = contents(Path("whole")), 0, random.Random(2)
     while not survives(partial(refined, "killed"), rng.randint(1, 12)):

@@ -19,8 +19,8 @@ from transformers import (
     AutoTokenizer,
 )
 
-from selflengthen.curate import scorers
-from selflengthen.curate.rows import Row
+from selflengthen.curate.indicators import scorers
+from selflengthen.curate.io.rows import Row
 from selflengthen.errors import UserError
 from tests.curate import tiny
 from tests.curate.conftest import lines, read

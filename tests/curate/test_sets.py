@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from selflengthen.curate.fields import Asked
-from selflengthen.curate.rows import Rows
-from selflengthen.curate.sets import open_rows
+from selflengthen.curate.io.columns import Asked
+from selflengthen.curate.io.load import open_rows
+from selflengthen.curate.io.rows import Rows
 from selflengthen.errors import UserError
 from tests.curate.conftest import lines, read
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from selflengthen.curate import steps
-from selflengthen.curate.sets import open_rows
+from selflengthen.curate.io.load import open_rows
 from tests.curate.conftest import lines, read, row
 
 Command = Callable[..., str]
@@ -71,7 +71,7 @@ def test_dropped_after_a_mix(work: Path) -> None:
     Path("s.yaml").write_text("- mix: {general: general.jsonl}\n- longest: {k: 5}\n")
     listed = steps.read(Path("s.yaml"))
     played = steps.play(open_rows("six.jsonl"), listed, steps.Setting())
-    from selflengthen.curate.write import write_dropped
+    from selflengthen.curate.io.write import write_dropped
 
     write_dropped(played, Path("out.jsonl"))
     assert [(r["row"], r.get("of"), r["id"]) for r in read("out.dropped.jsonl")] == [

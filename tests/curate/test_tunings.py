@@ -20,20 +20,20 @@ import msgspec
 import numpy as np
 import pytest
 
-from selflengthen import models
-from selflengthen.cli.settings import resolve
+from selflengthen.cli.options.settings import resolve
 from selflengthen.config import TrainConfig
-from selflengthen.curate import fit as table_of
-from selflengthen.curate import rules
-from selflengthen.curate.indicators import Measured, Models, measure
-from selflengthen.curate.search import Found, Range, Searching, double_descent, figures, plot
-from selflengthen.curate.sets import open_rows
-from selflengthen.curate.subsets import Fitting, Plan, draw
-from selflengthen.curate.tuner import perform
-from selflengthen.curate.tuning import Loss, Setup, Tune, Tuning
+from selflengthen.curate.indicators.registry import Measured, Models, measure
+from selflengthen.curate.io.load import open_rows
+from selflengthen.curate.rule import fit as table_of
+from selflengthen.curate.rule import rules
+from selflengthen.curate.rule.search import Found, Range, Searching, double_descent, figures, plot
+from selflengthen.curate.rule.subsets import Fitting, Plan, draw
+from selflengthen.curate.rule.tuner import perform
+from selflengthen.curate.rule.tuning import Loss, Setup, Tune, Tuning
 from selflengthen.errors import TrainingError, UserError
-from selflengthen.models import Model
-from selflengthen.store import RunFolder
+from selflengthen.inputs import models
+from selflengthen.inputs.models import Model
+from selflengthen.storage.run_dir import RunFolder
 from tests.curate.conftest import lines, read
 from tests.curate.tuner import Tuner, tune
 from tests.loop.scripted_run import survives
@@ -254,7 +254,7 @@ SEARCH = "search data.jsonl --evaluation held.jsonl --rule rule.yaml --trials 6"
 
 @pytest.fixture
 def doubled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("selflengthen.curate.tuner.Tuner", Tuner)
+    monkeypatch.setattr("selflengthen.curate.rule.tuner.Tuner", Tuner)
 
 
 @pytest.mark.usefixtures("doubled")

@@ -11,9 +11,9 @@ import math
 import sys
 from pathlib import Path
 
-from selflengthen.curate.tuning import Loss, Tuning
-from selflengthen.files import rewrite
-from selflengthen.text import word_count
+from selflengthen.curate.rule.tuning import Loss, Tuning
+from selflengthen.storage.atomic import rewrite
+from selflengthen.text.measures import word_count
 from selflengthen.training.job import ADAPTER_FILES
 from selflengthen.training.rows import read
 
@@ -53,9 +53,9 @@ class Tuner:
 
 
 if __name__ == "__main__":
-    import selflengthen.curate.tuner
+    import selflengthen.curate.rule.tuner
     from selflengthen.cli import main
 
     Tuner.latency = 0.2
-    selflengthen.curate.tuner.Tuner = Tuner  # type: ignore[assignment,misc]
+    selflengthen.curate.rule.tuner.Tuner = Tuner  # type: ignore[assignment,misc]
     sys.exit(main())

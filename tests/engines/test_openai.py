@@ -18,15 +18,15 @@ from typing import Any
 import httpx
 import pytest
 
-from selflengthen import models, prompts, seeds
 from selflengthen.config import Config, EngineConfig
-from selflengthen.controller import EngineRoom
 from selflengthen.engines.base import Adapters, Engine, Request
 from selflengthen.engines.guard import Guard
 from selflengthen.engines.openai import OpenAIEngine, longest
 from selflengthen.errors import EngineError, RequestRefused
-from selflengthen.rounds import Rounds
-from selflengthen.store import RunFolder
+from selflengthen.inputs import models, prompts, seeds
+from selflengthen.pipeline.rounds import Rounds
+from selflengthen.runner.stage_runner import EngineRoom
+from selflengthen.storage.run_dir import RunFolder
 from tests.engines.proxy import KINDS, Plan, Proxy
 from tests.loop.scripted_run import Silent, train
 

@@ -13,14 +13,13 @@ from typing import Any
 
 import pytest
 
-from selflengthen import drive, models, prompts
 from selflengthen.config import Config
-from selflengthen.controller import Controller, EngineRoom
 from selflengthen.engines.base import Adapter, Adapters, Completion, Engine, Request
 from selflengthen.engines.scripted import Reply, Scripted, nonsense
 from selflengthen.errors import RequestRefused, UserError
 from selflengthen.evaluate import report
-from selflengthen.evaluate.answers import (
+from selflengthen.evaluate.paths import EvaluationFolder
+from selflengthen.evaluate.pipeline import (
     Answering,
     Asked,
     Grading,
@@ -32,9 +31,11 @@ from selflengthen.evaluate.answers import (
     is_answered,
     is_graded,
 )
-from selflengthen.evaluate.places import EvaluationFolder
 from selflengthen.evaluate.rubrics import LONGEN
 from selflengthen.evaluate.tasks import TASKS, load
+from selflengthen.inputs import models, prompts
+from selflengthen.runner import executor
+from selflengthen.runner.stage_runner import Controller, EngineRoom
 from tests.loop.scripted_run import Silent, contents, survives, train
 
 ASKED = Asked(TASKS["pocket"], load(TASKS["pocket"], None))
@@ -86,7 +87,7 @@ def evaluate(folder: Path, reply: Reply | None = None) -> Target:
 def test_killed_at_any_write_it_ends_like_an_uninterrupted_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(drive, "FLUSH_VERDICTS", 6)
+    monkeypatch.setattr(executor, "FLUSH_VERDICTS", 6)
     evaluate(tmp_path / "whole")
     whole, kills = contents(tmp_path / "whole"), 0
     report_of_it = (tmp_path / "whole/report.md").read_bytes()

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selflengthen.demand import Demand
 from selflengthen.evaluate import scores
 from selflengthen.evaluate.length import BENCHMARKS, score
 from selflengthen.evaluate.responses import Row, read_rows
-from selflengthen.text import word_count
+from selflengthen.length.requirement import Demand
+from selflengthen.text.measures import word_count
 from tests.evaluate.data import lifebench, longbench_write, longen
 from tests.evaluate.test_counters import longbench
 from tests.evaluate.test_counters import longen as longen_count

@@ -13,7 +13,7 @@ from selflengthen.errors import UserError
 from selflengthen.evaluate import tasks
 from selflengthen.evaluate.length import BENCHMARKS, score, sum_up
 from selflengthen.evaluate.responses import read_rows
-from selflengthen.records import Record
+from selflengthen.storage.records import Record
 from tests.evaluate import data
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from selflengthen.config import Config
-from selflengthen.demand import Demand, read_demand
-from selflengthen.finish import figures
-from selflengthen.finish.figures import Asked
-from selflengthen.seeds import Seed
+from selflengthen.inputs.seeds import Seed
+from selflengthen.length.requirement import Demand, read_demand
+from selflengthen.pipeline import final_figures
+from selflengthen.pipeline.final_figures import Asked
 from tests.stages.test_stages import record
 
 ABOUT, BELOW = Demand("about", 1000, 1000), Demand("below", None, 1000)
@@ -16,17 +16,17 @@ ABOUT, BELOW = Demand("about", 1000, 1000), Demand("below", None, 1000)
 
 def test_held_out_demands_lie_around_lengths_of_the_data() -> None:
     held = [Seed(f"h{n}", f"Write a story about {n} owls and a lamp.") for n in range(200)]
-    asked = figures.ask(held, [300, 5000], Config())
-    assert len(asked) == 200 and {one.demand.kind for one in asked} == set(figures.KINDS)
+    asked = final_figures.ask(held, [300, 5000], Config())
+    assert len(asked) == 200 and {one.demand.kind for one in asked} == set(final_figures.KINDS)
     for one in asked:
         assert read_demand(one.text) == one.demand
         assert one.demand.satisfied(300) or one.demand.satisfied(5000)
-    assert asked == figures.ask(held, [300, 5000], Config())
+    assert asked == final_figures.ask(held, [300, 5000], Config())
 
 
 def test_a_held_out_instruction_keeps_its_own_length() -> None:
     held = [Seed("h", "Write an essay of at least 900 words on bees.")]
-    (asked,) = figures.ask(held, [20], Config())
+    (asked,) = final_figures.ask(held, [20], Config())
     assert (asked.text, asked.demand) == (held[0].instruction, Demand("above", 900, None))
 
 
@@ -35,13 +35,13 @@ def test_figures_over_all_and_by_kind() -> None:
     texts = [
         record(n, "w " * words, source=n) for n, words in (("a", 1000), ("b", 1250), ("c", 600))
     ]
-    made = figures.measure(asked, {r.source: r for r in texts})
+    made = final_figures.measure(asked, {r.source: r for r in texts})
     assert made["texts"] == 3
     assert made["score"] == pytest.approx(2 / 3, abs=1e-4)
     assert made["by_kind"]["about"] == {"texts": 2, "score": 0.75}
     assert made["by_kind"]["range"] == {"texts": 0, "score": None}
     assert made["satisfied"] == pytest.approx(1 / 3, abs=1e-4)
-    compared = figures.compare(asked, texts[:2], texts)
+    compared = final_figures.compare(asked, texts[:2], texts)
     assert compared["final"] == made and compared["base"]["texts"] == 2
     assert compared["texts"][1]["final"] == {"words": 1250, "score": 0.5}
     assert "base" not in compared["texts"][2]

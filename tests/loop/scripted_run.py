@@ -12,15 +12,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from selflengthen import prompts, seeds
 from selflengthen.config import Config
-from selflengthen.controller import Controller, EngineRoom
 from selflengthen.engines.base import Adapters, Engine
 from selflengthen.engines.scripted import Reply, Scripted
-from selflengthen.files import rewrite
-from selflengthen.models import Model
-from selflengthen.rounds import Rounds
-from selflengthen.store import RunFolder
+from selflengthen.inputs import prompts, seeds
+from selflengthen.inputs.models import Model
+from selflengthen.pipeline.rounds import Rounds
+from selflengthen.runner.stage_runner import Controller, EngineRoom
+from selflengthen.storage.atomic import rewrite
+from selflengthen.storage.run_dir import RunFolder
 from selflengthen.training.job import TrainingJob, TrainingResult
 
 ROUNDS = 2

@@ -15,8 +15,8 @@ import pytest
 
 from selflengthen.config import Config
 from selflengthen.errors import UserError
-from selflengthen.identities import Identities
-from selflengthen.text import word_count
+from selflengthen.pipeline.fingerprints import Identities
+from selflengthen.text.measures import word_count
 from tests.loop.scripted_run import config, contents, play, rounds
 
 K = 5

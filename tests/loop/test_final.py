@@ -13,16 +13,16 @@ from typing import Any
 
 import pytest
 
-from selflengthen import drive
 from selflengthen.config import Config
-from selflengthen.demand import Demand, read_demand
 from selflengthen.engines.base import Completion, Request
 from selflengthen.engines.scripted import nonsense
 from selflengthen.errors import UserError
-from selflengthen.finish.steps import Final
-from selflengthen.identities import FinalIdentities
-from selflengthen.store import RunFolder
-from selflengthen.text import word_count
+from selflengthen.length.requirement import Demand, read_demand
+from selflengthen.pipeline.final import Final
+from selflengthen.pipeline.fingerprints import FinalIdentities
+from selflengthen.runner import executor
+from selflengthen.storage.run_dir import RunFolder
+from selflengthen.text.measures import word_count
 from tests.loop.scripted_run import config, contents, play, rounds, survives
 
 WHEN = 24
@@ -71,7 +71,7 @@ def lines(path: Path) -> Iterator[Any]:
 def test_killed_at_any_write_it_ends_like_an_uninterrupted_one(
     run: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(drive, "FLUSH_VERDICTS", 4)
+    monkeypatch.setattr(executor, "FLUSH_VERDICTS", 4)
     whole, kills = contents(finished), 0
     assert len(whole) > 30
     for number in range(3):
@@ -114,7 +114,7 @@ def test_an_anneal_goes_on_with_the_adapter_on_chosen_rows(
     assert identities(folder, settings).check_last() == []
     with pytest.raises(UserError, match="--redo 5b-anneal"):
         identities(folder, config()).check_last()
-    monkeypatch.setattr(drive, "FLUSH_VERDICTS", 4)
+    monkeypatch.setattr(executor, "FLUSH_VERDICTS", 4)
     rng = random.Random(1)
     while not survives(partial(end, killed, settings), rng.randint(3, WHEN)):
         pass

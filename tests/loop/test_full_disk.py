@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from selflengthen import drive
 from selflengthen.engines.scripted import Scripted
-from selflengthen.store import RunFolder
+from selflengthen.runner import executor
+from selflengthen.storage.run_dir import RunFolder
 from tests.loop.scripted_run import contents, play
 from tests.test_store import record, refusal
 
@@ -38,7 +38,7 @@ def _ends_within(folder: Path, room: int) -> bool:
 def test_nothing_is_lost_however_little_room_there_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(drive, "FLUSH_VERDICTS", 4)
+    monkeypatch.setattr(executor, "FLUSH_VERDICTS", 4)
     play(tmp_path / "whole")
     room, refused = 1000, 0
     while not _ends_within(tmp_path / "short", room):
@@ -53,7 +53,7 @@ def test_a_disk_that_is_full_for_a_moment_ends_the_run_as_well(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By then verdicts could be missing on disk that nobody would ever ask for again."""
-    monkeypatch.setattr(drive, "FLUSH_SECONDS", 0.001)
+    monkeypatch.setattr(executor, "FLUSH_SECONDS", 0.001)
     none, most = resource.getrlimit(resource.RLIMIT_FSIZE)
     asked, original = 0, Scripted.complete
 
@@ -80,7 +80,7 @@ def test_refusals_that_went_through_are_not_written_again(tmp_path: Path) -> Non
     folder = RunFolder(tmp_path).stage(1, "2-draft")
     folder.begin({})
     folder.append([record(1, "long " * 2000)])
-    writer = drive._Writer(folder)
+    writer = executor._Writer(folder)
     writer.add(record(2), [refusal(2, 1)])
     none, most = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (5000, most))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from selflengthen import drive
+from selflengthen.runner import executor
 from tests.loop.scripted_run import REQUESTS, WRITES, contents, play, survives
 from tests.soak import many
 
@@ -22,7 +22,7 @@ def test_a_run_killed_over_and_over_ends_like_an_uninterrupted_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed at a write or among requests; later from kill to kill, so that every run ends."""
-    monkeypatch.setattr(drive, "FLUSH_VERDICTS", 4)
+    monkeypatch.setattr(executor, "FLUSH_VERDICTS", 4)
     play(tmp_path / "whole")
     whole = contents(tmp_path / "whole")
     assert len(whole) > 20

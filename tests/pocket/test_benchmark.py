@@ -6,8 +6,8 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from selflengthen import models, seeds
-from selflengthen.demand import read_demand
+from selflengthen.inputs import models, seeds
+from selflengthen.length.requirement import read_demand
 from selflengthen.pocket import benchmark
 
 SHIPPED = models.POCKET.parent / "benchmark.jsonl"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from selflengthen import models, prompts
+from selflengthen.inputs import models, prompts
 from selflengthen.pocket import build
 from selflengthen.pocket.corpus import Corpus
 from selflengthen.pocket.gate import GATE, passes

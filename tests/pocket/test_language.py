@@ -7,12 +7,12 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selflengthen import prompts
-from selflengthen.checks import Checks
+from selflengthen.inputs import prompts
 from selflengthen.pocket.corpus import END_OF_TURN, Corpus
 from selflengthen.pocket.language import Story, render
 from selflengthen.pocket.words import DETAILS, ENDINGS, EVENTS, TITLES, WORDS
-from selflengthen.text import has_repeat, word_count
+from selflengthen.text.checks import Checks
+from selflengthen.text.measures import has_repeat, word_count
 
 seeds = st.integers(0, 10**9)
 

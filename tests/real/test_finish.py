@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from selflengthen.demand import read_demand
+from selflengthen.length.requirement import read_demand
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -89,7 +89,7 @@ def test_what_is_given_away_loads(run: Path) -> None:
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from selflengthen import models
+    from selflengthen.inputs import models
 
     merged = AutoModelForCausalLM.from_pretrained(run / "final/merged")
     tokenizer = AutoTokenizer.from_pretrained(run / "final/merged")

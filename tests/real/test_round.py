@@ -20,7 +20,7 @@ from typing import Any
 import psutil
 import pytest
 
-from selflengthen import models
+from selflengthen.inputs import models
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 

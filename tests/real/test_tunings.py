@@ -15,15 +15,15 @@ from pathlib import Path
 
 import pytest
 
-from selflengthen import models
 from selflengthen.config import TrainConfig
-from selflengthen.curate import rules
-from selflengthen.curate.sets import open_rows
-from selflengthen.curate.tuner import Tuner
-from selflengthen.curate.tuning import Loss, Setup, Tuning, training_lines
+from selflengthen.curate.io.load import open_rows
+from selflengthen.curate.rule import rules
+from selflengthen.curate.rule.tuner import Tuner
+from selflengthen.curate.rule.tuning import Loss, Setup, Tuning, training_lines
 from selflengthen.errors import TrainingError
-from selflengthen.files import rewrite
+from selflengthen.inputs import models
 from selflengthen.pocket.language import Story, render
+from selflengthen.storage.atomic import rewrite
 from selflengthen.training.job import TrainingJob, job_of
 from selflengthen.training.launch import train
 

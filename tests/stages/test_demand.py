@@ -7,17 +7,17 @@ from collections.abc import Callable
 
 import pytest
 
-from selflengthen import prompts
-from selflengthen.checks import Checks
 from selflengthen.config import FinishConfig
-from selflengthen.demand import read_demand
-from selflengthen.drive import Ask, Item, Verdict
 from selflengthen.engines.base import Completion, Request, Sampling
 from selflengthen.engines.scripted import Scripted
 from selflengthen.errors import RequestRefused
-from selflengthen.records import Pair
+from selflengthen.inputs import prompts
+from selflengthen.length.requirement import read_demand
+from selflengthen.runner.executor import Ask, Item, Verdict
 from selflengthen.stages import demand, union
 from selflengthen.stages.demand import Given, kept
+from selflengthen.storage.records import Pair
+from selflengthen.text.checks import Checks
 from tests.stages.test_stages import record, said
 
 EN, ZH = (prompts.load(prompts.shipped(name)) for name in ("en", "zh"))

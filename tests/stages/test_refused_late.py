@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from selflengthen import prompts
-from selflengthen.checks import Checks
 from selflengthen.config import ExpandConfig, InstructConfig
-from selflengthen.drive import Ask, Drive, Item
 from selflengthen.engines.base import Completion, Request, Sampling
 from selflengthen.engines.scripted import Scripted
 from selflengthen.errors import RequestRefused
-from selflengthen.likeness import NearDuplicates
+from selflengthen.inputs import prompts
+from selflengthen.runner.executor import Ask, Drive, Item
 from selflengthen.stages.expand import Expand, Given
 from selflengthen.stages.instruct import Instruct, Wave, wave_items
-from selflengthen.store import RunFolder
-from selflengthen.text import word_count
+from selflengthen.storage.run_dir import RunFolder
+from selflengthen.text.checks import Checks
+from selflengthen.text.measures import word_count
+from selflengthen.text.near_duplicates import NearDuplicates
 from tests.loop.scripted_run import Silent
 
 SAMPLING = Sampling(0.7, 0.8, 20, 1.1, 500)

@@ -11,16 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selflengthen import prompts
-from selflengthen.checks import Checks
 from selflengthen.config import DatasetConfig, ExpandConfig, InstructConfig
-from selflengthen.drive import Ask, Item, Verdict
 from selflengthen.engines.base import Completion, Request, Sampling
 from selflengthen.engines.scripted import Scripted
-from selflengthen.likeness import NearDuplicates
-from selflengthen.records import Record
+from selflengthen.inputs import prompts
+from selflengthen.runner.executor import Ask, Item, Verdict
 from selflengthen.stages import dataset, draft, expand, instruct
-from selflengthen.stages.lot import drop_short
+from selflengthen.stages.drop_short import drop_short
+from selflengthen.storage.records import Record
+from selflengthen.text.checks import Checks
+from selflengthen.text.near_duplicates import NearDuplicates
 
 PROMPTS = prompts.load(prompts.shipped("en"))
 SAMPLING = Sampling(0.7, 0.8, 20, 1.1, 1000, ("\n\n\n", "---"))

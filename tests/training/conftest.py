@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from selflengthen.pocket.language import Story, render
-from selflengthen.records import Row, encode
+from selflengthen.storage.records import Row, encode
 from selflengthen.training.job import TrainingJob
 
 MakeJob = Callable[..., TrainingJob]

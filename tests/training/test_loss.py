@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from selflengthen.records import Row, encode
+from selflengthen.storage.records import Row, encode
 from selflengthen.training.job import TrainingJob
 from selflengthen.training.launch import train
 from tests.training.conftest import MakeJob, story_row

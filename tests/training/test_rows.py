@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from selflengthen.errors import TrainingError
-from selflengthen.records import Row, encode
+from selflengthen.storage.records import Row, encode
 from selflengthen.training import rows
 from tests.training.conftest import story_row
 

@@ -1,0 +1,1 @@
+"""From argv and YAML to a checked configuration."""

@@ -1,0 +1,43 @@
+"""`python -m selflengthen.cli.options.reference`: docs/configuration.md, written from the models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from selflengthen.cli.options.config_fields import fields, sections
+
+_HEAD = """\
+# Configuration
+
+<!-- Written by `python -m selflengthen.cli.options.reference > docs/configuration.md`; do not edit. -->
+
+A configuration is a YAML file with the fields below, or a preset by name: `paper` or `pocket`. On
+the command line each field is an option by its dotted name: `--train.lora_r 16`, `--iterations 5`,
+`--sampling.stop='["---"]'`, `--train.neftune_alpha none`. The command line goes before the file,
+the file before the defaults. A field that does not exist, or that stands twice, is an error.
+
+Fields of kind *identity* decide what a run makes: to change one, start another run, or make the
+stages again that it touches (`--redo`). Fields of kind *runtime* may change between two starts of
+the same run. The defaults are the paper's constants."""
+
+
+def lines() -> Iterator[str]:
+    """Yield the page, line by line."""
+    yield _HEAD
+    for section, about in sections().items():
+        inside = [field for field in fields().values() if field.section == section]
+        if not inside:
+            continue
+        yield f"\n## {section or 'A run'}\n"
+        if section:
+            yield f"{about}\n"
+        yield "| field | takes | default | kind | |"
+        yield "|---|---|---|---|---|"
+        for field in inside:
+            name = field.name.removeprefix(f"{section}.") if section else field.name
+            cells = (f"`{name}`", field.takes, f"`{field.shown}`", field.kind, field.sentence)
+            yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+if __name__ == "__main__":
+    print("\n".join(lines()))

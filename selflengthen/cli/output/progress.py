@@ -1,0 +1,156 @@
+"""Tells how a run is going: a bar in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TextIO
+
+from selflengthen.cli.output.format import duration, visible
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+    from selflengthen.storage.records import Record, Refusal
+
+EVERY = 10.0
+"""Seconds between two plain lines."""
+_REDRAW = 0.2
+
+
+class Reporter:
+    """Hears of stages, texts and training steps, and of notes; writes to a terminal or a file."""
+
+    def __init__(self, out: TextIO, environment: Mapping[str, str] = os.environ) -> None:
+        """Write to `out`, with a bar where that is a terminal that can show one."""
+        self._out = out
+        plain = environment.get("CI") or environment.get("TERM", "dumb") == "dumb"
+        self._live = out.isatty() and not plain
+        self._bar: Bar | None = None
+        self._title, self._total, self._tokens = "", 0, 0
+        self._reset("", 0, 0)
+
+    # What drive calls.
+
+    def begin(self, title: str, total: int, done: int) -> None:
+        """Start a stage of texts."""
+        self._reset(title, total, done)
+        self._start()
+
+    def accepted(self, record: Record) -> None:
+        """Count an accepted text."""
+        self._done += 1
+        self._words += record.words
+        self._tokens += record.tokens - self._tried.pop(record.id, 0)
+        self._tell()
+
+    def refused(self, refusal: Refusal) -> None:
+        """Count a refused attempt; the last one ends its item."""
+        self._refusals += 1
+        self._tokens += refusal.tokens
+        self._tried[refusal.id] = self._tried.get(refusal.id, 0) + refusal.tokens
+        if refusal.last:
+            self._done += 1
+            del self._tried[refusal.id]
+        self._tell()
+
+    def end(self) -> None:
+        """End the stage with a line."""
+        if self._title:
+            self._stop()
+            self._line(self._summary(over=True))
+            self._title = ""
+
+    # What the run calls.
+
+    def train(self, title: str, total: int, done: int) -> None:
+        """Start a training of about `total` steps."""
+        self._reset(title, total, done)
+        self._training = True
+        self._start()
+
+    def step(self, line: Mapping[str, Any]) -> None:
+        """Count a training step: a line of its metrics."""
+        self._done = int(line["step"])
+        self._tokens += int(line["tokens"])
+        self._loss = float(line["loss"])
+        self._total = max(self._total, self._done)
+        self._tell()
+
+    def note(self, text: str) -> None:
+        """Print a line, above the bar where there is one."""
+        self._line(visible(text))
+
+    def close(self) -> None:
+        """Take the bar away; what was going on is not over."""
+        self._stop()
+        self._title = ""
+
+    def _reset(self, title: str, total: int, done: int) -> None:
+        self.close()
+        self._title, self._total, self._done, self._before = title, total, done, done
+        self._refusals = self._words = self._tokens = 0
+        self._tried: dict[str, int] = {}
+        self._training, self._loss = False, float("nan")
+        self._began = self._told = time.monotonic()
+
+    def _start(self) -> None:
+        if not self._live:
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+
+        console = Console(file=self._out, markup=False, emoji=False, highlight=False)
+        self._bar = Progress(
+            SpinnerColumn("line"), TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24), TextColumn("{task.fields[said]}", markup=False),
+            console=console, transient=True, refresh_per_second=5,
+        )  # fmt: skip
+        self._bar.add_task(self._title, total=self._total, completed=self._done, said="")
+        self._bar.start()
+        self._tell(now=True)
+
+    def _stop(self) -> None:
+        bar, self._bar = self._bar, None
+        if bar is not None:
+            bar.stop()
+
+    def _tell(self, *, now: bool = False) -> None:
+        """Show where the stage is, if it is time."""
+        passed = time.monotonic() - self._told
+        if not now and passed < (_REDRAW if self._bar else EVERY):
+            return
+        self._told = time.monotonic()
+        if self._bar is not None:
+            task = self._bar.task_ids[0]
+            self._bar.update(task, total=self._total, completed=self._done, said=self._said())
+        elif self._title:
+            self._line(self._summary())
+
+    def _line(self, text: str) -> None:
+        if self._bar is not None:
+            self._bar.console.print(text, soft_wrap=True)
+        else:
+            print(text, file=self._out, flush=True)
+
+    def _summary(self, *, over: bool = False) -> str:
+        return f"{self._title}: {self._said(over=over)}"
+
+    def _said(self, *, over: bool = False) -> str:
+        """Say done and total, refusals, words, tokens a second, and the time left or taken."""
+        seconds = time.monotonic() - self._began
+        said = [f"{self._done:,}/{self._total:,}"]
+        if self._training:
+            said[0] = f"step {said[0]}"
+            said += [f"loss {self._loss:.3f}"] if self._done > self._before else []
+        else:
+            said += [f"{self._refusals:,} refused", f"{self._words:,} words"]
+        if self._tokens and seconds > 0:
+            said.append(f"{self._tokens / seconds:,.0f} tokens/s")
+        made = self._done - self._before
+        if over:
+            said.append(f"in {duration(seconds)}")
+        elif made and self._total > self._done:
+            said.append(f"{duration(seconds / made * (self._total - self._done))} left")
+        return ", ".join(said)

@@ -1,0 +1,26 @@
+"""Tables for people: a head and rows, the first column to the left."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+
+from selflengthen.cli.output.format import visible
+
+
+def print_table(rows: Iterable[Sequence[str]]) -> None:
+    """Print a head and rows; what a cell holds is shown as it is and gives no orders."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for place, row in enumerate(rows):
+        cells = [visible(cell) for cell in row]
+        for cell in cells if place == 0 else ():
+            table.add_column(cell, justify="right" if len(table.columns) else "left")
+        if place:
+            table.add_row(*cells)
+    plain = "NO_COLOR" in os.environ
+    width = None if sys.stdout.isatty() else 120
+    Console(highlight=False, markup=False, emoji=False, no_color=plain, width=width).print(table)

@@ -1,0 +1,194 @@
+"""Where a run stands, read from its files alone; nothing is written."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from selflengthen.config import Config
+from selflengthen.errors import UserError
+from selflengthen.runner import metrics
+from selflengthen.storage.atomic import read_json
+from selflengthen.storage.run_dir import RunFolder, StageFolder
+
+_TRAININGS = ("5-train", "5b-anneal")
+
+
+def open_run(name: str) -> tuple[RunFolder, Config]:
+    """Return a run that exists and the configuration it was last started with."""
+    path = Path(name)
+    if not path.is_dir() and (Path("runs") / name).is_dir():
+        path = Path("runs") / name
+    run = RunFolder(path)
+    try:
+        return run, Config.model_validate(yaml.safe_load(run.config.read_text(encoding="utf-8")))
+    except (OSError, yaml.YAMLError, ValidationError) as error:
+        fault = "is no folder" if not path.is_dir() else "holds no config.yaml that can be read"
+        raise UserError(f"{name}: is no run ({fault}); give the folder of a run.") from error
+
+
+def standing(run: RunFolder, config: Config) -> dict[str, Any]:
+    """Return what `status --json` prints."""
+    base = run.stage(0, "6-held-out")
+    figures = [_figures(run, number) for number in range(1, run.finished() + 1)]
+    stopped, complete = _stopped(run, config), is_complete(run, config)
+    return {
+        "run": str(run.path),
+        "iterations": config.iterations,
+        "complete": complete,
+        "stopped": stopped,
+        "controller": run.holder(),
+        "base": _held_out(metrics.quality(base.records())) if base.done() else None,
+        "rounds": [_round(f) for f in figures],
+        "current": None if complete else _current(run, config),
+        "stages": [_stage(folder) for folder in [*run.stages(), *run.last_stages()]],
+    }
+
+
+def is_complete(run: RunFolder, config: Config) -> bool:
+    """Say whether a run has nothing left to do; reads no text of a stage that is in work."""
+    number = run.finished()
+    if any(metrics.on_file(run, n) is None for n in range(1, number + 1)):
+        return False
+    return number >= config.iterations or _stopped(run, config) is not None
+
+
+def _stopped(run: RunFolder, config: Config) -> str | None:
+    """Return why the run stopped after its last round, unless it went on after all."""
+    number = run.finished()
+    if not number or run.stage(number + 1, "1-instruct").identity():
+        return None
+    return metrics.stop_reason(_figures(run, number)["held_out"], config.held_out)
+
+
+def _figures(run: RunFolder, number: int) -> dict[str, Any]:
+    return metrics.on_file(run, number) or metrics.of_round(run, number)
+
+
+def _held_out(quality: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "held_out_words": quality["words"]["mean"],
+        "held_out_ends": quality["ends"],
+        "held_out_repeats": quality["repeats"],
+        "held_out_words_median": quality["words"]["median"],
+        "held_out_words_p90": quality["words"]["p90"],
+    }
+
+
+def _round(figures: dict[str, Any]) -> dict[str, Any]:
+    drafts, expansions = figures["drafts"]["words"], figures["expansions"]["words"]
+    return {
+        "round": figures["round"],
+        "draft_words": drafts["mean"],
+        "expansion_words": expansions["mean"],
+        "acceptance": figures["acceptance"],
+        **_held_out(figures["held_out"]),
+        "draft_words_median": drafts["median"],
+        "draft_words_p90": drafts["p90"],
+        "expansion_words_median": expansions["median"],
+        "expansion_words_p90": expansions["p90"],
+    }
+
+
+def _stage(folder: StageFolder) -> dict[str, Any]:
+    """Return a stage's counts; of one that is not done, those so far."""
+    done = folder.done()
+    if done is not None:
+        kept = {k: v for k, v in done.items() if k not in ("key", "digest", "version")}
+        return {"stage": folder.title, "done": True, **kept}
+    if folder.title.split("/")[1] in _TRAININGS:
+        return {"stage": folder.title, "done": False, **_training(folder)}
+    words = [record.words for record in folder.records(dropped=True)]
+    refusals = Counter(refusal.reason for refusal in folder.refusals())
+    return {
+        "stage": folder.title, "done": False, "accepted": len(words),
+        "refusals": dict(refusals.most_common()), "words": metrics.spread(words),
+    }  # fmt: skip
+
+
+def _current(run: RunFolder, config: Config) -> dict[str, Any] | None:
+    """Return the stage that is in work: done, total, and the seconds it still needs."""
+    begun = [folder for folder in run.stages() if not folder.done()]
+    if not begun:
+        return None
+    folder = begun[0]
+    number, name = int(folder.title.split("/")[0]), folder.title.split("/", 1)[1]
+    total = _total(run, config, number, name)
+    return {"round": number, "stage": name} | far(folder, total, config)
+
+
+def far(folder: StageFolder, total: int | None, config: Config) -> dict[str, Any]:
+    """Return how far a stage in work is: done, total (items, or steps), and the seconds left."""
+    if folder.title.split("/")[1] in _TRAININGS:
+        training = _training(folder)
+        step, steps, each = training["step"], training["steps"], training["seconds_a_step"]
+        left = (steps - step) * each if steps and each else None
+        return {"done": step, "total": steps, "seconds_left": left}
+    done = len(folder.finished())
+    return {
+        "done": done, "total": total,
+        "seconds_left": None if total is None else _seconds_left(folder, done, total, config),
+    }  # fmt: skip
+
+
+def _total(run: RunFolder, config: Config, number: int, name: str) -> int | None:
+    """Return how many items a stage of texts has."""
+    if name == "1-instruct":
+        return config.instruct.per_round
+    if name == "2-draft":
+        return run.stage(number, "1-instruct").count() * config.draft.per_instruction
+    if name == "3-expand":
+        return run.stage(number, "2-draft").count() * config.expand.per_draft
+    measured = run.stage(0, "6-held-out").done() if name == "6-held-out" else None
+    return measured["items"] if measured else None
+
+
+def _seconds_left(folder: StageFolder, done: int, total: int, config: Config) -> float | None:
+    """Reckon from the time that items took: as many are in work at once as `engine.in_flight`.
+
+    This counts no time that the run stood still, however often it was interrupted.
+    """
+    spent = sum(r.seconds for r in folder.records(dropped=True))
+    accepted = {r.id for r in folder.records(dropped=True)}
+    spent += sum(r.seconds for r in folder.refusals() if r.id not in accepted)
+    if not done or done >= total:
+        return 0.0 if done else None
+    each = spent / done
+    return round(max(each, each * (total - done) / config.engine.in_flight), 1)
+
+
+def _training(folder: StageFolder) -> dict[str, Any]:
+    """Return how far a training is: step of about how many, and its last loss."""
+    job = read_json(folder.path / "job.json") or {}
+    lines = _metrics(folder.path / "metrics.jsonl")
+    seconds = [line["seconds"] for line in lines[-20:]]
+    return {
+        "step": lines[-1]["step"] if lines else 0,
+        "steps": steps_of(job) if job else None,
+        "loss": lines[-1]["loss"] if lines else None,
+        "seconds_a_step": round(sum(seconds) / len(seconds), 3) if seconds else None,
+    }
+
+
+def steps_of(job: dict[str, Any]) -> int | None:
+    """Return about how many optimizer steps a training takes; rows that are too long count too."""
+    try:
+        with open(job["rows"], "rb") as file:
+            rows = sum(1 for _ in file)
+    except OSError:
+        return None
+    epoch: int = math.ceil(rows / job["batch"])
+    return math.ceil(epoch * float(job["epochs"]))
+
+
+def _metrics(path: Path) -> list[dict[str, Any]]:
+    try:
+        return [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]
+    except (OSError, ValueError):
+        return []

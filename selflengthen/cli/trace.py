@@ -1,0 +1,162 @@
+"""Finds a text in a run, what it came from, and what was made of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+
+from selflengthen.errors import UserError
+from selflengthen.storage.records import Record, Refusal
+from selflengthen.storage.run_dir import STAGES, RunFolder, StageFolder
+
+_ID = re.compile(
+    r"(?:r(?P<round>\d+)|final)-(?P<stage>instruct|draft|expand|demand|held-out(?:-base|-final)?)-.+",
+    re.DOTALL,
+)
+# The stages that have texts, of a round and after the last, as they are called in ids.
+_ROWS = ("4-dataset", "4b-curate", "5-train")
+_TEXTS = {name.split("-", 1)[1]: name for name in STAGES if name not in _ROWS}
+_LAST = {name: _TEXTS[name] for name in ("instruct", "draft")} | {"demand": "4-demand"}
+_LAST |= {f"held-out-{name}": f"6-held-out/{name}" for name in ("base", "final")}
+
+
+@dataclass(frozen=True)
+class Found:
+    """A text of a stage with the attempts that were refused before it; the text may be missing.
+
+    `left_out` is the line of what curation dropped, where this text was not trained on for that.
+    """
+
+    stage: str
+    id: str
+    record: Record | None
+    refusals: list[Refusal]
+    left_out: dict[str, Any] | None = None
+
+    def plain(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {
+            "stage": self.stage,
+            "id": self.id,
+            "record": msgspec.to_builtins(self.record),
+            "refusals": msgspec.to_builtins(self.refusals),
+            "left_out": self.left_out,
+        }
+
+
+def stage_of(run: RunFolder, asked: str, number: int | None) -> StageFolder:
+    """Return the stage of texts that is asked for: `draft` is 2-draft of round `number`, or of 1.
+
+    After the last round: `demand`, `held-out-base`; `final/draft` where a round has such a stage.
+    Each may be written as its folder is called: 2-draft, final/4-demand, 6-held-out/base.
+    """
+    here = _TEXTS.get(asked, asked)
+    if here in _TEXTS.values():
+        return run.stage(1 if number is None else number, here)
+    later = asked.removeprefix("final/")
+    later = _LAST.get(later, later)
+    if later not in _LAST.values():
+        stages = [*_TEXTS.values(), *(f"final/{name}" for name in _LAST.values())]
+        raise UserError(f"--stage: {asked!r} has no texts; say one of {', '.join(stages)}.")
+    if number is not None:
+        raise UserError(f"--stage: {asked!r} comes after the last round; leave out --round.")
+    return run.last(later)
+
+
+def listing(run: RunFolder, folder: StageFolder) -> list[Record]:
+    """Return the accepted texts of a stage, those set aside included."""
+    if folder.identity() is None:
+        raise UserError(f"{run.path}: has no stage {folder.title} yet; see status.")
+    return list(folder.records(dropped=True))
+
+
+def lineage(run: RunFolder, name: str) -> list[Found]:
+    """Return the chain that a text stands in, instruction first, its longest offspring last."""
+    here = _find(run, name)
+    chain = [here]
+    while source := _source(chain[0]):
+        if not _ID.fullmatch(source):
+            break  # a seed
+        chain.insert(0, _find(run, source))
+    while child := _offspring(run, chain[-1]):
+        chain.append(child)
+    return [replace(found, left_out=_left_out(run, found)) for found in chain]
+
+
+def median_example(run: RunFolder, number: int | None) -> str:
+    """Return the id of the expansion of median length of a round, by default of the last."""
+    rounds = [number] if number is not None else range(_last(run), 0, -1)
+    for candidate in rounds:
+        records = list(run.stage(candidate, "3-expand").records())
+        if records:
+            return sorted(records, key=lambda r: (r.words, r.id))[len(records) // 2].id
+    where = "" if number is None else f" in round {number}"
+    raise UserError(f"{run.path}: has no expansions{where} yet; list a stage with --stage 2-draft.")
+
+
+def _find(run: RunFolder, name: str) -> Found:
+    match = _ID.fullmatch(name)
+    if match is None:
+        raise UserError(
+            f"--id: {name!r:.80} is no id of a text; `show RUN --round 1 --stage draft` lists some."
+        )
+    stage, folder = _stage(run, match)
+    record = next((r for r in folder.records(dropped=True) if r.id == name), None)
+    refusals = sorted(_refusals(folder, name), key=lambda r: r.attempt)
+    if record is None and not refusals:
+        raise UserError(f"{run.path}: has no text {name!r:.80}; --round and --stage list them.")
+    return Found(stage, name, record, refusals)
+
+
+def _stage(run: RunFolder, match: re.Match[str]) -> tuple[str, StageFolder]:
+    """Return the name and the folder of the stage that an id stands for."""
+    if match["round"]:
+        name = _TEXTS.get(match["stage"], _TEXTS["held-out"])
+        return name, run.stage(int(match["round"]), name)
+    name = _LAST.get(match["stage"], match["stage"])  # the other stages have no folder there
+    return name, run.last(name)
+
+
+def _refusals(folder: StageFolder, name: str) -> Iterator[Refusal]:
+    return (r for r in folder.refusals() if r.id == name)
+
+
+def _source(found: Found) -> str | None:
+    if found.record is not None:
+        return found.record.source
+    return found.refusals[0].source
+
+
+def _offspring(run: RunFolder, found: Found) -> Found | None:
+    """Return the longest text that was made of this one, or None."""
+    later = {"1-instruct": "2-draft", "2-draft": "3-expand"}.get(found.stage)
+    match = _ID.fullmatch(found.id)
+    if later is None or match is None:
+        return None
+    folder = run.stage(int(match["round"]), later) if match["round"] else run.last(later)
+    made = [r for r in folder.records(dropped=True) if r.source == found.id]
+    if not made:
+        return None
+    longest = max(made, key=lambda r: (r.words, r.id))
+    return Found(later, longest.id, longest, list(_refusals(folder, longest.id)))
+
+
+def _left_out(run: RunFolder, found: Found) -> dict[str, Any] | None:
+    match = _ID.fullmatch(found.id)
+    if found.stage != "3-expand" or match is None or not match["round"]:
+        return None
+    dropped = run.stage(int(match["round"]), "4b-curate").path / "generator.dropped.jsonl"
+    try:
+        lines = dropped.read_bytes().splitlines()
+    except FileNotFoundError:
+        return None
+    made = (msgspec.json.decode(line) for line in lines)
+    return next((line for line in made if line.get("id") == found.id), None)
+
+
+def _last(run: RunFolder) -> int:
+    return max((int(f.title.split("/")[0]) for f in run.stages()), default=0)

@@ -1,0 +1,101 @@
+"""The loss of a tuned model on an evaluation set: the mean over all target tokens of all rows.
+
+Rows become tokens as in training (`training.rows`), the end of a turn included; rows over the
+training's maximal length are left out and counted, as there.
+"""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel
+from transformers import AutoTokenizer, GenerationConfig
+
+from selflengthen.curate.indicators.scorers import summed_losses
+from selflengthen.curate.rule.tuning import Loss
+from selflengthen.errors import TrainingError
+from selflengthen.training import rows, sft
+from selflengthen.training.job import TrainingJob
+from selflengthen.training.rows import IGNORED
+
+
+class Evaluation:
+    """An evaluation set as the tokens of a job's model, the longest rows first."""
+
+    def __init__(self, path: Path, job: TrainingJob) -> None:
+        """Read and tokenize; raises TrainingError where no row is short enough."""
+        tokenizer = AutoTokenizer.from_pretrained(job.model)
+        made = rows.tokenize(rows.read(path), tokenizer, _stops(job, tokenizer), job.max_length)
+        if not made.input_ids:
+            raise TrainingError(
+                f"{path}: every row has over {job.max_length} tokens (longest: {made.longest}); "
+                "raise train.max_length, or give another evaluation set."
+            )
+        self.dropped, self._batch = made.dropped, job.per_device_batch
+        pairs = zip(made.input_ids, made.labels, strict=True)
+        self._rows = sorted(
+            ((ids.tolist(), labels.tolist()) for ids, labels in pairs), key=lambda p: -len(p[0])
+        )
+
+    def loss(self, job: TrainingJob) -> Loss:
+        """Load the job's model with the adapter that it made, and measure it."""
+        base: Any = sft._base(job)
+        model = PeftModel.from_pretrained(base, job.output)
+        model.to("cuda" if torch.cuda.is_available() else "cpu")
+        found = self.loss_of(model)
+        del base, model
+        free()
+        return found
+
+    @torch.inference_mode()
+    def loss_of(self, model: torch.nn.Module) -> Loss:
+        """Measure a model where it is, in evaluation mode from here on.
+
+        A batch has `per_device_batch` rows: the sum depends on it in the last digits.
+        """
+        model.eval()
+        device = next(model.parameters()).device
+        total, tokens = 0.0, 0
+        for start in range(0, len(self._rows), self._batch):
+            ids, mask, counts = _padded(self._rows[start : start + self._batch], device)
+            total += float(summed_losses(model, ids, mask, counts).double().sum())
+            tokens += int(counts.sum())
+        return Loss(total / tokens, tokens, len(self._rows), self.dropped)
+
+
+def free() -> None:
+    """Give back the memory of models that nobody holds any more."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _stops(job: TrainingJob, tokenizer: Any) -> set[int]:
+    """Return the tokens at which generation ends, without loading the model."""
+    try:
+        ends = GenerationConfig.from_pretrained(job.model).eos_token_id
+    except OSError:  # a model without such a file ends as its tokenizer says
+        ends = None
+    stops = set(ends) if isinstance(ends, list) else {ends}
+    return {int(token) for token in (*stops, tokenizer.eos_token_id) if token is not None}
+
+
+def _padded(
+    batch: list[tuple[list[int], list[int]]], device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return ids padded on the right, their mask, and which tokens count, (rows, tokens) each."""
+    longest = len(batch[0][0])
+    ids = [tokens + [0] * (longest - len(tokens)) for tokens, _ in batch]
+    mask = [[1] * len(tokens) + [0] * (longest - len(tokens)) for tokens, _ in batch]
+    counts = [
+        [label != IGNORED for label in labels] + [False] * (longest - len(labels))
+        for _, labels in batch
+    ]
+    return (
+        torch.tensor(ids, device=device),
+        torch.tensor(mask, device=device),
+        torch.tensor(counts, device=device),
+    )

@@ -1,0 +1,147 @@
+"""What can be measured of a row, by name (InstructMining, arXiv 2307.06290, table 1).
+
+    input_length, output_length                    words of prompt and response
+    mtld                                           variety of the response's words
+    reward                                         a reward model's score of the response
+    perplexity                                     of the response, to a language model
+    naturalness, coherence, understandability      UniEval's of the response
+    knn_I                                          distance to the I-th neighbour in the set
+
+The last three lines need a model each; see scorers.py.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from selflengthen.curate.io.rows import Row, Rows, Tell
+from selflengthen.errors import UserError
+from selflengthen.text import measures
+
+if TYPE_CHECKING:
+    from selflengthen.curate.io.rows import Floats
+
+_KNN = re.compile(r"knn_([1-9][0-9]*)")
+
+
+def input_length(row: Row) -> float:
+    """Return the prompt's words (the paper: its tokens)."""
+    return measures.word_count(row.prompt)
+
+
+def output_length(row: Row) -> float:
+    """Return the response's words (the paper: its tokens)."""
+    return measures.word_count(row.response)
+
+
+def mtld(row: Row) -> float:
+    """Return the response's measure of textual lexical diversity (see `text.mtld`)."""
+    return measures.mtld(row.response)
+
+
+PLAIN: Mapping[str, Callable[[Row], float]] = {
+    "input_length": input_length, "output_length": output_length, "mtld": mtld,
+}  # fmt: skip
+NEEDS: Mapping[str, str] = {
+    "reward": "reward", "perplexity": "language_model", "naturalness": "unieval",
+    "coherence": "unieval", "understandability": "unieval", "knn_I": "embedder",
+}  # fmt: skip
+"""The option that names the model of an indicator."""
+
+
+@dataclass(frozen=True)
+class Models:
+    """The models that indicators need, by folder or hub id.
+
+    `cache` is where their scores are kept; `tell` hears how far it is.
+    """
+
+    reward: str | None = None
+    language_model: str | None = None
+    unieval: str | None = None
+    embedder: str | None = None
+    batch: int = 8
+    cache: Path | None = None
+    tell: Tell | None = None
+
+    def of(self, indicator: str) -> str | None:
+        """Return the model of an indicator, None where it is not named."""
+        name: str | None = getattr(self, needed(indicator) or "", None)
+        return name
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Indicators of rows: `values` has a line a row and a column a name.
+
+    `cut` counts, by name, rows whose text was longer than the model reads.
+    """
+
+    names: tuple[str, ...]
+    values: Floats
+    cut: Mapping[str, int]
+
+
+def needed(indicator: str) -> str | None:
+    """Return the option that names an indicator's model, or None where it needs none."""
+    return NEEDS.get("knn_I" if _KNN.fullmatch(indicator) else indicator)
+
+
+def check(names: Iterable[str], models: Models) -> None:
+    """Raise UserError for a name that is no indicator, and for one whose model is not given."""
+    for name in names:
+        if name not in PLAIN and not needed(name):
+            listed = ", ".join([*PLAIN, *NEEDS])
+            raise UserError(f"{name}: no such indicator; there are {listed}.")
+        if name not in PLAIN and models.of(name) is None:
+            option = f"--{needed(name)}".replace("_", "-")
+            raise UserError(
+                f"{name}: needs a model; name one with {option}, a folder or a hub id, or leave "
+                f"{name} out."
+            )
+
+
+def measure(rows: Rows, names: Sequence[str], models: Models) -> Measured:
+    """Measure indicators of rows; raises UserError for one that comes out as no number."""
+    import numpy as np
+
+    check(names, models)
+    values, cut = np.empty((len(rows), len(names))), {}
+    for column, name in enumerate(names):
+        if name in PLAIN:
+            found = np.fromiter(map(PLAIN[name], rows), np.float64, len(rows))
+        else:
+            found, cut[name] = _by_model(rows, name, models)
+        bad = np.flatnonzero(~np.isfinite(found))
+        if len(bad):
+            at = rows.where(int(rows.numbers[bad[0]]))
+            others = f" and of {len(bad) - 1:,} others" if len(bad) > 1 else ""
+            raise UserError(
+                f"{at}: {name} of this row{others} is no number ({found[bad[0]]}); is its response "
+                f"empty? Take such rows out, or leave {name} out."
+            )
+        values[:, column] = found
+    return Measured(tuple(names), values, cut)
+
+
+def _by_model(rows: Rows, name: str, models: Models) -> tuple[Floats, int]:
+    from selflengthen.curate.indicators.cache import scored
+
+    model = models.of(name)
+    assert model is not None
+    near = _KNN.fullmatch(name)
+    if not near:
+        values, cut = scored(rows, name, model, models)
+        return values[:, 0].astype("f8"), cut
+    from selflengthen.curate.indicators.neighbours import distances
+
+    if len(rows) <= int(near[1]):
+        raise UserError(
+            f"{name}: {rows.name} has {len(rows):,} rows, too few for {near[1]} neighbours each."
+        )
+    vectors, cut = scored(rows, "embedding", model, models)
+    return distances(vectors, int(near[1])), cut

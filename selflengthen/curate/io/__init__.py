@@ -1,0 +1,1 @@
+"""Rows to choose from and rows chosen: files, folders and hub data sets, read and written."""

@@ -1,0 +1,1 @@
+"""The methods of curation, one a file."""

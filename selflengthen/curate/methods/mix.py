@@ -1,0 +1,46 @@
+"""Rows of a general set among the chosen ones, against forgetting (arXiv 2410.10210)."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+from selflengthen.curate.io.rows import Choice, Rows, counted
+from selflengthen.errors import UserError
+from selflengthen.storage.records import derive_seed
+
+if TYPE_CHECKING:
+    from selflengthen.curate.io.rows import Ints
+
+
+def mix(rows: Rows, general: Rows, share: float, seed: int = 0) -> Choice:
+    """Add `share` general rows a row, drawn without replacement, at places drawn by lot.
+
+    At least one is added. Both keep their own order; general rows of another form are rewritten in
+    that of the first source. Raises UserError where the general set has too few rows.
+    """
+    import numpy as np
+
+    count = max(1, round(len(rows) * share))
+    if count > len(general):
+        raise UserError(
+            f"mix: {counted(rows)} need {count:,} general ones, but {general.name} has "
+            f"{counted(general)}; give a larger set or another ratio."
+        )
+    before = sum(len(source) for source in rows.sources)
+    drawn = general.numbers[_draw(seed, "rows", len(general), count)] + before
+    total = len(rows) + count
+    added = np.zeros(total, bool)
+    added[_draw(seed, "places", total, count)] = True
+    numbers = np.zeros(total, np.int64)
+    numbers[added], numbers[~added] = drawn, rows.numbers
+    whole = Rows(rows.sources + general.sources, numbers)
+    return Choice(whole, (), {"added": count, "general": general.name})
+
+
+def _draw(seed: int, what: str, among: int, count: int) -> Ints:
+    """Return `count` different numbers below `among`, ascending."""
+    import numpy as np
+
+    lot = random.Random(derive_seed(seed, "mix", what))
+    return np.array(sorted(lot.sample(range(among), count)), np.int64)

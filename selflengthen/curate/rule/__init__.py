@@ -1,0 +1,1 @@
+"""The quality rule: fitted to tunings on subsets, and searched for the best number of rows."""

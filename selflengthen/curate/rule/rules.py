@@ -1,0 +1,102 @@
+"""Rules: from the indicators of a row to the loss of a model that is tuned on such rows.
+
+A rule is a YAML file with `intercept` and `weights`; what `fit` writes has its statistics as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+import yaml
+
+from selflengthen.errors import UserError
+from selflengthen.storage.atomic import rewrite
+
+if TYPE_CHECKING:
+    from selflengthen.curate.io.rows import Floats
+
+
+class Term(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What least squares say of one weight: its standard error and p-value (Student's t)."""
+
+    standard_error: float
+    p_value: float
+
+
+class Statistics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How well a rule fits the subsets that it was fitted to."""
+
+    subsets: int
+    r_squared: float
+    adjusted_r_squared: float
+    intercept: Term
+    weights: dict[str, Term]
+
+
+class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A linear rule: intercept + Σ weight · indicator foretells the target; less is better."""
+
+    intercept: float
+    weights: dict[str, float]
+    target: Literal["log loss", "loss"] = "log loss"
+    fit: Statistics | None = None
+
+    def predict(self, names: Sequence[str], values: Floats) -> Floats:
+        """Return the target for lines of indicators, whose columns are `names`.
+
+        Raises UserError where an indicator of the rule is missing.
+        """
+        import numpy as np
+
+        missing = [name for name in self.weights if name not in names]
+        if missing:
+            raise UserError(
+                f"the rule needs {', '.join(missing)}, which was not measured; measured: "
+                f"{', '.join(names) or 'nothing'}."
+            )
+        columns = [list(names).index(name) for name in self.weights]
+        weights = np.array(list(self.weights.values()))
+        foretold: Floats = self.intercept + values[:, columns] @ weights
+        return foretold
+
+
+def shipped() -> dict[str, Path]:
+    """Return the rules that are shipped, by name."""
+    folder = Path(str(resources.files("selflengthen"))) / "curate" / "rule"
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def load(name: str) -> Rule:
+    """Read a rule: a YAML file, or a shipped one by name; raises UserError."""
+    path = Path(name)
+    if not path.is_file():
+        if name not in shipped():
+            raise UserError(
+                f"{name}: no such rule; give a YAML file or one of {', '.join(shipped())}."
+            )
+        path = shipped()[name]
+    try:
+        rule = msgspec.convert(yaml.safe_load(path.read_text(encoding="utf-8")), Rule)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read ({error}).") from error
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: is no valid YAML ({' '.join(str(error).split())}).") from error
+    except msgspec.ValidationError as error:
+        raise UserError(f"{path}: is no rule ({error}); it has `intercept` and `weights`.") from (
+            error
+        )
+    if not rule.weights:
+        raise UserError(f"{path}: has no weights; write `weights:` with an indicator a line.")
+    return rule
+
+
+def save(rule: Rule, path: Path) -> None:
+    """Write a rule as YAML."""
+    plain = msgspec.to_builtins(rule)
+    if rule.fit is None:
+        del plain["fit"]
+    rewrite(path, [yaml.safe_dump(plain, sort_keys=False).encode()])

@@ -1,0 +1,1 @@
+"""What a run starts from: the base model, prompts and seed instructions."""

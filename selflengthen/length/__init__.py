@@ -1,0 +1,1 @@
+"""The lengths that an instruction asks for: read from it, and written into it."""

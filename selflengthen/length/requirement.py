@@ -1,0 +1,227 @@
+"""The length that an instruction asks for, read from its text in English or Chinese.
+
+Each length in the text (see lengths.py) is that of the whole, of a part (a 150-word abstract,
+each chapter, 每篇), or of something else (the text to be summarised, a vocabulary, a price). Only
+the first counts. Of several, the longest is meant: no whole is shorter than its part. Where parts
+of a length are all that is asked for (five entries of 400 words each), the whole is as many times
+as long. Where none is left there is no demand; nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from selflengthen.length import mentions, numerals
+from selflengthen.length.exclusions import is_aside
+from selflengthen.length.mentions import Kind, Length, Unit
+
+ABOUT = Fraction(1, 5)  # how far from the length that was named still is about it (LonGen)
+_END = 5000  # a longer instruction carries a text with it: read at both ends
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """A length as it was asked for.
+
+    `low` and `high` are the numbers that were named: equal for about, both for range, only `low`
+    for above, only `high` for below. `unit` is what they count: nothing is converted; 字 are
+    characters. `text` is where they were found, in small letters.
+    """
+
+    kind: Kind
+    low: int | None
+    high: int | None
+    unit: Unit = "words"
+    text: str = field(default="", compare=False)
+
+    def satisfied(self, words: int) -> bool:
+        """Say whether a response of so many words (or characters: of `unit`) is what was asked for.
+
+        About: not more than a fifth off. Bounds are included. An empty response never is.
+        """
+        slack = ABOUT if self.kind == "about" else 0
+        above = self.low is None or words >= (1 - slack) * self.low
+        below = self.high is None or words <= (1 + slack) * self.high
+        return words > 0 and above and below
+
+
+def read_demand(text: str) -> Demand | None:
+    """Return the length that an instruction asks its response to have; None where it asks none."""
+    if len(text) > 2 * _END:
+        text = f"{text[:_END]}\n{text[-_END:]}"
+    plain = mentions.plain(text)
+    all_ = list(mentions.find(plain))
+    found = [length for length in all_ if _is_of_the_whole(length, plain)]
+    if not found:
+        return _all_parts(all_, plain)
+    return _both_bounds(found) or _demand(max(found, key=_rank))
+
+
+def _rank(length: Length) -> tuple[bool, int]:
+    return bool(_TOTAL.search(length.left)), length.high
+
+
+def _demand(length: Length) -> Demand:
+    low = None if length.kind == "below" else length.low
+    high = None if length.kind == "above" else length.high
+    return Demand(length.kind, low, high, length.unit, length.text)
+
+
+def _both_bounds(found: Sequence[Length]) -> Demand | None:
+    """Make a range of `at least 800 words, but no more than 1,000`."""
+    floors = {length.low for length in found if length.kind == "above"}
+    ceilings = {length.high for length in found if length.kind == "below"}
+    if {length.kind for length in found} != {"above", "below"} or max(floors) >= min(ceilings):
+        return None
+    text = " … ".join(length.text for length in found)
+    return Demand("range", max(floors), min(ceilings), found[0].unit, text)
+
+
+def _is_of_the_whole(length: Length, plain: str) -> bool:
+    return not (_is_of_each(length) or is_aside(length) or _is_part(length, plain))
+
+
+def _is_of_each(length: Length) -> bool:
+    return bool(_EACH.search(length.left) or _EACH_AFTER.match(length.right))
+
+
+def _all_parts(found: Sequence[Length], plain: str) -> Demand | None:
+    """Multiply the length of each part, where parts are what shall be written, and so many.
+
+    Write five entries of 400 words each; 写三篇作文,每篇800字. Not so where they are in something
+    longer (an essay with five sections of 400 words each): that may have more to it.
+    """
+    each = [length for length in found if _is_of_each(length) and not is_aside(length)]
+    if len(each) != 1 or len(found) != 1:
+        return None
+    length = each[0]
+    count = _count_before(length) or _count_of_measure(length, plain)
+    if count is None:
+        return None
+    whole = _demand(length)
+    low, high = (None if n is None else n * count for n in (whole.low, whole.high))
+    return Demand(whole.kind, low, high, whole.unit, whole.text)
+
+
+def _count_before(length: Length) -> int | None:
+    """Return how many parts there are: write five entries of (400 words)."""
+    numbers = numerals.find(length.left)
+    if not numbers or not 1 < numbers[-1].low <= _MOST:
+        return None
+    number = numbers[-1]
+    verbs = list(_VERB.finditer(length.left[: number.start]))
+    if not verbs or verbs[-1]["joins"] or not _PARTS_OF.fullmatch(length.left, number.end):
+        return None
+    return number.low if _DIRECTLY.fullmatch(length.left, verbs[-1].end(), number.start) else None
+
+
+def _count_of_measure(length: Length, plain: str) -> int | None:
+    """Return how many there are of what 每篇, 每章 or 各 means."""
+    measure = _MEASURE.search(length.left)
+    if measure is None:
+        return None
+    said = measure["measure"]
+    counted = rf"([0-9一二两三四五六七八九十]+)(?:{said})" if said else _DIVIDED
+    counts = {numbers[0].low for n in re.findall(counted, plain) if (numbers := numerals.find(n))}
+    counts.discard(1)  # 每天一篇
+    return counts.pop() if len(counts) == 1 and max(counts) <= _MOST else None
+
+
+_MOST = 50  # parts; more are a number of something else
+_PARTS_OF = re.compile(
+    r"\s+(?:(?!(?:of|and|or|to|in|with)\b)[a-z'-]+\s+){0,3}?(?:[a-z'-]*s|children)"
+    r"\s*(?:,\s*|\(\s*)?(?:(?:each|of|with|at|having)\s+){1,3}",
+)
+_DIRECTLY = re.compile(r"\s+(?:(?:me|us|out|exactly|a (?:set|series) of)\s+)*")
+_MEASURE = re.compile(r"每(?P<measure>[篇段章节封首则]|部分)[^,、天]{0,10}$|各(?:写|自|约|为|有)*$")
+_DIVIDED = r"分(?:成|为)?([0-9一二两三四五六七八九十]+)个?(?:部分|[篇段章节])"
+
+
+_TOTAL = re.compile(r"\b(?:total|overall|altogether)\b|总字数|全文|总共|共计|总计|一共")
+
+
+# Of a part: each section should have 300 words; 300 words each; 每篇400字; 各写1000字.
+_EACH = re.compile(
+    r"\b(?:each|every)(?:\s+[\w'-]+){0,3}?\s+(?:should|must|is|be|being|has|have|having|of|needs?"
+    r"|will|can|may|at|contain(?:s|ing)?|with)\b[^,;]*$"
+    r"|\b(?:each|every|per|apiece|another)[\s:(-]*$"
+    r"|\b(?:paragraphs|sections|chapters|parts|essays|stories|articles|letters|emails|posts|poems"
+    r"|answers|responses|summaries|entries|reviews)\s+(?:each\s+)?(?:(?:is|be|are)\s+)?(?:of\s+)?$"
+    r"|每[^,、天]{0,12}$|各(?:部分|自|段|篇|章|节)?(?:写|约|为|有|占)*$|分别[^,]{0,6}$",
+)
+_EACH_AFTER = re.compile(
+    r"\s*(?:in length\s+|long\s+)?,?\s*(?:\(?each\b|apiece\b|per\b|for (?:each|every)\b)"
+    r"|\s*(?:左右)?\s*(?:[/一每](?:[篇段章节个份]))",
+)
+
+
+def _is_part(length: Length, plain: str) -> bool:
+    """Say whether only a part of the text has this length: with a 150-word abstract, 摘要300字.
+
+    A part that is itself what shall be written is the whole: write a 200-word abstract for …
+    """
+    if length.attributive and _JOINED_WITH.search(length.left):
+        return True
+    part = _PART_BEFORE.search(length.left) or _PART_AFTER.match(length.right)
+    if part is None:
+        return False
+    if _ENTIRE.search(part[0]):
+        return False
+    verbs = list(_VERB.finditer(length.left))
+    if verbs:
+        return bool(verbs[-1]["joins"]) or bool(_WHOLE.search(length.left, verbs[-1].end()))
+    return bool(_WHOLE.search(plain)) and not _is_asked_for(part["part"], plain)
+
+
+def _is_asked_for(part: str, plain: str) -> bool:
+    """Say whether a text is asked for that is such a part: write a summary; it should have."""
+    for verb in _VERB.finditer(plain):
+        before, found, _ = _SENTENCE_END.split(plain[verb.end() : verb.end() + 80])[0].partition(
+            part
+        )
+        if found and not verb["joins"] and not _WHOLE.search(before) and not _VERB.search(before):
+            return True
+    return False
+
+
+_PARTS = (
+    "abstract|summary|synopsis|introduction|intro|conclusion|overview|preface|foreword|prologue"
+    "|epilogue|paragraph|section|chapter|bio|biography|caption|title|headline|tagline|subtitle|quote"
+    "|excerpt|description|blurb|footnote|appendix|opening|ending|discussion|methods?|results"
+    "|background|literature review"
+)
+_PARTS_ZH = (
+    "摘要|引言|前言|序言|导语|开头|结尾|结论|小结|简介|概述|提要|标题|题目|段落|附录|致谢|部分"
+    "|背景|注释"
+)
+_PART_BEFORE = re.compile(
+    r"(?:(?:\b(?:entire|whole|full|complete)\s+)?"
+    rf"(?P<part>\b(?:{_PARTS})\b|{_PARTS_ZH})(?:\s+section)?)"
+    r"(?:[\s,(:*-]|\b(?:of|is|are|be|should|shall|must|needs?|to|has|have|with|in|that|which|will|can"
+    r"|not|limited|section|part)\b|字数|内容|应|须|需|要|请|为|在|控制|限|写|不)*$",
+)
+_PART_AFTER = re.compile(
+    r"[\s-]*(?:(?!(?:of|about|on|for|in|that|with|and|to|from|the|or)\b)[\w-]+\s+){0,2}"
+    rf"(?P<part>\b(?:{_PARTS})\b|(?:左右|以内|以上)?的?[^,的]{{0,4}}(?:{_PARTS_ZH}))",
+)
+_ENTIRE = re.compile(r"\b(?:entire|whole|full|complete)\b")
+_SENTENCE_END = re.compile(r"[。!?;\n]|\.(?=\s|$)")
+_JOINS = (
+    r"\b(?:includ(?:e|es|ing)|with|add(?:ing)?|plus|contain(?:s|ing)?|along with|append|attach"
+    r"|(?:begin|start|end|open|close|conclude)s? with)\b|其中|包括|包含|附|加上|含|另"
+)
+_JOINED_WITH = re.compile(
+    rf"(?<!help )(?<!help me )(?:{_JOINS})\s+(?:also\s+)?(?:an?|the|one)?\s*$"
+)
+_VERB = re.compile(
+    rf"(?P<joins>{_JOINS})|\b(?:write|draft|compose|create|generate|produce|craft|prepare|develop"
+    r"|make|give|need|want|provide)\b|写|撰|创作|生成|起草|拟|作(?![为者品文])",
+)
+_WHOLE = re.compile(
+    r"\b(?:essay|article|paper|report|story|novel|thesis|dissertation|book|guide|post|blog|speech"
+    r"|letter|e-?mail|script|proposal|plan|poem|play|manual|document)\b"
+    r"|文章|论文|报告|小说|故事|作文|散文|文案|方案|演讲稿|剧本|教案|综述|申请书",
+)

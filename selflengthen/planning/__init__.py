@@ -1,0 +1,1 @@
+"""What a run will take, reckoned before a GPU is touched."""

@@ -1,0 +1,241 @@
+"""Runs the items of a stage: concurrency, attempts, records, progress, stopping. Knows no stage.
+
+Each item is a coroutine from its first attempt to its verdict, so that the engine's batch never
+drains between attempts. A bounded number is in work at once; items are drawn as places free up,
+so their number does not matter. Verdicts reach the disk in small groups; after a kill the items
+without one are owed again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
+
+from selflengthen.engines.base import Completion, Engine, Message, Request, Role, Sampling
+from selflengthen.errors import RequestRefused
+from selflengthen.storage.records import Record, Refusal, derive_seed
+from selflengthen.storage.run_dir import StageFolder
+from selflengthen.text.measures import word_count
+
+FLUSH_SECONDS, FLUSH_VERDICTS = 0.5, 256
+
+T = TypeVar("T")
+
+
+class Item(msgspec.Struct, Generic[T], frozen=True, gc=False):
+    """One thing to make: its id, what it is made from, and what the stage needs to make it.
+
+    A struct, since a start makes all items of a stage anew to find those that are owed.
+    """
+
+    id: str
+    source: str | None
+    given: T
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one attempt gave: a text that is accepted, or refused for a `reason`.
+
+    `hopeless`: no further attempt could give another.
+    """
+
+    text: str
+    finish_reason: str
+    reason: str | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+    hopeless: bool = False
+
+
+class Stage(Protocol[T]):
+    """How one item is tried and what accepts it."""
+
+    attempts: int
+
+    async def attempt(self, item: Item[T], ask: Ask) -> Verdict:
+        """Try once."""
+        ...
+
+
+class Progress(Protocol):
+    """Who is told of what happens."""
+
+    def begin(self, title: str, total: int, done: int) -> None:
+        """Hear that a stage starts with `total` items, `done` of them on file."""
+        ...
+
+    def accepted(self, record: Record) -> None:
+        """Hear of an accepted text."""
+        ...
+
+    def refused(self, refusal: Refusal) -> None:
+        """Hear of a refused attempt."""
+        ...
+
+    def end(self) -> None:
+        """Hear that the stage is over."""
+        ...
+
+
+@dataclass
+class Ask:
+    """Asks the engine within one attempt; a request's seed follows from run, item and attempt."""
+
+    engine: Engine
+    run_seed: int
+    item: str
+    attempt: int
+    tokens: int = 0
+    requests: int = 0
+
+    @property
+    def seed(self) -> int:
+        """The seed of this attempt, for what a stage itself leaves to chance."""
+        return derive_seed(self.run_seed, self.item, self.attempt)
+
+    async def __call__(
+        self,
+        user: str,
+        role: Role,
+        sampling: Sampling,
+        *,
+        prefix: str = "",
+        choices: tuple[str, ...] = (),
+        schema: Mapping[str, Any] | None = None,
+    ) -> Completion:
+        """Send one user message and return the completion."""
+        seed = derive_seed(self.run_seed, self.item, self.attempt, self.requests)
+        self.requests += 1
+        message = Message("user", user)
+        completion = await self.engine.complete(
+            Request((message,), role, sampling, seed, prefix, choices, schema)
+        )
+        self.tokens += completion.tokens
+        return completion
+
+
+class Drive:
+    """What driving a stage needs: an engine, the run's seed, a bound, an audience, a folder."""
+
+    def __init__(
+        self, engine: Engine, seed: int, in_flight: int, progress: Progress, folder: StageFolder
+    ) -> None:
+        """Read what has a verdict in `folder`; `in_flight` is the most items in work at once."""
+        self.engine, self.seed, self.in_flight, self.progress = engine, seed, in_flight, progress
+        self.folder, self.done = folder, folder.finished()
+        self.tokens = 0
+
+    async def run(self, stage: Stage[T], items: Iterable[Item[T]]) -> None:
+        """Bring every item of `items` without a verdict on file to one; none comes twice.
+
+        Raises what the engine raises, and CancelledError; what has a verdict is then on disk.
+        """
+        pending = (item for item in items if item.id not in self.done)
+        writer = _Writer(self.folder)
+        try:
+            # Two groups: a disk that takes no verdict ends the work, the work's end the flushing.
+            async with asyncio.TaskGroup() as group:
+                flusher = group.create_task(writer.keep_flushing())
+                async with asyncio.TaskGroup() as workers:
+                    for _ in range(self.in_flight):
+                        item = next(pending, None)
+                        if item is None:
+                            break
+                        workers.create_task(self._work(stage, item, pending, writer))
+                flusher.cancel()
+        except* asyncio.CancelledError:
+            raise asyncio.CancelledError from None
+        except* Exception as failures:
+            raise _first(failures) from None
+        finally:
+            writer.flush()
+
+    async def _work(
+        self, stage: Stage[T], first: Item[T], pending: Iterator[Item[T]], writer: _Writer
+    ) -> None:
+        """Judge items one after the other while there are any."""
+        item: Item[T] | None = first
+        while item is not None:
+            record, refusals = await self._judge(stage, item)
+            writer.add(record, refusals)
+            item = next(pending, None)
+
+    async def _judge(self, stage: Stage[T], item: Item[T]) -> tuple[Record | None, list[Refusal]]:
+        """Try an item until it is accepted or its attempts are used up."""
+        refusals: list[Refusal] = []
+        started, tokens = time.monotonic(), 0
+        for attempt in range(1, stage.attempts + 1):
+            ask = Ask(self.engine, self.seed, item.id, attempt)
+            began = time.monotonic()
+            try:
+                verdict = await stage.attempt(item, ask)
+            except RequestRefused as error:
+                # What went before the request is drawn anew; without that, it is the same again.
+                verdict = Verdict("", "refused", str(error), hopeless=not ask.tokens)
+            tokens += ask.tokens
+            self.tokens += ask.tokens
+            words, now = word_count(verdict.text), time.monotonic()
+            if verdict.reason is None:
+                record = Record(
+                    id=item.id, source=item.source, text=verdict.text, attempts=attempt,
+                    words=words, tokens=tokens, seed=ask.seed,
+                    finish_reason=verdict.finish_reason, seconds=round(now - started, 3),
+                    details=verdict.details,
+                )  # fmt: skip
+                self.progress.accepted(record)
+                return record, refusals
+            refusal = Refusal(
+                id=item.id, source=item.source, attempt=attempt, reason=verdict.reason,
+                text=verdict.text, words=words, tokens=ask.tokens, seed=ask.seed,
+                finish_reason=verdict.finish_reason, seconds=round(now - began, 3),
+                last=verdict.hopeless or attempt == stage.attempts,
+            )  # fmt: skip
+            self.progress.refused(refusal)
+            refusals.append(refusal)
+            if verdict.hopeless:
+                break
+        return None, refusals
+
+
+class _Writer:
+    """Gathers verdicts and appends them in groups."""
+
+    def __init__(self, folder: StageFolder) -> None:
+        self.folder = folder
+        self.records: list[Record] = []
+        self.refusals: list[Refusal] = []
+
+    def add(self, record: Record | None, refusals: list[Refusal]) -> None:
+        if record is not None:
+            self.records.append(record)
+        self.refusals += refusals
+        if len(self.records) + len(self.refusals) >= FLUSH_VERDICTS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Append what was gathered; what the disk refuses is gathered still.
+
+        Refusals first: a record ends its item.
+        """
+        self.folder.append(refusals=self.refusals)
+        self.refusals = []
+        self.folder.append(records=self.records)
+        self.records = []
+
+    async def keep_flushing(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_SECONDS)
+            self.flush()
+
+
+def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the first plain exception of a group: they all tell of the same failure."""
+    failure: BaseException = failures
+    while isinstance(failure, BaseExceptionGroup):
+        failure = failure.exceptions[0]
+    return failure

@@ -1,0 +1,1 @@
+"""A run on disk: its paths, records and lock. The only package that writes there."""

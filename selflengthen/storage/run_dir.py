@@ -1,0 +1,260 @@
+"""The only writer of a run's folder: its paths, appends, atomic writes, done markers and lock.
+
+    config.yaml   prompts/   logs/attempt-NN.log
+    rounds/01/1-instruct/  stage.json  records.jsonl  rejected.jsonl  DONE.json
+    final/1-instruct/      the same: what comes after the last round
+
+What a kill can do: a torn last line is dropped at the next start, and its item is owed again;
+refusals whose item has no verdict yet go with it. `stage.json` says what a stage's key was made
+of; `DONE.json` is written last. Both are written beside their place and renamed into it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from selflengthen.errors import UserError
+from selflengthen.storage import lock
+from selflengthen.storage.atomic import read_json, rewrite, write_json
+from selflengthen.storage.jsonl import pick, read_ids, read_lines, read_structs, trim
+from selflengthen.storage.records import Record, Refusal, encode, fingerprint
+
+STAGES = ("1-instruct", "2-draft", "3-expand", "4-dataset", "4b-curate", "5-train", "6-held-out")
+FINAL_STAGES = (
+    "1-instruct", "2-draft", "3-union", "4-demand", "5-train", "5b-anneal", "6-held-out",
+    "7-merge",
+)  # fmt: skip
+PRODUCTS = ("dataset", "adapter", "merged", "figures.json")
+
+
+class RunFolder:
+    """A run on disk."""
+
+    def __init__(self, path: Path) -> None:
+        """Name the folder; nothing is read or made."""
+        self.path = path
+        self.config = path / "config.yaml"
+        self.prompts = path / "prompts"
+        self.rounds = path / "rounds"
+        self.final = path / "final"
+        self.logs = path / "logs"
+
+    def stage(self, number: int, name: str) -> StageFolder:
+        """Return the folder of a stage; round 0 holds what was measured before the first."""
+        return StageFolder(self.rounds / f"{number:02d}" / name)
+
+    def last(self, name: str) -> StageFolder:
+        """Return the folder of a stage that comes after the last round."""
+        return StageFolder(self.final / name, f"final/{name}")
+
+    def finished(self) -> int:
+        """Return how many rounds are done, their held-out texts included."""
+        number = 0
+        while self.stage(number + 1, "6-held-out").done():
+            number += 1
+        return number
+
+    def metrics(self, number: int) -> Path:
+        """Return where a round's metrics stand."""
+        return self.rounds / f"{number:02d}" / "metrics.json"
+
+    def stages(self) -> list[StageFolder]:
+        """Return the stage folders that were begun, in the order of the method."""
+        begun = self.rounds.glob("*/*/stage.json"), self.rounds.glob("*/5-train/*/stage.json")
+        return [StageFolder(p.parent) for p in sorted(p for found in begun for p in found)]
+
+    def last_stages(self) -> list[StageFolder]:
+        """Return the stage folders after the last round that were begun, in their order."""
+        begun = self.final.glob("*/stage.json"), self.final.glob("6-held-out/*/stage.json")
+        names = sorted(str(p.parent.relative_to(self.final)) for found in begun for p in found)
+        return [self.last(name) for name in names]
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run's lock; raise UserError naming who holds it."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with lock.hold(self.path / "lock", self.in_use):
+            yield
+
+    def holder(self) -> str | None:
+        """Return who holds the lock, or None; nothing is written."""
+        return lock.holder(self.path / "lock")
+
+    def in_use(self, holder: str) -> UserError:
+        """Return the refusal of a second controller."""
+        return UserError(
+            f"{self.path}: this run is in use by {holder}; wait for it, stop it, or use another "
+            "--run-dir."
+        )
+
+    def keep(self, config: str, prompts: Mapping[str, str]) -> None:
+        """Save the configuration (YAML) and the prompts (file name to text) that a start uses."""
+        rewrite(self.config, [config.encode()])
+        for name, text in prompts.items():
+            rewrite(self.prompts / name, [text.encode() + b"\n"])
+
+    def new_log(self) -> Path:
+        """Start the log of this attempt, and point `latest` at it."""
+        self.logs.mkdir(parents=True, exist_ok=True)
+        log = self.logs / f"attempt-{len(list(self.logs.glob('attempt-*.log'))) + 1:02d}.log"
+        log.touch()
+        temporary = self.logs / ".latest"
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(log.name)
+        temporary.replace(self.logs / "latest")
+        return log
+
+    def set_aside(self, folders: Iterable[StageFolder]) -> Path:
+        """Move stage folders out of the way, to `superseded/`; nothing is deleted.
+
+        With stages after the last round goes what was made of them.
+        """
+        place = self.path / "superseded" / time.strftime("%Y%m%d-%H%M%S")
+        while place.exists():  # two within a second
+            place = place.with_name(f"{place.name}-again")
+        moved = {folder.path: place / folder.title for folder in folders}
+        if any(path.is_relative_to(self.final) for path in moved):
+            products = [self.final / name for name in PRODUCTS]
+            moved |= {path: place / "final" / path.name for path in products if path.exists()}
+        for path, target in moved.items():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.rename(target)
+        return place
+
+
+class StageFolder:
+    """One stage on disk, of a round or after the last."""
+
+    def __init__(self, path: Path, title: str | None = None) -> None:
+        """Name the folder; nothing is read or made. A stage of a round knows its title."""
+        self.path = path
+        self._title = title
+        self.records_path = path / "records.jsonl"
+        self.rejected_path = path / "rejected.jsonl"
+
+    @property
+    def title(self) -> str:
+        """The folder as people name it: `01/2-draft`, `final/4-demand`."""
+        if self._title is not None:
+            return self._title
+        parts = self.path.parts
+        below = len(parts) - parts[::-1].index("rounds")  # a folder above may be called so too
+        return "/".join(parts[below:])
+
+    def begin(self, identity: Mapping[str, Any]) -> None:
+        """Say what this stage is made of, and drop what a kill left half-written."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        if not (self.path / "stage.json").exists():
+            write_json(self.path / "stage.json", {"key": key_of(identity), "identity": identity})
+        for path in (self.records_path, self.rejected_path):
+            trim(path)
+
+    def identity(self) -> dict[str, Any] | None:
+        """Return what the stage was begun with, or None."""
+        stage = read_json(self.path / "stage.json")
+        identity: dict[str, Any] | None = stage["identity"] if stage else None
+        return identity
+
+    def done(self) -> dict[str, Any] | None:
+        """Return DONE.json, or None."""
+        done: dict[str, Any] | None = read_json(self.path / "DONE.json")
+        return done
+
+    def finished(self) -> set[str]:
+        """Return the ids of items that have a verdict."""
+        ids = set(read_ids(self.records_path))
+        ids.update(read_ids(self.rejected_path, last=True))
+        return ids
+
+    def count(self) -> int:
+        """Count the accepted texts that were not set aside; DONE.json knows it without them."""
+        done = self.done()
+        if done and "accepted" in done:
+            return int(done["accepted"] - sum(done["dropped"].values()))
+        return sum(line.dropped is None for line in read_lines(self.records_path))
+
+    def records(self, *, dropped: bool = False) -> Iterator[Record]:
+        """Read the accepted texts; those set aside only when asked for."""
+        for record in read_structs(self.records_path, Record):
+            if dropped or record.dropped is None:
+                yield record
+
+    def refusals(self) -> Iterator[Refusal]:
+        """Read the refused attempts."""
+        return read_structs(self.rejected_path, Refusal)
+
+    def append(self, records: Iterable[Record] = (), refusals: Iterable[Refusal] = ()) -> None:
+        """Append verdicts and force them to disk, refusals first: a record ends its item.
+
+        Where the disk refuses, both files end in whole lines.
+        """
+        _append(self.rejected_path, refusals)
+        _append(self.records_path, records)
+
+    def settle(self, dropped: Mapping[str, str]) -> str:
+        """Sort both files by id, mark what is dropped and why; return the digest of the texts.
+
+        Whatever the order in which things finished, and however often the stage was started, the
+        files are then the same but for `seconds`.
+        """
+        finished = self.finished()
+        refused = {
+            (line.id, line.attempt): line
+            for line in read_lines(self.rejected_path)
+            if line.id in finished
+        }
+        kept = [refused[key] for key in sorted(refused)]
+        rewrite(self.rejected_path, pick(self.rejected_path, kept))
+        accepted = {line.id: line for line in read_lines(self.records_path)}
+        texts = pick(self.records_path, [accepted[name] for name in sorted(accepted)])
+        digest = hashlib.sha256()
+        rewrite(self.records_path, _settled(texts, dropped, digest))
+        return digest.hexdigest()
+
+    def finish(self, digest: str, summary: Mapping[str, Any]) -> None:
+        """Write DONE.json, the last thing of a stage."""
+        from selflengthen import __version__
+
+        stage = read_json(self.path / "stage.json")
+        done = {"key": stage["key"] if stage else None, "digest": digest, **summary}
+        done |= {"version": __version__, "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+        write_json(self.path / "DONE.json", done)
+
+
+def _settled(texts: Iterable[bytes], dropped: Mapping[str, str], digest: Any) -> Iterator[bytes]:
+    """Yield the lines in order, marked where dropped; feed the digest with all but the times."""
+    decoder = msgspec.json.Decoder(Record)
+    for raw in texts:
+        record = decoder.decode(raw)
+        record = msgspec.structs.replace(record, dropped=dropped.get(record.id))
+        digest.update(encode(msgspec.structs.replace(record, seconds=0.0)))
+        yield encode(record)
+
+
+def key_of(identity: Mapping[str, Any]) -> str:
+    """Return the key of a stage: the digest of all that decides what it makes."""
+    return fingerprint(identity).hex()
+
+
+def _append(path: Path, records: Iterable[msgspec.Struct]) -> None:
+    data = b"".join(encode(r) for r in records)
+    if not data:
+        return
+    with open(path, "ab", buffering=0) as file:
+        size = file.tell()
+        try:
+            while data:
+                data = data[file.write(data) :]
+            os.fsync(file.fileno())
+        except OSError as error:
+            error.filename = str(path)
+            file.truncate(size)  # a full disk took a part: the next line must not go on with it
+            raise

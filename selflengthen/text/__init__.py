@@ -1,0 +1,1 @@
+"""What can be said of a text from the text alone: measures, checks, language, likeness."""
