@@ -42,7 +42,8 @@ from selflengthen.engines import chat
 from selflengthen.engines.base import Message, Sampling
 from selflengthen.engines.base import Request as Asked
 from selflengthen.inputs import models, prompts, seeds
-from selflengthen.runner.executor import Ask, Drive, Item, Verdict
+from selflengthen.runner.executor import Drive
+from selflengthen.stages.contract import Ask, Item, Verdict
 from selflengthen.storage.records import derive_seed
 from selflengthen.storage.run_dir import RunFolder
 from selflengthen.text import checks

@@ -39,9 +39,9 @@ from selflengthen.inputs import models, prompts, seeds
 from selflengthen.pipeline.fingerprints import Identities
 from selflengthen.pipeline.rounds import Rounds
 from selflengthen.runner import metrics
-from selflengthen.runner.executor import Item
 from selflengthen.runner.stage_runner import EngineRoom
 from selflengthen.stages import draft, expand, instruct
+from selflengthen.stages.contract import Item
 from selflengthen.storage.atomic import rewrite
 from selflengthen.storage.records import Record, Refusal, encode
 from selflengthen.storage.run_dir import RunFolder, StageFolder

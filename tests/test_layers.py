@@ -1,7 +1,7 @@
-"""Imports point down only, and heavy libraries are imported late.
+"""Imports point down only, in no circle, and heavy libraries are imported late.
 
-A room is a module or a package of `selflengthen`. `FLOORS` lists the rooms from the ground up, each
-with the rooms it may import; a row names only rows above it in the list, so no import can point up.
+A room is a module or a package at the top of `selflengthen`. `FLOORS` lists the rooms from the
+ground up; a room imports rooms of lower floors, never of its own floor or a higher one.
 """
 
 from __future__ import annotations
@@ -17,83 +17,35 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "selflengthen"
 
-GROUND = frozenset(
-    {"errors", "text", "languages", "talk", "likeness", "records", "models", "prompts", "seeds"}
-    | {"checks", "config", "numerals", "lengths", "asides", "demand", "weave"}
+FLOORS: tuple[frozenset[str], ...] = (
+    frozenset({"errors"}),
+    # What needs nothing of the others: settings, what can be said of a text, files, inputs.
+    frozenset({"config", "inputs", "storage", "text"}),
+    frozenset({"engines", "length", "planning"}),
+    frozenset({"pocket", "stages", "training"}),
+    # How any stage is brought from its key to its DONE.json.
+    frozenset({"runner"}),
+    frozenset({"curate", "evaluate", "release"}),
+    # The method.
+    frozenset({"pipeline"}),
+    frozenset({"cli"}),
+    frozenset({"__main__"}),
 )
-ENGINE = frozenset(
-    {"engines.base", "engines.chat", "engines.guard", "engines.vllm_log", "engines.vllm_start"}
-    | {"engines.wire"}
-)
-KEPT = GROUND | {"files", "store", "metrics", "identities"}
-ROUND = KEPT | {"engines.base", "engines", "training", "drive", "stages"}
-WING = ROUND | {"controller", "rounds"}
-WINGS = frozenset({"curate", "evaluate", "finish", "inspect", "pocket"})
+HEIGHT = {room: height for height, floor in enumerate(FLOORS) for room in floor}
 
-FLOORS: Mapping[str, frozenset[str]] = {
-    # The ground: pure.
-    "errors": frozenset(),
-    "text": frozenset({"errors"}),
-    "languages": frozenset({"errors", "text"}),
-    "talk": frozenset({"errors", "text"}),
-    "likeness": frozenset({"errors", "text"}),
-    "records": frozenset({"errors"}),
-    "models": frozenset({"errors"}),
-    "shapes": frozenset({"models"}),
-    "prompts": frozenset({"errors"}),
-    "seeds": frozenset({"errors", "text", "prompts"}),
-    "numerals": frozenset(),
-    "lengths": frozenset({"numerals"}),
-    "asides": frozenset({"lengths"}),
-    "demand": frozenset({"asides", "lengths", "numerals"}),
-    "checks": frozenset({"errors", "text", "languages", "talk", "records"}),
-    "config": frozenset({"errors", "text", "checks"}),
-    "weave": frozenset({"checks", "demand", "languages", "lengths", "numerals"}),
-    # What is kept on disk.
-    "files": frozenset({"errors"}),
-    "lines": frozenset({"errors"}),
-    "locks": frozenset(),
-    "store": GROUND | {"files", "lines", "locks"},
-    "metrics": GROUND | {"files", "store"},
-    "identities": GROUND | {"store"},
-    "workload": GROUND | {"store"},
-    "estimate": GROUND | {"store", "shapes", "workload"},
-    # What does the work.
-    "engines.base": GROUND,
-    "engines.chat": GROUND | {"engines.base"},
-    "engines.guard": frozenset(),
-    "engines.vllm_log": frozenset(),
-    "engines.vllm_start": frozenset(),
-    "engines.wire": GROUND | {"engines.base", "engines.chat"},
-    "engines": GROUND | ENGINE,
-    "engines.ray": GROUND | ENGINE | {"engines"},  # replicas of the vllm engine
-    "training": GROUND | {"files", "engines.base", "engines.chat"},
-    "drive": GROUND | {"store", "engines.base"},
-    "stages": GROUND | {"engines.base", "drive"},
-    # A wing that the rounds use: what chooses their rows.
-    "evaluate.counters": frozenset(),
-    "evaluate.scores": GROUND,
-    "curate": ROUND | {"engines.chat", "evaluate.counters", "evaluate.scores", "lines"},
-    "controller": ROUND,
-    "rounds": ROUND | {"controller", "curate"},
-    # The wings.
-    "curate.refine": ROUND | {"controller", "curate"},
-    "evaluate": WING | {"evaluate.counters", "evaluate.scores"},
-    "finish": WING | {"curate", "evaluate", "evaluate.counters", "evaluate.scores", "lines"},
-    "inspect": WING,
-    "pocket": GROUND,
-    "cli": WING | WINGS | {"curate.refine", "estimate"},
-    "__main__": frozenset({"cli"}),
+# Modules of these packages know only what their package shares; its front door knows them all.
+SHARED: Mapping[str, frozenset[str]] = {
+    "stages": frozenset({"contract"}),
+    "engines": frozenset({"base", "chat", "guard", "vllm_log", "vllm_start", "wire"}),
 }
-# Modules of these packages do not know each other; only the package's front door knows them.
-APART = frozenset({"stages", "engines"})
 
 HEAVY = frozenset(
     {"accelerate", "datasets", "matplotlib", "openai", "peft", "ray", "torch", "transformers"}
     | {"faiss", "flaml", "optuna", "pyarrow", "scipy", "statsmodels", "trl", "vllm"}
 )
 MAY_BE_HEAVY = frozenset(
-    {"curate.losses", "curate.scorers", "engines.ray", "engines.transformers", "engines.vllm"}
+    {"curate.indicators.losses", "curate.indicators.scorers"}
+    | {"engines.transformers", "engines.vllm"}
     | {"pocket.build", "pocket.gate", "pocket.model"}
     | {"training.progress", "training.sft", "training.trainer"}
 )
@@ -155,21 +107,12 @@ def _resolve(found: Import, package: str, modules: Mapping[str, Path]) -> Import
     return Import(f"{package}.{target}".rstrip("."), found.line, found.at_import)
 
 
-def room(module: str) -> str | None:
-    """Find the row of `FLOORS` that a module belongs to: the longest that fits."""
-    while module not in FLOORS:
-        if not module:
-            return None
-        module = module.rpartition(".")[0]
-    return module
-
-
 def upward(package: Path) -> list[str]:
-    """List the imports that the table forbids, and the modules that it does not know."""
+    """List the imports that do not point down, and the rooms that stand on no floor."""
     faults = []
     for module, (path, imports) in read(package).items():
-        if module and room(module) is None:
-            faults.append(f"{module}: has no row in FLOORS; say what it may import")
+        if module and module.split(".")[0] not in HEIGHT:
+            faults.append(f"{module}: stands on no floor; give it a place in FLOORS")
             continue
         for found in imports:
             name, _, target = found.target.partition(".")
@@ -181,19 +124,42 @@ def upward(package: Path) -> list[str]:
 
 
 def _forbidden(module: str, target: str) -> str | None:
-    here, there = room(module), room(target)
+    """Say why one module of ours may not import another, or None where it may."""
     if target in ("", module):
         return None
     if not module:
         return "the package itself imports nothing of its own"
-    if there is None:
-        return "it has no row in FLOORS"
+    (here, _, inside), (there, _, other) = module.partition("."), target.partition(".")
+    if there not in HEIGHT:
+        return "it stands on no floor"
     if here == there:
-        apart = here in APART and module != here
+        apart = here in SHARED and inside and other not in SHARED[here]
         return f"modules of {here} do not know each other" if apart else None
-    assert here is not None
-    allowed = ", ".join(sorted(FLOORS[here])) or "nothing of ours"
-    return None if there in FLOORS[here] else f"{here} may import only {allowed}"
+    if HEIGHT[there] < HEIGHT[here]:
+        return None
+    return f"{there} is on floor {HEIGHT[there]}, {here} on floor {HEIGHT[here]}"
+
+
+def circles(package: Path) -> list[str]:
+    """List the modules that import each other, straight or by others, at whatever time."""
+    prefix = f"{package.name}."
+    reach = {
+        module: {
+            target
+            for found in imports
+            if (target := found.target.removeprefix(prefix)) != module
+            and found.target.startswith(prefix)
+        }
+        for module, (_, imports) in read(package).items()
+    }
+    grown = True
+    while grown:
+        grown = False
+        for targets in reach.values():
+            further = set().union(*(reach[target] for target in targets)) - targets
+            targets |= further
+            grown = grown or bool(further)
+    return sorted(module for module, targets in reach.items() if module in targets)
 
 
 def hasty(package: Path) -> list[str]:
@@ -208,11 +174,14 @@ def hasty(package: Path) -> list[str]:
     ]
 
 
-def test_the_table_itself_points_down() -> None:
-    above: set[str] = set()
-    for name, allowed in FLOORS.items():
-        assert allowed <= above, f"row {name} names rows below it: {sorted(allowed - above)}"
-        above.add(name)
+def test_a_room_stands_on_one_floor() -> None:
+    assert len(HEIGHT) == sum(map(len, FLOORS))
+    rooms = {name.split(".")[0] for name in read(PACKAGE) if name}
+    assert set(HEIGHT) == rooms, "a floor has a room that is not there, or lacks one"
+
+
+def test_no_import_goes_round() -> None:
+    assert circles(PACKAGE) == []
 
 
 def test_imports_point_down() -> None:
@@ -242,19 +211,22 @@ def house(tmp_path: Path) -> Path:
     for name, source in {
         "__init__.py": "",
         "errors.py": "class UserError(Exception): ...",
-        "text.py": "import re",
-        "store.py": "from selflengthen.errors import UserError\nfrom selflengthen import text",
+        "text/__init__.py": "",
+        "text/measures.py": "import re",
+        "storage/__init__.py": "",
+        "storage/run_dir.py": "from selflengthen.errors import UserError",
         "engines/__init__.py": "def make():\n    from selflengthen.engines import vllm",
         "engines/base.py": "from selflengthen import errors",
         "engines/vllm.py": "import torch\nimport selflengthen.engines.base",
         "engines/openai.py": "def ask():\n    import openai",
-        "drive.py": "from selflengthen.engines.base import Engine",
         "stages/__init__.py": "from selflengthen.stages.draft import draft",
-        "stages/draft.py": "from selflengthen import drive",
+        "stages/contract.py": "from selflengthen.engines.base import Engine",
+        "stages/draft.py": "from selflengthen.stages import contract",
         "stages/expand.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import torch",
-        "rounds.py": "from selflengthen import stages, store",
+        "runner/__init__.py": "from selflengthen import stages",
+        "pipeline/__init__.py": "from selflengthen.storage import run_dir",
         "cli/__init__.py": "from selflengthen.cli import run",
-        "cli/run.py": "from selflengthen import rounds",
+        "cli/run.py": "from selflengthen import pipeline",
         "__main__.py": "from selflengthen.cli import main",
     }.items():
         path = package / name
@@ -266,73 +238,61 @@ def house(tmp_path: Path) -> Path:
 def test_a_sound_house_passes(house: Path) -> None:
     assert upward(house) == []
     assert hasty(house) == []
+    assert circles(house) == []
 
 
 @pytest.mark.parametrize(
-    ("room_file", "line", "complaint"),
+    ("file", "line", "complaint"),
     [
-        (
-            "text.py",
-            "from selflengthen.storage.run_dir import append",
-            "text imports selflengthen.storage.run_dir",
-        ),
-        (
-            "text.py",
-            "import selflengthen.storage.run_dir",
-            "text imports selflengthen.storage.run_dir",
-        ),
-        ("text.py", "from selflengthen import store", "text imports selflengthen.storage.run_dir"),
-        (
-            "text.py",
-            "def f():\n    import selflengthen.storage.run_dir",
-            "text may import only errors",
-        ),
-        (
-            "errors.py",
-            "import selflengthen.text.measures",
-            "errors may import only nothing of ours",
-        ),
+        ("text/measures.py", "import selflengthen.storage.run_dir", "storage is on floor 1, text"),
+        ("text/measures.py", "from selflengthen.storage import run_dir", "storage is on floor 1"),
+        ("text/measures.py", "def f():\n    import selflengthen.runner", "runner is on floor 4"),
+        ("errors.py", "import selflengthen.text.measures", "text is on floor 1, errors on floor 0"),
         ("stages/expand.py", "from selflengthen.stages.draft import x", "do not know each other"),
         ("stages/expand.py", "from selflengthen.stages import draft", "do not know each other"),
-        (
-            "stages/draft.py",
-            "import selflengthen.storage.run_dir",
-            "stages.draft imports selflengthen.storage.run_dir",
-        ),
-        ("stages/draft.py", "import selflengthen.engines.vllm", "stages may import only"),
-        (
-            "drive.py",
-            "import selflengthen.engines.openai",
-            "drive imports selflengthen.engines.open",
-        ),
-        ("drive.py", "from selflengthen import stages", "drive imports selflengthen.stages"),
+        ("stages/contract.py", "import selflengthen.stages.draft", "do not know each other"),
+        ("stages/draft.py", "if TYPE_CHECKING:\n    import selflengthen.runner", "on floor 4"),
         ("engines/vllm.py", "import selflengthen.engines.openai", "do not know each other"),
-        ("engines/base.py", "import selflengthen.engines.openai", "engines.base imports"),
-        ("rounds.py", "from selflengthen.cli import run", "rounds imports selflengthen.cli.run"),
-        (
-            "drive.py",
-            "if TYPE_CHECKING:\n    import selflengthen.pipeline.rounds",
-            "drive may import only",
-        ),
+        ("engines/base.py", "import selflengthen.engines.openai", "do not know each other"),
+        ("pipeline/__init__.py", "from selflengthen.cli import run", "cli is on floor 7"),
         ("__init__.py", "from selflengthen import errors", "imports nothing of its own"),
-        ("gossip.py", "", "gossip: has no row in FLOORS"),
+        ("gossip.py", "", "gossip: stands on no floor"),
     ],
 )
 def test_an_import_that_points_up_is_named(
-    house: Path, room_file: str, line: str, complaint: str
+    house: Path, file: str, line: str, complaint: str
 ) -> None:
-    _add(house / room_file, line)
+    _add(house / file, line)
     (fault,) = upward(house)
     assert complaint in fault
 
 
 @pytest.mark.parametrize(
-    ("room_file", "line", "complaint"),
+    ("files", "round_trip"),
     [
-        ("store.py", "import torch", "store imports torch as it loads"),
-        ("store.py", "from torch.nn import Module", "store imports torch.nn.Module"),
-        ("store.py", "try:\n    import ray\nexcept ImportError: ...", "store imports ray"),
-        ("store.py", "class A:\n    import trl", "store imports trl"),
+        ({"cli/run.py": "import selflengthen.cli"}, ["cli", "cli.run"]),
+        (
+            {
+                "cli/a.py": "from selflengthen.cli import b",
+                "cli/b.py": "def f():\n    import selflengthen.cli.a",
+            },
+            ["cli.a", "cli.b"],
+        ),
+    ],
+)
+def test_a_circle_is_named(house: Path, files: dict[str, str], round_trip: list[str]) -> None:
+    for file, line in files.items():
+        _add(house / file, line)
+    assert circles(house) == round_trip
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "complaint"),
+    [
+        ("storage/run_dir.py", "import torch", "storage.run_dir imports torch as it loads"),
+        ("storage/run_dir.py", "from torch.nn import Module", "imports torch.nn.Module"),
+        ("storage/run_dir.py", "try:\n    import ray\nexcept ImportError: ...", "imports ray"),
+        ("storage/run_dir.py", "class A:\n    import trl", "imports trl"),
         ("engines/openai.py", "import openai", "engines.openai imports openai"),
         (
             "engines/__init__.py",
@@ -346,8 +306,8 @@ def test_an_import_that_points_up_is_named(
         ),
     ],
 )
-def test_a_hasty_import_is_named(house: Path, room_file: str, line: str, complaint: str) -> None:
-    _add(house / room_file, line)
+def test_a_hasty_import_is_named(house: Path, file: str, line: str, complaint: str) -> None:
+    _add(house / file, line)
     (fault,) = hasty(house)
     assert complaint in fault
 

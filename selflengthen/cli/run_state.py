@@ -16,6 +16,7 @@ from selflengthen.errors import UserError
 from selflengthen.runner import metrics
 from selflengthen.storage.atomic import read_json
 from selflengthen.storage.run_dir import RunFolder, StageFolder
+from selflengthen.text.statistics import spread
 
 _TRAININGS = ("5-train", "5b-anneal")
 
@@ -108,7 +109,7 @@ def _stage(folder: StageFolder) -> dict[str, Any]:
     refusals = Counter(refusal.reason for refusal in folder.refusals())
     return {
         "stage": folder.title, "done": False, "accepted": len(words),
-        "refusals": dict(refusals.most_common()), "words": metrics.spread(words),
+        "refusals": dict(refusals.most_common()), "words": spread(words),
     }  # fmt: skip
 
 

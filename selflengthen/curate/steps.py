@@ -88,7 +88,7 @@ class WithModels(Step, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def models(self, tell: Tell | None = None) -> Any:
         """Return the models as indicators take them."""
-        from selflengthen.curate.indicators.registry import Models
+        from selflengthen.curate.indicators.models import Models
 
         folder = None if self.cache is None else Path(self.cache)
         named = self.reward, self.language_model, self.unieval, self.embedder

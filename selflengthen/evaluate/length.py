@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from selflengthen.evaluate import scores
-from selflengthen.evaluate.counters import longbench_words, longen_words
 from selflengthen.evaluate.responses import Row
+from selflengthen.length import scores
+from selflengthen.length.counters import longbench_words, longen_words
 from selflengthen.length.mentions import KINDS
 from selflengthen.length.requirement import Demand, read_demand
-from selflengthen.runner.metrics import spread
 from selflengthen.text.measures import word_count
+from selflengthen.text.statistics import spread
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,10 @@ from selflengthen.evaluate.tasks import Task
 from selflengthen.inputs import prompts
 from selflengthen.inputs.models import Model
 from selflengthen.inputs.prompts import Prompts
-from selflengthen.pipeline.fingerprints import differences
-from selflengthen.runner.executor import Ask, Item, Verdict
+from selflengthen.runner.identity import differences
 from selflengthen.runner.stage_runner import Controller
 from selflengthen.stages.answer import HeldOut
+from selflengthen.stages.contract import Ask, Item, Verdict
 from selflengthen.storage.records import Record, fingerprint
 from selflengthen.storage.run_dir import StageFolder
 from selflengthen.text.checks import finish

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from selflengthen.evaluate.responses import Row
-from selflengthen.runner.metrics import mean, spread, variety
 from selflengthen.text.checks import ending
 from selflengthen.text.measures import distinct, gzip_ratio, has_repeat, mtld, tokens, word_count
+from selflengthen.text.statistics import mean, spread, variety
 
 DECILES = 10
 LONG = 100  # words from which on a text has deciles, and a text or a decile an MTLD

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from selflengthen.config import Config
-from selflengthen.evaluate.scores import longen
 from selflengthen.inputs.seeds import Seed
 from selflengthen.length.mentions import KINDS
 from selflengthen.length.requirement import Demand, read_demand
-from selflengthen.runner import metrics
-from selflengthen.runner.executor import Item
+from selflengthen.length.scores import longen
+from selflengthen.stages.contract import Item
 from selflengthen.stages.demand import demanded
 from selflengthen.storage.records import Record, derive_seed
+from selflengthen.text.statistics import spread
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def measure(asked: Iterable[Asked], texts: Mapping[str | None, Record]) -> dict[
             kind: {"texts": len(found), "score": _mean(found)} for kind, found in by_kind.items()
         },
         "satisfied": round(sum(d.satisfied(r.words) for d, r in made) / count, 4),
-        "words": metrics.spread([r.words for _, r in made]),
+        "words": spread([r.words for _, r in made]),
         "ends": round(sum(r.finish_reason == "stop" for _, r in made) / count, 4),
     }
 

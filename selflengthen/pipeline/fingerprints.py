@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 from selflengthen.config import Config, identity_of
 from selflengthen.errors import UserError
-from selflengthen.inputs.models import Model, content
+from selflengthen.inputs.models import Model
 from selflengthen.inputs.prompts import Prompts
 from selflengthen.inputs.seeds import Seed
+from selflengthen.runner.identity import differences, files, listed
 from selflengthen.storage.records import fingerprint
 from selflengthen.storage.run_dir import RunFolder, StageFolder
 
@@ -44,9 +43,6 @@ _FINAL_USES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]]
     "6-held-out": (("sampling", *_DEMANDS), ("draft.user",), ("4-demand",)),
     "7-merge": ((), (), ("5-train",)),
 }
-SPEED = ("batch", "cache")
-"""Options of curation steps that do not change what they choose."""
-
 _ADAPTERS = {"1-instruct": "generator", "2-draft": "generator", "3-expand": "expander"}
 
 
@@ -191,45 +187,6 @@ class FinalIdentities(Identities):
     def _last(self, name: str) -> str | None:
         done = self.run.last(name).done()
         return done["digest"] if done else None
-
-
-def listed(steps: Iterable[Any]) -> list[dict[str, Any]]:
-    """Return curation steps without the options that only change how fast they are."""
-    return [
-        {name: {k: v for k, v in (options or {}).items() if k not in SPEED}}
-        for step in steps
-        for name, options in step.items()
-    ]
-
-
-def files(steps: Iterable[Any]) -> dict[str, str]:
-    """Return the digests of the files and folders that steps name: they count by content."""
-    found = {}
-    for step in listed(steps):
-        for options in step.values():
-            for value in options.values():
-                if isinstance(value, str) and (path := _named(value)):
-                    found[value] = content(path)
-    return found
-
-
-def _named(value: str) -> Path | None:
-    """Return the file or folder that an option names, also with a `:SPLIT` behind it, or None."""
-    for name in (value, value.rpartition(":")[0]):
-        if name and Path(name).exists():
-            return Path(name)
-    return None
-
-
-def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    """Yield `field: old → new` for every field that differs; long digests are not shown."""
-    for name in sorted(old.keys() | new.keys()):
-        before, after = old.get(name), new.get(name)
-        if isinstance(before, dict) and isinstance(after, dict):
-            yield from differences(before, after, f"{prefix}{name}.")
-        elif before != after:
-            plain = not any(isinstance(v, str) and len(v) == 64 for v in (before, after))
-            yield f"{prefix}{name}: {before} → {after}" if plain else f"{prefix}{name} differs"
 
 
 def _place(folder: StageFolder) -> tuple[int, str]:

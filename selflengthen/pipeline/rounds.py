@@ -17,9 +17,9 @@ from selflengthen.engines.base import Adapter, Role
 from selflengthen.errors import SelfLengthenError
 from selflengthen.pipeline.fingerprints import Identities
 from selflengthen.runner import metrics
-from selflengthen.runner.executor import Item, Stage
 from selflengthen.runner.stage_runner import Controller
 from selflengthen.stages import answer, dataset, draft, expand, instruct
+from selflengthen.stages.contract import Item, Stage
 from selflengthen.storage.atomic import rewrite, write_json
 from selflengthen.storage.records import derive_seed, encode
 from selflengthen.storage.run_dir import StageFolder

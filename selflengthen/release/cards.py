@@ -18,6 +18,7 @@ from selflengthen.storage.atomic import read_json
 from selflengthen.storage.jsonl import read_structs
 from selflengthen.storage.records import FinalRow
 from selflengthen.storage.run_dir import RunFolder
+from selflengthen.text.statistics import spread
 
 Facts = dict[str, Any]
 """The values that the templates beside this file name."""
@@ -62,7 +63,7 @@ def gather(config: Config, model: Model, run: RunFolder, figures: dict[str, Any]
         "digest": model.digest[:12],
         "rows": len(words),
         "counts": [(name, counts[name]) for name in names if counts[name]] + left_out,
-        "words": metrics.spread(words),
+        "words": spread(words),
         "longest": max(words),
         "figures": figures,
         "measured": list(_measured(figures["base"], figures["final"])),

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import statistics
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import Iterable
 from typing import Any
 
 from selflengthen.config import HeldOutConfig
 from selflengthen.storage.atomic import read_json
 from selflengthen.storage.records import Record
 from selflengthen.storage.run_dir import STAGES, RunFolder, StageFolder
-from selflengthen.text.measures import distinct, gzip_ratio, has_repeat, repetition
-
-_VARIETY: dict[str, Callable[[str], float]] = {
-    "repeats": has_repeat,
-    "rep_4": partial(repetition, n=4),
-    "distinct_2": partial(distinct, n=2),
-    "distinct_3": partial(distinct, n=3),
-    "gzip_ratio": gzip_ratio,
-}
+from selflengthen.text.statistics import mean, mean_variety, spread, text_variety
 
 
 def summary(folder: StageFolder, items: int, seconds: float, tokens: int) -> dict[str, Any]:
@@ -47,41 +37,16 @@ def summary(folder: StageFolder, items: int, seconds: float, tokens: int) -> dic
     }
 
 
-def spread(values: Sequence[int]) -> dict[str, float]:
-    """Return mean, median and 90th percentile; zeros for nothing."""
-    if not values:
-        return {"mean": 0.0, "median": 0.0, "p90": 0.0}
-    ordered = sorted(values)
-    return {
-        "mean": round(statistics.fmean(ordered), 1),
-        "median": round(statistics.median(ordered), 1),
-        "p90": float(ordered[min(len(ordered) - 1, int(0.9 * len(ordered)))]),
-    }
-
-
 def quality(records: Iterable[Record]) -> dict[str, Any]:
     """Return lengths, the shares that end by themselves and that repeat a 10-gram, and variety."""
     # A stage's texts may not fit into memory together.
-    found = [(r.words, r.finish_reason == "stop", _measured(r.text)) for r in records]
+    found = [(r.words, r.finish_reason == "stop", text_variety(r.text)) for r in records]
     return {
         "texts": len(found),
         "words": spread([words for words, _, _ in found]),
         "ends": mean(ends for _, ends, _ in found),
-        **_means([measured for _, _, measured in found]),
+        **mean_variety([measured for _, _, measured in found]),
     }
-
-
-def variety(texts: Iterable[str]) -> dict[str, float]:
-    """Return the share of texts that repeat a 10-gram, and the mean variety; zeros for nothing."""
-    return _means([_measured(text) for text in texts])
-
-
-def _means(measured: Sequence[tuple[float, ...]]) -> dict[str, float]:
-    return {name: mean(each[i] for each in measured) for i, name in enumerate(_VARIETY)}
-
-
-def _measured(text: str) -> tuple[float, ...]:
-    return tuple(measure(text) for measure in _VARIETY.values())
 
 
 def of_round(run: RunFolder, number: int) -> dict[str, Any]:
@@ -139,9 +104,3 @@ def _stages(run: RunFolder, number: int) -> dict[str, dict[str, Any]]:
         del folders["curate"]
     folders |= {f"train {role}": f"5-train/{role}" for role in ("generator", "expander")}
     return {name: run.stage(number, folder).done() or {} for name, folder in folders.items()}
-
-
-def mean(values: Iterable[float]) -> float:
-    """Return the mean to four places; 0 for nothing."""
-    listed = list(values)
-    return round(statistics.fmean(listed), 4) if listed else 0.0

@@ -18,8 +18,9 @@ from selflengthen.inputs.models import Model
 from selflengthen.inputs.prompts import Prompts
 from selflengthen.inputs.seeds import Seed
 from selflengthen.runner import metrics
-from selflengthen.runner.executor import Drive, Item, Progress, Stage
+from selflengthen.runner.executor import Drive, Progress
 from selflengthen.stages import instruct
+from selflengthen.stages.contract import Item, Stage
 from selflengthen.stages.drop_short import drop_short
 from selflengthen.storage.run_dir import RunFolder, StageFolder
 from selflengthen.text.checks import Checks

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from selflengthen.engines.base import Role, Sampling
 from selflengthen.inputs.prompts import Prompts
 from selflengthen.inputs.seeds import Seed
-from selflengthen.runner.executor import Ask, Item, Verdict
+from selflengthen.stages.contract import Ask, Item, Verdict
 
 
 @dataclass

@@ -22,7 +22,7 @@ from selflengthen.errors import RequestRefused
 from selflengthen.inputs.prompts import Prompts
 from selflengthen.length.phrasing import Woven, draw, tongue_of, weave
 from selflengthen.length.requirement import Demand, read_demand
-from selflengthen.runner.executor import Ask, Item, Verdict
+from selflengthen.stages.contract import Ask, Item, Verdict
 from selflengthen.storage.records import FinalRow, Pair, Record, derive_seed
 from selflengthen.text.checks import Checks, finish, language, task_talk
 from selflengthen.text.measures import tokens, word_count

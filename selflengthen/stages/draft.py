@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from selflengthen.config import DraftConfig
 from selflengthen.engines.base import Sampling
 from selflengthen.inputs.prompts import Prompts
-from selflengthen.runner.executor import Ask, Item, Verdict
+from selflengthen.stages.contract import Ask, Item, Verdict
 from selflengthen.storage.records import Record, turn
 from selflengthen.text.checks import Checks
 

@@ -20,7 +20,7 @@ from selflengthen.config import ExpandConfig
 from selflengthen.engines.base import Sampling
 from selflengthen.errors import RequestRefused
 from selflengthen.inputs.prompts import Prompts
-from selflengthen.runner.executor import Ask, Item, Verdict
+from selflengthen.stages.contract import Ask, Item, Verdict
 from selflengthen.storage.records import Record
 from selflengthen.text.checks import Checks
 from selflengthen.text.measures import paragraphs, word_count

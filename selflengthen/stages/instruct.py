@@ -15,7 +15,7 @@ from selflengthen.config import InstructConfig
 from selflengthen.engines.base import Role, Sampling
 from selflengthen.errors import RequestRefused
 from selflengthen.inputs.prompts import Prompts
-from selflengthen.runner.executor import Ask, Item, Verdict
+from selflengthen.stages.contract import Ask, Item, Verdict
 from selflengthen.storage.records import Record, turn
 from selflengthen.text.checks import finish
 from selflengthen.text.measures import word_count

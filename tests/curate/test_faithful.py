@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from selflengthen.curate.methods.faithful import score
-from selflengthen.evaluate.scores import s_l
 from selflengthen.length.requirement import Demand, read_demand
+from selflengthen.length.scores import s_l
 from tests.curate.conftest import lines, read
 
 Command = Callable[..., str]

@@ -22,7 +22,8 @@ import pytest
 
 from selflengthen.cli.options.settings import resolve
 from selflengthen.config import TrainConfig
-from selflengthen.curate.indicators.registry import Measured, Models, measure
+from selflengthen.curate.indicators.models import Models
+from selflengthen.curate.indicators.registry import Measured, measure
 from selflengthen.curate.io.load import open_rows
 from selflengthen.curate.rule import fit as table_of
 from selflengthen.curate.rule import rules

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selflengthen.evaluate.counters import longbench_words, longen_words
+from selflengthen.length.counters import longbench_words, longen_words
 
 WIDE = "[\u4e00-\u9fff\u3000-\u303f\uff00-\uffef]"
 TRICKY = "ab1_- \n\t'é中文，。ＡＢ\u3000カ한𠀀😀\x1c\x85\u00a0\ud800Ⅷ²́"

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selflengthen.evaluate import scores
 from selflengthen.evaluate.length import BENCHMARKS, score
 from selflengthen.evaluate.responses import Row, read_rows
+from selflengthen.length import scores
 from selflengthen.length.requirement import Demand
 from selflengthen.text.measures import word_count
 from tests.evaluate.data import lifebench, longbench_write, longen

@@ -13,8 +13,8 @@ from selflengthen.engines.scripted import Scripted
 from selflengthen.errors import RequestRefused
 from selflengthen.inputs import prompts
 from selflengthen.length.requirement import read_demand
-from selflengthen.runner.executor import Ask, Item, Verdict
 from selflengthen.stages import demand, union
+from selflengthen.stages.contract import Ask, Item, Verdict
 from selflengthen.stages.demand import Given, kept
 from selflengthen.storage.records import Pair
 from selflengthen.text.checks import Checks

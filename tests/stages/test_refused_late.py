@@ -10,7 +10,8 @@ from selflengthen.engines.base import Completion, Request, Sampling
 from selflengthen.engines.scripted import Scripted
 from selflengthen.errors import RequestRefused
 from selflengthen.inputs import prompts
-from selflengthen.runner.executor import Ask, Drive, Item
+from selflengthen.runner.executor import Drive
+from selflengthen.stages.contract import Ask, Item
 from selflengthen.stages.expand import Expand, Given
 from selflengthen.stages.instruct import Instruct, Wave, wave_items
 from selflengthen.storage.run_dir import RunFolder

@@ -15,8 +15,8 @@ from selflengthen.config import DatasetConfig, ExpandConfig, InstructConfig
 from selflengthen.engines.base import Completion, Request, Sampling
 from selflengthen.engines.scripted import Scripted
 from selflengthen.inputs import prompts
-from selflengthen.runner.executor import Ask, Item, Verdict
 from selflengthen.stages import dataset, draft, expand, instruct
+from selflengthen.stages.contract import Ask, Item, Verdict
 from selflengthen.stages.drop_short import drop_short
 from selflengthen.storage.records import Record
 from selflengthen.text.checks import Checks

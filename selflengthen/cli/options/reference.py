@@ -1,4 +1,4 @@
-"""`python -m selflengthen.cli.options.reference`: docs/configuration.md, written from the models."""
+"""`python -m selflengthen.cli.options.reference` writes docs/configuration.md."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from selflengthen.cli.options.config_fields import fields, sections
 _HEAD = """\
 # Configuration
 
-<!-- Written by `python -m selflengthen.cli.options.reference > docs/configuration.md`; do not edit. -->
+<!-- `python -m selflengthen.cli.options.reference` writes this page; do not edit. -->
 
 A configuration is a YAML file with the fields below, or a preset by name: `paper` or `pocket`. On
 the command line each field is an option by its dotted name: `--train.lora_r 16`, `--iterations 5`,

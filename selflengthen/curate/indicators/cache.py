@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from selflengthen.curate.indicators.registry import Models
+    from selflengthen.curate.indicators.models import Models
     from selflengthen.curate.indicators.scorers import Scorer
 
     Values = NDArray[np.float32]

@@ -12,20 +12,17 @@ The last three lines need a model each; see scorers.py.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from selflengthen.curate.io.rows import Row, Rows, Tell
+from selflengthen.curate.indicators.models import KNN, NEEDS, Models, needed
+from selflengthen.curate.io.rows import Row, Rows
 from selflengthen.errors import UserError
 from selflengthen.text import measures
 
 if TYPE_CHECKING:
     from selflengthen.curate.io.rows import Floats
-
-_KNN = re.compile(r"knn_([1-9][0-9]*)")
 
 
 def input_length(row: Row) -> float:
@@ -46,32 +43,6 @@ def mtld(row: Row) -> float:
 PLAIN: Mapping[str, Callable[[Row], float]] = {
     "input_length": input_length, "output_length": output_length, "mtld": mtld,
 }  # fmt: skip
-NEEDS: Mapping[str, str] = {
-    "reward": "reward", "perplexity": "language_model", "naturalness": "unieval",
-    "coherence": "unieval", "understandability": "unieval", "knn_I": "embedder",
-}  # fmt: skip
-"""The option that names the model of an indicator."""
-
-
-@dataclass(frozen=True)
-class Models:
-    """The models that indicators need, by folder or hub id.
-
-    `cache` is where their scores are kept; `tell` hears how far it is.
-    """
-
-    reward: str | None = None
-    language_model: str | None = None
-    unieval: str | None = None
-    embedder: str | None = None
-    batch: int = 8
-    cache: Path | None = None
-    tell: Tell | None = None
-
-    def of(self, indicator: str) -> str | None:
-        """Return the model of an indicator, None where it is not named."""
-        name: str | None = getattr(self, needed(indicator) or "", None)
-        return name
 
 
 @dataclass(frozen=True)
@@ -84,11 +55,6 @@ class Measured:
     names: tuple[str, ...]
     values: Floats
     cut: Mapping[str, int]
-
-
-def needed(indicator: str) -> str | None:
-    """Return the option that names an indicator's model, or None where it needs none."""
-    return NEEDS.get("knn_I" if _KNN.fullmatch(indicator) else indicator)
 
 
 def check(names: Iterable[str], models: Models) -> None:
@@ -133,7 +99,7 @@ def _by_model(rows: Rows, name: str, models: Models) -> tuple[Floats, int]:
 
     model = models.of(name)
     assert model is not None
-    near = _KNN.fullmatch(name)
+    near = KNN.fullmatch(name)
     if not near:
         values, cut = scored(rows, name, model, models)
         return values[:, 0].astype("f8"), cut

@@ -12,7 +12,7 @@ from typing import Any
 
 from selflengthen.curate.io.rows import Rows, digest
 from selflengthen.errors import UserError
-from selflengthen.pipeline.fingerprints import differences
+from selflengthen.runner.identity import differences
 from selflengthen.storage.atomic import check_folder
 from selflengthen.storage.run_dir import RunFolder, StageFolder
 

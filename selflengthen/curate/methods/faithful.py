@@ -6,9 +6,9 @@ import re
 
 from selflengthen.curate.io.rows import Choice, Dropped, Rows
 from selflengthen.errors import UserError
-from selflengthen.evaluate.counters import longbench_words
-from selflengthen.evaluate.scores import s_l
+from selflengthen.length.counters import longbench_words
 from selflengthen.length.requirement import Demand, read_demand
+from selflengthen.length.scores import s_l
 
 LEAST = 80.0
 _HAN = re.compile("[\u4e00-\u9fff]")

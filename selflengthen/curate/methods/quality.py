@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from selflengthen.curate.indicators.registry import Measured, Models, measure
+from selflengthen.curate.indicators.models import Models
+from selflengthen.curate.indicators.registry import Measured, measure
 from selflengthen.curate.io.rows import Choice, Dropped, Rows, counted
 from selflengthen.curate.rule.rules import Rule
 from selflengthen.errors import UserError

@@ -19,8 +19,8 @@ from selflengthen.curate.io.work_dir import content
 from selflengthen.engines.base import Sampling
 from selflengthen.inputs import prompts
 from selflengthen.inputs.models import Model
-from selflengthen.runner.executor import Ask, Item, Verdict
 from selflengthen.runner.stage_runner import Controller
+from selflengthen.stages.contract import Ask, Item, Verdict
 from selflengthen.storage.records import fingerprint
 from selflengthen.storage.run_dir import StageFolder
 from selflengthen.text.checks import Checks, empty, finish
