@@ -46,6 +46,7 @@ from selflengthen.runner.executor import Drive
 from selflengthen.stages.contract import Ask, Item, Verdict
 from selflengthen.storage.records import derive_seed
 from selflengthen.storage.run_dir import RunFolder
+from selflengthen.storage.stage_table import DRAFT
 from selflengthen.text import checks
 
 LEAST_RATIO = 0.93
@@ -188,7 +189,7 @@ async def _controller(model: Path, orders: IO[str], answers: IO[str]) -> None:
         while line := await asyncio.to_thread(orders.readline):
             requests = drawn(int(line))
             with tempfile.TemporaryDirectory() as work:
-                folder = RunFolder(Path(work)).stage(1, "2-draft")
+                folder = RunFolder(Path(work)).stage(DRAFT, 1)
                 folder.begin({})
                 began = time.perf_counter()
                 drive = Drive(engine, SEED, IN_FLIGHT, Silent(), folder)

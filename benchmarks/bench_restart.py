@@ -36,15 +36,15 @@ from selflengthen.config import Config
 from selflengthen.engines.base import Adapters, Engine, Request
 from selflengthen.engines.scripted import Scripted
 from selflengthen.inputs import models, prompts, seeds
-from selflengthen.pipeline.fingerprints import Identities
 from selflengthen.pipeline.rounds import Rounds
 from selflengthen.runner import metrics
-from selflengthen.runner.stage_runner import EngineRoom
+from selflengthen.runner.context import EngineProvider, RunContext, Services
 from selflengthen.stages import draft, expand, instruct
 from selflengthen.stages.contract import Item
 from selflengthen.storage.atomic import rewrite
 from selflengthen.storage.records import Record, Refusal, encode
 from selflengthen.storage.run_dir import RunFolder, StageFolder
+from selflengthen.storage.stage_table import DRAFT, EXPAND, INSTRUCT, StageSpec
 
 MOST_SECONDS, MOST_MEGABYTES = 3, 400
 REACHED = "SELFLENGTHEN_BENCH_REACHED"
@@ -109,24 +109,26 @@ def build(folder: Path, args: argparse.Namespace) -> None:
         for words in (args.words, int(args.words * DRAFT_SHARE), 15)
     )
     names = [Item(name, None, None) for name in instruct.items(1, config.instruct.per_round)]
-    first = _done(rounds, "1-instruct", names, asks)
+    first = _done(rounds, INSTRUCT, names, asks)
     wanted = draft.items(1, config.draft, first.records())
-    second = _done(rounds, "2-draft", islice(wanted, drafts), shorter)
+    second = _done(rounds, DRAFT, islice(wanted, drafts), shorter)
     asked = {record.id: record.text for record in first.records()}
-    third = _begun(rounds, "3-expand")
+    third = _begun(rounds, EXPAND)
     verdicts = list(islice(expand.items(1, config.expand, second.records(), asked), args.records))
     rewrite(third.records_path, map(encode, _records(verdicts, texts, REFUSED_FOR_GOOD)))
     rewrite(third.rejected_path, map(encode, _refusals(verdicts, texts)))
 
 
-def _begun(rounds: Rounds, name: str) -> StageFolder:
-    folder = rounds.run.stage(1, name)
-    folder.begin(rounds.identity(folder))
+def _begun(rounds: Rounds, spec: StageSpec) -> StageFolder:
+    folder = rounds.run.stage(spec, 1)
+    rounds.begin(folder)
     return folder
 
 
-def _done(rounds: Rounds, name: str, items: Iterable[Item[Any]], texts: list[str]) -> StageFolder:
-    folder, listed = _begun(rounds, name), list(items)
+def _done(
+    rounds: Rounds, spec: StageSpec, items: Iterable[Item[Any]], texts: list[str]
+) -> StageFolder:
+    folder, listed = _begun(rounds, spec), list(items)
     rewrite(folder.records_path, map(encode, _records(listed, texts)))
     folder.finish("0" * 64, metrics.summary(folder, len(listed), 1.0, 1))
     return folder
@@ -205,9 +207,7 @@ def go_on(way: str, folder: Path) -> None:
         command(["run", config, "--run-dir", str(folder), "--engine.kind", "scripted"])
     else:
         rounds = assemble(folder, Scripted())
-        Identities(
-            rounds.config, rounds.model, rounds.run, rounds.prompts, rounds.seeds, rounds.held
-        ).check()
+        rounds.fingerprints.check()
         with rounds.run.locked():
             asyncio.run(rounds.play())
     raise SystemExit(f"{folder}: the start came to an end without a request")
@@ -220,14 +220,19 @@ def assemble(folder: Path, engine: Scripted) -> Rounds:
     async def opened(adapters: Adapters) -> Engine:
         return engine
 
-    async def train(job: object, log: Path) -> NoReturn:
+    async def train(job: object, folder: StageFolder) -> NoReturn:
         raise AssertionError("a start in the middle of the expansions trains nothing")
 
-    return Rounds(
-        config, models.find(config.model), RunFolder(folder),
-        prompts.load(prompts.shipped(config.language)), seeds.load(config.language),
-        seeds.load(f"held-out-{config.language}"), EngineRoom(opened), train, Silent(), print,
-    )  # fmt: skip
+    context = RunContext(
+        config=config,
+        model=models.find(config.model),
+        run=RunFolder(folder),
+        prompts=prompts.load(prompts.shipped(config.language)),
+        seeds=seeds.load(config.language),
+        held_out=seeds.load(f"held-out-{config.language}")[: config.held_out.texts],
+    )
+    services = Services(engines=EngineProvider(opened), train=train, progress=Silent(), note=print)
+    return Rounds(context, services)
 
 
 class Silent:

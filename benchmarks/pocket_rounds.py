@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from selflengthen.storage.run_dir import RunFolder
+from selflengthen.storage.stage_table import HELD_OUT
 
 FIGURES = {
     "draft_words": "draft words",
@@ -89,8 +90,8 @@ def _spread(made: Sequence[dict[str, Any]], name: str) -> str:
 def sample(folder: Path, rounds: int) -> str:
     """Return the held-out text of median length after the last round, and the base model's."""
     run = RunFolder(folder)
-    before = {r.source: r for r in run.stage(0, "6-held-out").records()}
-    after = sorted(run.stage(rounds, "6-held-out").records(), key=lambda r: r.words)
+    before = {r.source: r for r in run.stage(HELD_OUT, 0).records()}
+    after = sorted(run.stage(HELD_OUT, rounds).records(), key=lambda r: r.words)
     shown = after[len(after) // 2]
     parts = [("Before", before[shown.source]), ("After", shown)]
     return "\n\n".join(f"{name} ({r.words} words):\n\n{_quoted(r.text)}" for name, r in parts)

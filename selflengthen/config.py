@@ -270,6 +270,13 @@ class Config(Section):
     engine: EngineConfig = EngineConfig()
     judge: JudgeConfig = JudgeConfig()
 
+    def value(self, path: str) -> Any:
+        """Return a field by its dotted name, as in `draft.per_instruction`."""
+        value: Any = self
+        for name in path.split("."):
+            value = getattr(value, name)
+        return value
+
     def steps(self) -> dict[str, list[Any]]:
         """Return the lists of curation steps by their field's name."""
         return {"curate": self.curate, "finish.anneal.steps": self.finish.anneal.steps}

@@ -227,7 +227,7 @@ def test_utf16_file(tmp_path: Path) -> None:
 
 SCRIPT = """
 import json, sys
-from selflengthen import seeds
+from selflengthen.inputs import seeds
 from selflengthen.errors import UserError
 assert "datasets" not in sys.modules, "datasets is imported late"
 for source, field in json.loads(sys.argv[1]):

@@ -16,6 +16,7 @@ from selflengthen.errors import UserError
 from selflengthen.storage.atomic import rewrite
 from selflengthen.storage.records import Record, Refusal, encode
 from selflengthen.storage.run_dir import RunFolder, StageFolder, key_of
+from selflengthen.storage.stage_table import DEMAND, DRAFT
 
 
 def record(number: int, text: str = "A text.", **more: object) -> Record:
@@ -35,7 +36,7 @@ def refusal(number: int, attempt: int, *, last: bool = False) -> Refusal:
 @pytest.fixture
 def folder(tmp_path: Path) -> StageFolder:
     """Return a stage that was begun."""
-    stage = RunFolder(tmp_path).stage(1, "2-draft")
+    stage = RunFolder(tmp_path).stage(DRAFT, 1)
     stage.begin({"seed": 0})
     return stage
 
@@ -48,7 +49,7 @@ def folder(tmp_path: Path) -> StageFolder:
 def test_whatever_is_cut_off_the_rest_is_whole(
     tmp_path_factory: pytest.TempPathFactory, texts: list[str], cut: int
 ) -> None:
-    stage = RunFolder(tmp_path_factory.mktemp("run")).stage(1, "2-draft")
+    stage = RunFolder(tmp_path_factory.mktemp("run")).stage(DRAFT, 1)
     stage.begin({})
     records = [record(i, text) for i, text in enumerate(texts)]
     stage.append(records, [])
@@ -75,7 +76,7 @@ def test_refusals_of_an_item_that_is_still_owed_go_with_it(folder: StageFolder) 
 def test_settled_files_do_not_depend_on_the_order_of_finishing(tmp_path: Path) -> None:
     digests = []
     for name, order in (("a", [1, 2, 3]), ("b", [3, 1, 2])):
-        stage = RunFolder(tmp_path / name).stage(1, "2-draft")
+        stage = RunFolder(tmp_path / name).stage(DRAFT, 1)
         stage.begin({})
         for number in order:
             stage.append([record(number, seconds=float(number))], [])
@@ -148,7 +149,7 @@ def test_what_is_done_again_is_set_aside(folder: StageFolder, tmp_path: Path) ->
 def test_what_is_set_aside_within_a_second_stays_apart(tmp_path: Path) -> None:
     run, places = RunFolder(tmp_path), set()
     for _ in range(3):
-        run.last("4-demand").begin({"seed": 0})
+        run.stage(DEMAND).begin({"seed": 0})
         (run.final / "dataset").mkdir(exist_ok=True)
         (run.final / "dataset" / "train.jsonl").write_text("{}")
         places.add(run.set_aside(run.last_stages()))

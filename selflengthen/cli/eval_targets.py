@@ -20,6 +20,7 @@ from selflengthen.inputs import models, prompts
 from selflengthen.inputs.models import Model
 from selflengthen.storage.records import fingerprint
 from selflengthen.storage.run_dir import RunFolder, StageFolder
+from selflengthen.storage.stage_table import ANNEAL, FINISH_TRAIN, TRAIN
 
 
 def find_all(names: Iterable[str], task: Task, fields: Mapping[str, str]) -> list[Target]:
@@ -90,10 +91,10 @@ def _states(run: RunFolder, config: Config) -> list[State]:
     """Return a run's states: the base model, the generator after each round, the finished model."""
     states, last = [State("base", " base")], None
     for number in range(1, run.finished() + 1):
-        folder = run.stage(number, "5-train/generator")
+        folder = run.stage(TRAIN, number, "generator")
         last = _adapter(folder, f"generator-r{number:02d}", config) or last
         states.append(State(f"{number:02d}", f" round {number}", *(last or ())))
-    tuned = run.last("5b-anneal" if config.finish.anneal.steps else "5-train")
+    tuned = run.stage(ANNEAL if config.finish.anneal.steps else FINISH_TRAIN)
     if final := _adapter(tuned, "final", config):
         states.append(State("final", " final", *final))
     return states

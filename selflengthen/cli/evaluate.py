@@ -14,9 +14,8 @@ from selflengthen.cli.options.parser import Parser
 from selflengthen.errors import UserError
 
 if TYPE_CHECKING:
-    from selflengthen.cli.preflight import Parts
     from selflengthen.evaluate.paths import EvaluationFolder
-    from selflengthen.evaluate.pipeline import Asked, Judge, Target
+    from selflengthen.evaluate.pipeline import Benchmark, Judge, Target
 
 NAMES = ("longen", "longbench-write", "lifebench", "pocket")
 _ABOUT = """\
@@ -55,11 +54,11 @@ def main(words: Sequence[str]) -> int:
 
     from selflengthen.cli import eval_targets
     from selflengthen.evaluate import report
-    from selflengthen.evaluate.pipeline import Asked, check
+    from selflengthen.evaluate.pipeline import Benchmark, check
     from selflengthen.evaluate.tasks import TASKS, load
 
     task = TASKS[asked.benchmark]
-    bench = Asked(task, load(task, asked.data))
+    bench = Benchmark(task, load(task, asked.data))
     found = eval_targets.find_all(asked.targets, task, asked.fields)
     judge = eval_targets.judge(found[0].config, task)
     for target in found:
@@ -84,7 +83,7 @@ def main(words: Sequence[str]) -> int:
 
 def _make(
     found: Sequence[Target],
-    bench: Asked,
+    bench: Benchmark,
     judge: Judge | None,
     place: EvaluationFolder,
     words: Sequence[str],
@@ -93,7 +92,7 @@ def _make(
 ) -> None:
     """Have every target answer that has not, then the judge grade what is not graded."""
     from selflengthen.cli.run import command
-    from selflengthen.cli.runner import perform
+    from selflengthen.cli.runner import Attempt, perform
     from selflengthen.evaluate.pipeline import Answering, Grading, check, is_answered, is_graded
 
     again = command([word for word in words if word != "--redo"], "evaluate")
@@ -101,28 +100,23 @@ def _make(
         if aside := check(target, bench, judge, redo=redo):
             print(f"set aside: {target.folder.set_aside(aside)}", file=sys.stderr)
         if not is_answered(target):
-            make = partial(Answering, target=target, asked=bench)
-            perform(make, _parts(target), target.folder.new_log(), again)
+            attempt = Attempt(
+                engine=target.config.engine,
+                model=target.model,
+                folder=target.folder.path,
+                log=target.folder.new_log(),
+                resume=again,
+            )
+            perform(partial(Answering, target, bench), attempt)
     if judge is not None and not all(is_graded(target, judge) for target in found):
-        grade = partial(Grading, targets=found, asked=bench, judge=judge)
-        perform(grade, _parts_of_judge(judge, found[0], place), place.new_log(), again)
-
-
-def _parts(target: Target) -> Parts:
-    from selflengthen.cli.preflight import Parts
-    from selflengthen.pipeline.fingerprints import Identities
-
-    config, model, texts = target.config, target.model, target.prompts
-    identities = Identities(config, model, target.folder, texts, [], [])
-    return Parts(config, model, texts, [], [], target.folder, identities)
-
-
-def _parts_of_judge(judge: Judge, first: Target, place: EvaluationFolder) -> Parts:
-    """Return the parts with the judge's engine and model in the places of a run's."""
-    from dataclasses import replace
-
-    config = first.config.model_copy(update={"engine": judge.config.engine})
-    return replace(_parts(first), config=config, model=judge.model, run=place)
+        attempt = Attempt(
+            engine=judge.config.engine,
+            model=judge.model,
+            folder=place.path,
+            log=place.new_log(),
+            resume=again,
+        )
+        perform(partial(Grading, found, bench, judge), attempt)
 
 
 def _place(found: Sequence[Target], benchmark: str) -> EvaluationFolder:

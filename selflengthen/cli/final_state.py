@@ -9,7 +9,8 @@ from selflengthen.cli.output.format import duration
 from selflengthen.cli.run_state import far
 from selflengthen.config import Config
 from selflengthen.storage.atomic import read_json
-from selflengthen.storage.run_dir import RunFolder, StageFolder
+from selflengthen.storage.run_dir import RunFolder
+from selflengthen.storage.stage_table import FINISH_HELD_OUT, MERGE, UNION
 
 
 def ending(run: RunFolder, config: Config) -> dict[str, Any] | None:
@@ -17,19 +18,19 @@ def ending(run: RunFolder, config: Config) -> dict[str, Any] | None:
     begun = run.last_stages()
     if not begun:
         return None
-    united = run.last("3-union").done() or {}
+    united = run.stage(UNION).done() or {}
     measured = read_json(run.final / "figures.json") or {}
-    finished = bool(measured and run.last("6-held-out/final").done())
+    finished = bool(measured and run.stage(FINISH_HELD_OUT, part="final").done())
     working = [folder for folder in begun if not folder.done()]
     return {
         "collected": bool(united),
         "finished": finished,
-        "merged": bool(run.last("7-merge").done()),
+        "merged": bool(run.stage(MERGE).done()),
         "rounds": united.get("of"),
         "rows": united.get("rows"),
         "from": united.get("from"),
         "stale": _stale(run, united),
-        "current": _current(run, working[0], config) if working else None,
+        "current": {"stage": working[0].title} | far(run, working[0], config) if working else None,
         "base": measured.get("base") if finished else None,
         "final": measured.get("final") if finished else None,
     }
@@ -80,25 +81,7 @@ def _stale(run: RunFolder, united: dict[str, Any]) -> bool:
         for name, digest in (folder.identity() or {})["inputs"].items():
             number, _, stage = name.partition("/")
             if number.isdecimal():
-                done = run.stage(int(number), stage).done() or {}
+                done = run.named(stage, int(number)).done() or {}
                 if done.get("digest") != digest:
                     return True
     return False
-
-
-def _current(run: RunFolder, folder: StageFolder, config: Config) -> dict[str, Any]:
-    return {"stage": folder.title, **far(folder, _total(run, folder, config), config)}
-
-
-def _total(run: RunFolder, folder: StageFolder, config: Config) -> int | None:
-    """Return how many items a stage of texts has; of held-out ones, at most."""
-    match folder.title.split("/")[1]:
-        case "1-instruct":
-            return config.collect.instructions
-        case "2-draft":
-            return run.last("1-instruct").count() * config.draft.per_instruction
-        case "4-demand":
-            return int((run.last("3-union").done() or {})["rows"])
-        case "6-held-out":
-            return config.held_out.texts
-    return None

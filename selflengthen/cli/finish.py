@@ -11,6 +11,15 @@ from typing import TYPE_CHECKING, Literal
 
 from selflengthen.cli.options.parser import Parser
 from selflengthen.errors import UserError
+from selflengthen.storage.stage_table import (
+    COLLECT_STAGES,
+    FINAL_STAGES,
+    FINISH_HELD_OUT,
+    MERGE,
+    UNION,
+    StageSpec,
+    find_stage,
+)
 
 if TYPE_CHECKING:
     from selflengthen.inputs.models import Model
@@ -54,39 +63,43 @@ def go(name: Literal["collect", "finish"], words: Sequence[str], asked: argparse
     from selflengthen.cli.preflight import gather, prompts_folder
     from selflengthen.cli.run_state import open_run
     from selflengthen.inputs.prompts import files, require
-    from selflengthen.pipeline.fingerprints import FinalIdentities
+    from selflengthen.pipeline.fingerprints import Fingerprints
 
     run, _ = open_run(asked.run)
-    parts = gather(resolve(str(run.config), asked.fields, str(run.path)))
-    config, merge = parts.config, getattr(asked, "merge", False)
+    context = gather(resolve(str(run.config), asked.fields, str(run.path)))
+    config, merge = context.config, getattr(asked, "merge", False)
     redo = _stage(asked.redo, name)
     if name == "finish":
-        require(parts.prompts, prompts_folder(config))
-    parts.identities.check()
+        require(context.prompts, prompts_folder(config))
+    fingerprints = Fingerprints(context)
+    fingerprints.check()
     if not run.finished():
         raise UserError(f"{run.path}: has no finished round yet; `run` makes them.")
-    held = parts.held[: config.held_out.texts]
-    identities = FinalIdentities(config, parts.model, run, parts.prompts, parts.seeds, held)
-    again = identities.check_last(redo)
+    again = fingerprints.check_last(redo)
     if redo and not again:
         raise UserError(f"--redo {asked.redo}: {run.path} has nothing there yet; see status.")
     if holder := run.holder():
         raise run.in_use(holder)
     if merge:
-        _check_disk(run, parts.model)
+        _check_disk(run, context.model)
     if redo or not _is_done(run, name, merge):
         from selflengthen.cli.run import command
-        from selflengthen.cli.runner import perform
+        from selflengthen.cli.runner import Attempt, perform
         from selflengthen.pipeline.final import Final
 
         with run.locked():
-            again = identities.check_last(redo)
+            again = fingerprints.check_last(redo)
             if again:
                 print(f"set aside: {run.set_aside(again)}", file=sys.stderr)
-            run.keep(dump(config), files(parts.prompts))
-            log = run.new_log()
-            make = partial(Final, until=name, merge=merge)
-            perform(make, parts, log, command(words, name))
+            run.keep(dump(config), files(context.prompts))
+            attempt = Attempt(
+                engine=config.engine,
+                model=context.model,
+                folder=run.path,
+                log=run.new_log(),
+                resume=command(words, name),
+            )
+            perform(partial(Final, context, until=name, merge=merge), attempt)
     for line in lines(ending(run, config)):
         print(f"{run.path}: {line}" if line.startswith("Collected") else line)
     return 0
@@ -94,25 +107,20 @@ def go(name: Literal["collect", "finish"], words: Sequence[str], asked: argparse
 
 def _is_done(run: RunFolder, name: str, merge: bool) -> bool:
     if name == "collect":
-        return run.last("3-union").done() is not None
-    stages = ["6-held-out/final", *(["7-merge"] if merge else [])]
-    done = all(run.last(stage).done() for stage in stages)
-    return done and (run.final / "figures.json").exists()
+        return run.stage(UNION).done() is not None
+    stages = [run.stage(FINISH_HELD_OUT, part="final"), *([run.stage(MERGE)] if merge else [])]
+    return all(stage.done() for stage in stages) and (run.final / "figures.json").exists()
 
 
-def _stage(text: str | None, command: str) -> str | None:
+def _stage(text: str | None, command: str) -> StageSpec | None:
     """Read the stage of --redo, with or without its number."""
-    from selflengthen.storage.run_dir import FINAL_STAGES
-
     if text is None:
         return None
-    known = FINAL_STAGES[:3] if command == "collect" else FINAL_STAGES
-    by_name = {stage.split("-", 1)[1]: stage for stage in known}
-    stage = text if text in known else by_name.get(text)
+    stages = COLLECT_STAGES if command == "collect" else FINAL_STAGES
+    stage = find_stage(text, stages)
     if stage is None:
-        raise UserError(
-            f"--redo: {text!r} is not allowed; it takes a stage, one of {', '.join(known)}."
-        )
+        names = ", ".join(spec.name for spec in stages)
+        raise UserError(f"--redo: {text!r} is not allowed; it takes a stage, one of {names}.")
     return stage
 
 
@@ -123,7 +131,7 @@ def _check_disk(run: RunFolder, model: Model) -> None:
 
     needed = sum(path.stat().st_size for path in weights(model.path))
     free = shutil.disk_usage(run.path).free
-    if needed > free and not run.last("7-merge").done():
+    if needed > free and not run.stage(MERGE).done():
         raise UserError(
             f"{run.path}: --merge writes about {size(needed)} and its disk has {size(free)} left; "
             "free some, or finish without --merge."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 from selflengthen.cli.options.settings import Settings
@@ -12,28 +11,14 @@ from selflengthen.engines import require
 from selflengthen.errors import UserError
 from selflengthen.inputs import models, prompts, seeds
 from selflengthen.inputs.models import Model
-from selflengthen.inputs.prompts import Prompts
-from selflengthen.inputs.seeds import Seed
-from selflengthen.pipeline.fingerprints import Identities
 from selflengthen.planning.estimate import estimate, size
+from selflengthen.runner.context import RunContext
 from selflengthen.storage.atomic import check_folder
-from selflengthen.storage.run_dir import STAGES, RunFolder
+from selflengthen.storage.run_dir import RunFolder
+from selflengthen.storage.stage_table import EXPAND, ROUND_STAGES, StageSpec, find_stage
 
 
-@dataclass(frozen=True)
-class Parts:
-    """A run's configuration and all it names, read and checked."""
-
-    config: Config
-    model: Model
-    prompts: Prompts
-    seeds: list[Seed]
-    held: list[Seed]
-    run: RunFolder
-    identities: Identities
-
-
-def gather(settings: Settings) -> Parts:
+def gather(settings: Settings) -> RunContext:
     """Read and check all that a run is made of; raise UserError for the first fault."""
     config, run = settings.config, RunFolder(settings.folder)
     check_folder(run.path, "--run-dir")
@@ -45,9 +30,13 @@ def gather(settings: Settings) -> Parts:
     model = models.find(config.model)
     check_lengths(config, model)
     check_steps(config)
-    kept = held[: config.held_out.texts]
-    return Parts(
-        config, model, texts, pool, held, run, Identities(config, model, run, texts, pool, kept)
+    return RunContext(
+        config=config,
+        model=model,
+        run=run,
+        prompts=texts,
+        seeds=pool,
+        held_out=held[: config.held_out.texts],
     )
 
 
@@ -56,32 +45,32 @@ def prompts_folder(config: Config) -> Path:
     return Path(config.prompts or prompts.shipped(config.language))
 
 
-def check_disk(parts: Parts) -> None:
+def check_disk(context: RunContext) -> None:
     """Raise UserError where what the run still needs is more than what the disk has left."""
-    needed = estimate(parts.config, parts.model, parts.run).disk_left
-    place = parts.run.path.absolute()
+    needed = estimate(context.config, context.model, context.run).disk_left
+    place = context.run.path.absolute()
     while not place.exists():
         place = place.parent
     free = shutil.disk_usage(place).free
     if needed.value > free:
         raise UserError(
-            f"{parts.run.path}: this run needs about {size(needed.value)} more and its disk has "
+            f"{context.run.path}: this run needs about {size(needed.value)} more and its disk has "
             f"{size(free)} left; free some, name another disk with --run-dir, or lower "
             "instruct.per_round or iterations."
         )
 
 
-def parse_redo(text: str | None) -> tuple[int, str] | None:
+def parse_redo(text: str | None) -> tuple[int, StageSpec] | None:
     """Read `ROUND/STAGE`, as in 2/3-expand or 2/expand."""
     if text is None:
         return None
     number, _, name = text.partition("/")
-    by_name = {stage.split("-", 1)[1]: stage for stage in STAGES}
-    stage = name if name in STAGES else by_name.get(name)
+    stage = find_stage(name, ROUND_STAGES)
     if not number.isdecimal() or stage is None:
+        names = ", ".join(spec.name for spec in ROUND_STAGES)
         raise UserError(
-            f"--redo: {text!r} is not allowed; it takes ROUND/STAGE, as in 2/3-expand; the stages "
-            f"are {', '.join(STAGES)}."
+            f"--redo: {text!r} is not allowed; it takes ROUND/STAGE, as in 2/{EXPAND.name}; the "
+            f"stages are {names}."
         )
     return int(number), stage
 

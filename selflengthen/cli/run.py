@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from selflengthen.cli.options.parser import Parser
@@ -37,28 +38,37 @@ def main(words: Sequence[str]) -> int:
     from selflengthen.cli.run_state import is_complete, standing
     from selflengthen.cli.status import table, verdict
     from selflengthen.inputs.prompts import files
+    from selflengthen.pipeline.fingerprints import Fingerprints
 
     redo = parse_redo(asked.redo)
     settings = resolve(asked.source, asked.fields, asked.run_dir)
-    parts = gather(settings)
-    run = parts.run
-    again = parts.identities.check(redo)
+    context = gather(settings)
+    run, config = context.run, context.config
+    fingerprints = Fingerprints(context)
+    again = fingerprints.check(redo)
     if redo and not again:
         raise UserError(f"--redo {asked.redo}: {run.path} has nothing there yet; see status.")
     if holder := run.holder():
         raise run.in_use(holder)
-    if redo or not is_complete(run, parts.config):
-        from selflengthen.cli.runner import perform
+    if redo or not is_complete(run, config):
+        from selflengthen.cli.runner import Attempt, perform
         from selflengthen.pipeline.rounds import Rounds
 
-        check_disk(parts)
+        check_disk(context)
         with run.locked():
-            again = parts.identities.check(redo)
+            again = fingerprints.check(redo)
             if again:
                 print(f"set aside: {run.set_aside(again)}", file=sys.stderr)
-            run.keep(dump(parts.config), files(parts.prompts))
-            perform(Rounds, parts, run.new_log(), command(words))
-    figures = standing(run, parts.config)
+            run.keep(dump(config), files(context.prompts))
+            attempt = Attempt(
+                engine=config.engine,
+                model=context.model,
+                folder=run.path,
+                log=run.new_log(),
+                resume=command(words),
+            )
+            perform(partial(Rounds, context), attempt)
+    figures = standing(run, config)
     print(f"{run.path}: {verdict(figures)}")
     for line in ["", *table(figures)]:
         print(line)

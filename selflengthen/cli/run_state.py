@@ -16,9 +16,8 @@ from selflengthen.errors import UserError
 from selflengthen.runner import metrics
 from selflengthen.storage.atomic import read_json
 from selflengthen.storage.run_dir import RunFolder, StageFolder
+from selflengthen.storage.stage_table import HELD_OUT, INSTRUCT
 from selflengthen.text.statistics import spread
-
-_TRAININGS = ("5-train", "5b-anneal")
 
 
 def open_run(name: str) -> tuple[RunFolder, Config]:
@@ -36,7 +35,7 @@ def open_run(name: str) -> tuple[RunFolder, Config]:
 
 def standing(run: RunFolder, config: Config) -> dict[str, Any]:
     """Return what `status --json` prints."""
-    base = run.stage(0, "6-held-out")
+    base = run.stage(HELD_OUT, 0)
     figures = [_figures(run, number) for number in range(1, run.finished() + 1)]
     stopped, complete = _stopped(run, config), is_complete(run, config)
     return {
@@ -63,7 +62,7 @@ def is_complete(run: RunFolder, config: Config) -> bool:
 def _stopped(run: RunFolder, config: Config) -> str | None:
     """Return why the run stopped after its last round, unless it went on after all."""
     number = run.finished()
-    if not number or run.stage(number + 1, "1-instruct").identity():
+    if not number or run.stage(INSTRUCT, number + 1).identity():
         return None
     return metrics.stop_reason(_figures(run, number)["held_out"], config.held_out)
 
@@ -103,7 +102,7 @@ def _stage(folder: StageFolder) -> dict[str, Any]:
     if done is not None:
         kept = {k: v for k, v in done.items() if k not in ("key", "digest", "version")}
         return {"stage": folder.title, "done": True, **kept}
-    if folder.title.split("/")[1] in _TRAININGS:
+    if folder.spec.makes == "adapter":
         return {"stage": folder.title, "done": False, **_training(folder)}
     words = [record.words for record in folder.records(dropped=True)]
     refusals = Counter(refusal.reason for refusal in folder.refusals())
@@ -119,35 +118,37 @@ def _current(run: RunFolder, config: Config) -> dict[str, Any] | None:
     if not begun:
         return None
     folder = begun[0]
-    number, name = int(folder.title.split("/")[0]), folder.title.split("/", 1)[1]
-    total = _total(run, config, number, name)
-    return {"round": number, "stage": name} | far(folder, total, config)
+    name = folder.title.partition("/")[2]
+    return {"round": folder.number, "stage": name} | far(run, folder, config)
 
 
-def far(folder: StageFolder, total: int | None, config: Config) -> dict[str, Any]:
+def far(run: RunFolder, folder: StageFolder, config: Config) -> dict[str, Any]:
     """Return how far a stage in work is: done, total (items, or steps), and the seconds left."""
-    if folder.title.split("/")[1] in _TRAININGS:
+    if folder.spec.makes == "adapter":
         training = _training(folder)
         step, steps, each = training["step"], training["steps"], training["seconds_a_step"]
         left = (steps - step) * each if steps and each else None
         return {"done": step, "total": steps, "seconds_left": left}
-    done = len(folder.finished())
+    done, total = len(folder.finished()), _total(run, folder, config)
     return {
-        "done": done, "total": total,
+        "done": done,
+        "total": total,
         "seconds_left": None if total is None else _seconds_left(folder, done, total, config),
-    }  # fmt: skip
+    }
 
 
-def _total(run: RunFolder, config: Config, number: int, name: str) -> int | None:
-    """Return how many items a stage of texts has."""
-    if name == "1-instruct":
-        return config.instruct.per_round
-    if name == "2-draft":
-        return run.stage(number, "1-instruct").count() * config.draft.per_instruction
-    if name == "3-expand":
-        return run.stage(number, "2-draft").count() * config.expand.per_draft
-    measured = run.stage(0, "6-held-out").done() if name == "6-held-out" else None
-    return measured["items"] if measured else None
+def _total(run: RunFolder, folder: StageFolder, config: Config) -> int | None:
+    """Return how many items a stage of texts has; None for other stages."""
+    spec = folder.spec
+    if spec is HELD_OUT:  # no more than there are, and those are counted when first written
+        measured = run.stage(HELD_OUT, 0).done()
+        return measured["items"] if measured else None
+    each = config.value(spec.each) if spec.each else 1
+    if spec.of is None:
+        return int(each) if spec.each else None
+    source = run.named(spec.of, folder.number)
+    texts = source.count() if source.spec.makes == "texts" else (source.done() or {})["rows"]
+    return int(texts * each)
 
 
 def _seconds_left(folder: StageFolder, done: int, total: int, config: Config) -> float | None:

@@ -8,18 +8,21 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import Any, Protocol, TextIO, TypeVar
 
 from selflengthen.cli.output.logs import quiet
 from selflengthen.cli.output.progress import Reporter
-from selflengthen.cli.preflight import Parts
 from selflengthen.cli.run_state import steps_of
+from selflengthen.config import EngineConfig
 from selflengthen.engines import open_engine
 from selflengthen.engines.base import Adapters, Engine
 from selflengthen.errors import Interrupted, SelfLengthenError
-from selflengthen.runner.stage_runner import Controller, EngineRoom, Train
+from selflengthen.inputs.models import Model
+from selflengthen.runner.context import EngineProvider, Services, Train
+from selflengthen.storage.run_dir import StageFolder
 from selflengthen.training.job import TrainingJob, TrainingResult
 from selflengthen.training.launch import train
 
@@ -72,16 +75,28 @@ class Stopper:
             self._timer.cancel()
 
 
-Make = Callable[..., Controller]
-"""A kind of controller; it is called with the parts that every controller has."""
+class Playable(Protocol):
+    """Whatever brings its stages to their end."""
+
+    async def play(self) -> None:
+        """Play every stage that is not done."""
+        ...
 
 
-def perform(make: Make, parts: Parts, log: Path, again: str) -> None:
-    """Play with all output in the log but progress; turn a stop into its message.
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One start: which engine serves which model, where its log goes, which command resumes."""
 
-    `again` is the command that goes on.
-    """
-    attend(partial(play, make, parts, log), parts.run.path, log, again)
+    engine: EngineConfig
+    model: Model
+    folder: Path
+    log: Path
+    resume: str
+
+
+def perform(make: Callable[[Services], Playable], attempt: Attempt) -> None:
+    """Play with all output in the log but progress; turn a stop into its message."""
+    attend(partial(play, make, attempt), attempt.folder, attempt.log, attempt.resume)
 
 
 def attend(
@@ -119,37 +134,39 @@ def attend(
             reporter.close()
 
 
-async def play(make: Make, parts: Parts, log: Path, reporter: Reporter) -> None:
+async def play(make: Callable[[Services], Playable], attempt: Attempt, reporter: Reporter) -> None:
     """Play the stages; raises CancelledError after a signal, with everything finished on disk."""
 
     async def opened(adapters: Adapters) -> Engine:
         return await open_engine(
-            parts.config.engine, parts.model.path, adapters,
-            name=parts.model.name, on_note=reporter.note, log=log,
-        )  # fmt: skip
+            attempt.engine,
+            attempt.model.path,
+            adapters,
+            name=attempt.model.name,
+            on_note=reporter.note,
+            log=attempt.log,
+        )
 
-    room = EngineRoom(opened)
-    controller = make(
-        parts.config, parts.model, parts.run, parts.prompts, parts.seeds, parts.held,
-        room, training(reporter), reporter, reporter.note,
-    )  # fmt: skip
+    engines = EngineProvider(opened)
+    services = Services(
+        engines=engines, train=training(reporter), progress=reporter, note=reporter.note
+    )
     try:
-        await controller.play()
+        await make(services).play()
     finally:
         reporter.close()
-        await room.close()
+        await engines.close()
 
 
 def training(reporter: Reporter) -> Train:
     """Return how a model is trained: in a child process whose steps are reported."""
 
-    async def trained(job: TrainingJob, log: Path) -> TrainingResult:
-        number, stage, name = job.folder.parts[-3:]
-        title = f"{number}/{stage} {name}" if stage == "5-train" else f"{stage}/{name}"
+    async def trained(job: TrainingJob, folder: StageFolder) -> TrainingResult:
         steps = steps_of({"rows": job.rows, "batch": job.batch, "epochs": job.epochs})
-        reporter.train(title, steps or 0, 0)
+        stage = folder.title.removesuffix(f"/{folder.part}")
+        reporter.train(f"{stage} {folder.part}".rstrip(), steps or 0, 0)
         try:
-            return await train(job, log=log, on_step=reporter.step)
+            return await train(job, log=folder.path / "train.log", on_step=reporter.step)
         finally:
             reporter.end()
 

@@ -14,9 +14,9 @@ from selflengthen.cli.options.parser import Parser
 from selflengthen.cli.output.format import opening, visible
 from selflengthen.cli.trace import Found, lineage, listing, median_example, stage_of
 from selflengthen.storage.records import Record, Refusal
+from selflengthen.storage.stage_table import DRAFT, EXPAND, FINAL_STAGES, ROUND_STAGES
 
-_TITLES = {"1-instruct": "instruction", "2-draft": "draft", "3-expand": "expansion"}
-_TITLES |= {"4-demand": "with a length"}
+_TITLES = {spec.name: spec.shown for spec in (*ROUND_STAGES, *FINAL_STAGES)}
 _NARROW = 100
 
 
@@ -66,7 +66,7 @@ def _print_list(records: Iterable[Record]) -> None:
 
 def _print_chain(chain: list[Found]) -> None:
     """Print the instruction, then draft and expansion beside each other where there is room."""
-    pair = [f for f in chain if f.stage in ("2-draft", "3-expand") and f.record]
+    pair = [f for f in chain if f.stage in (DRAFT.name, EXPAND.name) and f.record]
     width = shutil.get_terminal_size().columns
     beside = len(pair) == 2 and sys.stdout.isatty() and width >= _NARROW
     for found in chain:

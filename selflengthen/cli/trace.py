@@ -11,17 +11,28 @@ import msgspec
 
 from selflengthen.errors import UserError
 from selflengthen.storage.records import Record, Refusal
-from selflengthen.storage.run_dir import STAGES, RunFolder, StageFolder
+from selflengthen.storage.run_dir import RunFolder, StageFolder
+from selflengthen.storage.stage_table import (
+    CURATE,
+    DRAFT,
+    EXPAND,
+    FINAL_STAGES,
+    INSTRUCT,
+    ROUND_STAGES,
+)
 
 _ID = re.compile(
     r"(?:r(?P<round>\d+)|final)-(?P<stage>instruct|draft|expand|demand|held-out(?:-base|-final)?)-.+",
     re.DOTALL,
 )
 # The stages that have texts, of a round and after the last, as they are called in ids.
-_ROWS = ("4-dataset", "4b-curate", "5-train")
-_TEXTS = {name.split("-", 1)[1]: name for name in STAGES if name not in _ROWS}
-_LAST = {name: _TEXTS[name] for name in ("instruct", "draft")} | {"demand": "4-demand"}
-_LAST |= {f"held-out-{name}": f"6-held-out/{name}" for name in ("base", "final")}
+_TEXTS = {spec.title: spec.name for spec in ROUND_STAGES if spec.makes == "texts"}
+_LAST = {
+    folder.partition("-")[2].replace("/", "-"): folder
+    for spec in FINAL_STAGES
+    if spec.makes == "texts"
+    for folder in spec.folders
+}
 
 
 @dataclass(frozen=True)
@@ -56,7 +67,7 @@ def stage_of(run: RunFolder, asked: str, number: int | None) -> StageFolder:
     """
     here = _TEXTS.get(asked, asked)
     if here in _TEXTS.values():
-        return run.stage(1 if number is None else number, here)
+        return run.named(here, 1 if number is None else number)
     later = asked.removeprefix("final/")
     later = _LAST.get(later, later)
     if later not in _LAST.values():
@@ -64,7 +75,7 @@ def stage_of(run: RunFolder, asked: str, number: int | None) -> StageFolder:
         raise UserError(f"--stage: {asked!r} has no texts; say one of {', '.join(stages)}.")
     if number is not None:
         raise UserError(f"--stage: {asked!r} comes after the last round; leave out --round.")
-    return run.last(later)
+    return run.named(later)
 
 
 def listing(run: RunFolder, folder: StageFolder) -> list[Record]:
@@ -91,11 +102,13 @@ def median_example(run: RunFolder, number: int | None) -> str:
     """Return the id of the expansion of median length of a round, by default of the last."""
     rounds = [number] if number is not None else range(_last(run), 0, -1)
     for candidate in rounds:
-        records = list(run.stage(candidate, "3-expand").records())
+        records = list(run.stage(EXPAND, candidate).records())
         if records:
             return sorted(records, key=lambda r: (r.words, r.id))[len(records) // 2].id
     where = "" if number is None else f" in round {number}"
-    raise UserError(f"{run.path}: has no expansions{where} yet; list a stage with --stage 2-draft.")
+    raise UserError(
+        f"{run.path}: has no expansions{where} yet; list a stage with --stage {DRAFT.title}."
+    )
 
 
 def _find(run: RunFolder, name: str) -> Found:
@@ -108,17 +121,23 @@ def _find(run: RunFolder, name: str) -> Found:
     record = next((r for r in folder.records(dropped=True) if r.id == name), None)
     refusals = sorted(_refusals(folder, name), key=lambda r: r.attempt)
     if record is None and not refusals:
-        raise UserError(f"{run.path}: has no text {name!r:.80}; --round and --stage list them.")
+        raise _no_text(run, name)
     return Found(stage, name, record, refusals)
+
+
+def _no_text(run: RunFolder, name: str) -> UserError:
+    return UserError(f"{run.path}: has no text {name!r:.80}; --round and --stage list them.")
 
 
 def _stage(run: RunFolder, match: re.Match[str]) -> tuple[str, StageFolder]:
     """Return the name and the folder of the stage that an id stands for."""
     if match["round"]:
         name = _TEXTS.get(match["stage"], _TEXTS["held-out"])
-        return name, run.stage(int(match["round"]), name)
-    name = _LAST.get(match["stage"], match["stage"])  # the other stages have no folder there
-    return name, run.last(name)
+        return name, run.named(name, int(match["round"]))
+    if match["stage"] not in _LAST:
+        raise _no_text(run, match[0])
+    name = _LAST[match["stage"]]
+    return name, run.named(name)
 
 
 def _refusals(folder: StageFolder, name: str) -> Iterator[Refusal]:
@@ -133,11 +152,11 @@ def _source(found: Found) -> str | None:
 
 def _offspring(run: RunFolder, found: Found) -> Found | None:
     """Return the longest text that was made of this one, or None."""
-    later = {"1-instruct": "2-draft", "2-draft": "3-expand"}.get(found.stage)
+    later = {INSTRUCT.name: DRAFT.name, DRAFT.name: EXPAND.name}.get(found.stage)
     match = _ID.fullmatch(found.id)
     if later is None or match is None:
         return None
-    folder = run.stage(int(match["round"]), later) if match["round"] else run.last(later)
+    folder = run.named(later, int(match["round"]) if match["round"] else None)
     made = [r for r in folder.records(dropped=True) if r.source == found.id]
     if not made:
         return None
@@ -147,9 +166,9 @@ def _offspring(run: RunFolder, found: Found) -> Found | None:
 
 def _left_out(run: RunFolder, found: Found) -> dict[str, Any] | None:
     match = _ID.fullmatch(found.id)
-    if found.stage != "3-expand" or match is None or not match["round"]:
+    if found.stage != EXPAND.name or match is None or not match["round"]:
         return None
-    dropped = run.stage(int(match["round"]), "4b-curate").path / "generator.dropped.jsonl"
+    dropped = run.stage(CURATE, int(match["round"])).path / "generator.dropped.jsonl"
     try:
         lines = dropped.read_bytes().splitlines()
     except FileNotFoundError:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from selflengthen.config import Config, JudgeConfig, identity_of
-from selflengthen.engines.base import Adapter, Adapters, Sampling
+from selflengthen.engines.base import Adapter, Adapters, Role, Sampling
 from selflengthen.errors import UserError
 from selflengthen.evaluate.paths import EvaluationFolder
 from selflengthen.evaluate.responses import Row
@@ -21,8 +21,9 @@ from selflengthen.evaluate.tasks import Task
 from selflengthen.inputs import prompts
 from selflengthen.inputs.models import Model
 from selflengthen.inputs.prompts import Prompts
+from selflengthen.runner.context import Services, sampling_of
 from selflengthen.runner.identity import differences
-from selflengthen.runner.stage_runner import Controller
+from selflengthen.runner.stage_runner import StageRunner
 from selflengthen.stages.answer import HeldOut
 from selflengthen.stages.contract import Ask, Item, Verdict
 from selflengthen.storage.records import Record, fingerprint
@@ -65,7 +66,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Benchmark:
     """A benchmark and its rows."""
 
     task: Task
@@ -87,7 +88,7 @@ class Judge:
     rubric: Rubric
 
 
-def answers_identity(target: Target, state: State, asked: Asked) -> dict[str, Any]:
+def answers_identity(target: Target, state: State, benchmark: Benchmark) -> dict[str, Any]:
     """Return what a state's answers are made of."""
     told = {"draft.user": fingerprint(target.prompts.texts["draft.user"]).hex()}
     return {
@@ -96,7 +97,7 @@ def answers_identity(target: Target, state: State, asked: Asked) -> dict[str, An
         "seed": target.config.seed,
         "sampling": identity_of(target.config.sampling),
         "prompts": told,
-        "instructions": fingerprint(asked.instructions).hex(),
+        "instructions": fingerprint(benchmark.instructions).hex(),
     }
 
 
@@ -116,7 +117,7 @@ def grades_identity(target: Target, state: State, judge: Judge) -> dict[str, Any
 
 
 def check(
-    target: Target, asked: Asked, judge: Judge | None, *, redo: bool = False
+    target: Target, benchmark: Benchmark, judge: Judge | None, *, redo: bool = False
 ) -> list[StageFolder]:
     """Compare what is on disk with what would be made now; return what is to be made again.
 
@@ -125,7 +126,7 @@ def check(
     again = []
     for state in target.states:
         answers = target.folder.answers(state.name)
-        if _differs(target, answers, answers_identity(target, state, asked), redo):
+        if _differs(target, answers, answers_identity(target, state, benchmark), redo):
             again.append(target.folder.state(state.name))
         elif judge is not None and answers.done():
             graded = target.folder.judged(state.name, judge.name)
@@ -162,32 +163,35 @@ def by_row(folder: StageFolder, count: int) -> list[Record | None]:
     return [found.get(str(number)) for number in range(1, count + 1)]
 
 
-class Answering(Controller):
+class Answering:
     """Has every state of a target answer every instruction, once, as held-out texts are written."""
 
-    def __init__(self, *parts: Any, target: Target, asked: Asked) -> None:
-        """Gather the parts of any controller, and what is to be answered by whom."""
-        super().__init__(*parts)
-        self.target, self.asked = target, asked
-
-    def identity(self, folder: StageFolder) -> dict[str, Any]:
-        """Return what a state's answers are made of."""
-        state = next(s for s in self.target.states if folder.title.startswith(f"{s.name}/"))
-        return answers_identity(self.target, state, self.asked)
+    def __init__(self, target: Target, benchmark: Benchmark, services: Services) -> None:
+        """Keep who answers what."""
+        self.target = target
+        self.benchmark = benchmark
+        self.runner = StageRunner(target.config, services)
+        self.sampling = sampling_of(target.config)
 
     async def play(self) -> None:
         """Bring the answers of each state that has not answered to their end."""
         for state in self._owing():
-            stage = HeldOut(self.prompts, self.sampling, "generator" if state.adapter else "base")
-            folder, count = self.target.folder.answers(state.name), len(self.asked.rows)
-            await self.texts(folder, self._adapters(state), stage, self._items(state), count)
+            role: Role = "generator" if state.adapter else "base"
+            await self.runner.texts(
+                self.target.folder.answers(state.name),
+                identity=partial(answers_identity, self.target, state, self.benchmark),
+                adapters=self._adapters(state),
+                stage=HeldOut(self.target.prompts, self.sampling, role),
+                items=self._items(state),
+                total=len(self.benchmark.rows),
+            )
 
     def _owing(self) -> list[State]:
         return [s for s in self.target.states if not self.target.folder.answers(s.name).done()]
 
     def _items(self, state: State) -> Iterator[Item[str]]:
-        name = self.asked.task.name
-        for number, instruction in enumerate(self.asked.instructions, 1):
+        name = self.benchmark.task.name
+        for number, instruction in enumerate(self.benchmark.instructions, 1):
             yield Item(f"{name}-{state.name}-{number:05d}", str(number), instruction)
 
     def _adapters(self, state: State) -> Adapters:
@@ -195,12 +199,12 @@ class Answering(Controller):
 
         An engine that has them writes as the bare model, too, and need not be started again.
         """
-        found = state.adapter or next((s.adapter for s in self._owing() if s.adapter), None)
-        return {"generator": found} if found else {}
+        adapter = state.adapter or next((s.adapter for s in self._owing() if s.adapter), None)
+        return {"generator": adapter} if adapter else {}
 
 
 @dataclass(frozen=True)
-class Given:
+class Answer:
     """An instruction and what was written for it."""
 
     instruction: str
@@ -223,7 +227,7 @@ class Grade:
             max_tokens=self.config.max_tokens,
         )  # fmt: skip
 
-    async def attempt(self, item: Item[Given], ask: Ask) -> Verdict:
+    async def attempt(self, item: Item[Answer], ask: Ask) -> Verdict:
         """Ask the judge; an empty text has the lowest grades, and nobody is asked."""
         given = item.given
         if not given.response.strip():
@@ -237,33 +241,39 @@ class Grade:
         return Verdict(said.text, said.finish_reason, None, {"grades": grades})
 
 
-class Grading(Controller):
+class Grading:
     """Has the judge grade the answers of all targets."""
 
-    def __init__(self, *parts: Any, targets: Sequence[Target], asked: Asked, judge: Judge) -> None:
-        """Gather the parts of any controller, whose model is the judge's, and what is graded."""
-        super().__init__(*parts)
-        self.targets, self.asked, self.judge = targets, asked, judge
-        self._of: dict[Path, tuple[Target, State]] = {
-            target.folder.judged(state.name, judge.name).path: (target, state)
-            for target in targets
-            for state in target.states
-        }
-
-    def identity(self, folder: StageFolder) -> dict[str, Any]:
-        """Return what a state's grades are made of."""
-        return grades_identity(*self._of[folder.path], self.judge)
+    def __init__(
+        self,
+        targets: Sequence[Target],
+        benchmark: Benchmark,
+        judge: Judge,
+        services: Services,
+    ) -> None:
+        """Keep what is graded by whom; the judge's engine has settings of its own."""
+        config = targets[0].config.model_copy(update={"engine": judge.config.engine})
+        self.targets = targets
+        self.benchmark = benchmark
+        self.judge = judge
+        self.runner = StageRunner(config, services)
 
     async def play(self) -> None:
         """Bring the grades of each state to their end."""
-        stage = Grade(self.judge.config, self.judge.rubric)
-        for target, state in self._of.values():
-            folder = target.folder.judged(state.name, self.judge.name)
-            await self.texts(folder, {}, stage, self._items(target, state), len(self.asked.rows))
+        for target in self.targets:
+            for state in target.states:
+                await self.runner.texts(
+                    target.folder.judged(state.name, self.judge.name),
+                    identity=partial(grades_identity, target, state, self.judge),
+                    adapters={},
+                    stage=Grade(self.judge.config, self.judge.rubric),
+                    items=self._items(target, state),
+                    total=len(self.benchmark.rows),
+                )
 
-    def _items(self, target: Target, state: State) -> Iterator[Item[Given]]:
-        answers = by_row(target.folder.answers(state.name), len(self.asked.rows))
-        pairs = zip(self.asked.instructions, answers, strict=True)
-        for number, (instruction, answer) in enumerate(pairs, 1):
-            name = f"{self.asked.task.name}-{state.name}-{number:05d}"
-            yield Item(name, str(number), Given(instruction, answer.text if answer else ""))
+    def _items(self, target: Target, state: State) -> Iterator[Item[Answer]]:
+        records = by_row(target.folder.answers(state.name), len(self.benchmark.rows))
+        pairs = zip(self.benchmark.instructions, records, strict=True)
+        for number, (instruction, record) in enumerate(pairs, 1):
+            name = f"{self.benchmark.task.name}-{state.name}-{number:05d}"
+            yield Item(name, str(number), Answer(instruction, record.text if record else ""))

@@ -13,7 +13,7 @@ import msgspec
 from selflengthen.evaluate import plots, rubrics
 from selflengthen.evaluate.length import Scored, sum_up
 from selflengthen.evaluate.paths import EvaluationFolder
-from selflengthen.evaluate.pipeline import Asked, Judge, State, Target, by_row
+from selflengthen.evaluate.pipeline import Benchmark, Judge, State, Target, by_row
 from selflengthen.evaluate.quality import quality
 from selflengthen.evaluate.tasks import Task, bands, score
 from selflengthen.storage.atomic import rewrite, write_json
@@ -42,12 +42,12 @@ class Side:
     figures: dict[str, Any]
 
 
-def gather(targets: Sequence[Target], asked: Asked, judge: Judge | None) -> list[Side]:
+def gather(targets: Sequence[Target], asked: Benchmark, judge: Judge | None) -> list[Side]:
     """Read all answers and grades, and measure them."""
     return [_side(t, s, asked, judge) for t in targets for s in t.states]
 
 
-def figures(sides: Sequence[Side], asked: Asked, judge: Judge | None) -> dict[str, Any]:
+def figures(sides: Sequence[Side], asked: Benchmark, judge: Judge | None) -> dict[str, Any]:
     """Return what `--json` prints and scores.json holds."""
     told = None
     if judge is not None:
@@ -65,7 +65,7 @@ def figures(sides: Sequence[Side], asked: Asked, judge: Judge | None) -> dict[st
 
 
 def write(
-    folder: EvaluationFolder, sides: Sequence[Side], asked: Asked, judge: Judge | None
+    folder: EvaluationFolder, sides: Sequence[Side], asked: Benchmark, judge: Judge | None
 ) -> None:
     """Write figures, a line a text, the plots and the report."""
     found = figures(sides, asked, judge)
@@ -101,7 +101,7 @@ def tables(found: dict[str, Any], task: Task) -> Iterator[tuple[str, Table]]:
         )
 
 
-def _side(target: Target, state: State, asked: Asked, judge: Judge | None) -> Side:
+def _side(target: Target, state: State, asked: Benchmark, judge: Judge | None) -> Side:
     folder = target.folder.answers(state.name)
     answers = by_row(folder, len(asked.rows))
     scored = score(asked.task, asked.rows, answers)

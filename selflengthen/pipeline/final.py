@@ -1,12 +1,13 @@
-"""What comes after the last round, as one list; it goes on and is refused as the rounds are."""
+"""What comes after the last round, as one list; it resumes and is rejected as the rounds are."""
 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -14,14 +15,28 @@ from selflengthen.curate import in_run
 from selflengthen.engines.base import Adapter, Adapters
 from selflengthen.errors import SelfLengthenError
 from selflengthen.pipeline import final_figures
-from selflengthen.pipeline.fingerprints import FinalIdentities
+from selflengthen.pipeline.controller import Controller, texts_by_id
+from selflengthen.pipeline.final_figures import LengthRequest
 from selflengthen.release import cards
-from selflengthen.runner.stage_runner import Controller
+from selflengthen.runner.context import RunContext, Services
 from selflengthen.stages import answer, demand, draft, instruct, union
 from selflengthen.storage.atomic import rewrite, write_json
 from selflengthen.storage.jsonl import read_structs
 from selflengthen.storage.records import FinalRow, Pair, derive_seed, encode, fingerprint
 from selflengthen.storage.run_dir import StageFolder
+from selflengthen.storage.stage_table import (
+    ANNEAL,
+    COLLECT_DRAFT,
+    COLLECT_INSTRUCT,
+    DEMAND,
+    DRAFT,
+    EXPAND,
+    FINISH_HELD_OUT,
+    FINISH_TRAIN,
+    INSTRUCT,
+    MERGE,
+    UNION,
+)
 from selflengthen.training.job import ADAPTER_FILES, job_of
 from selflengthen.training.merge import merge
 
@@ -32,26 +47,22 @@ class Final(Controller):
     """The controller of what comes after the last round."""
 
     def __init__(
-        self, *parts: Any, until: Literal["collect", "finish"] = "finish", merge: bool = False
+        self,
+        context: RunContext,
+        services: Services,
+        *,
+        until: Literal["collect", "finish"] = "finish",
+        merge: bool = False,
     ) -> None:
-        """Gather the parts of any controller; stop after `until`; `merge`: also a merged model."""
-        super().__init__(*parts)
-        self.until, self.merge = until, merge
+        """Keep what the run consists of; stop after `until`; `merge`: also write a merged model."""
+        super().__init__(context, services)
+        self.until = until
+        self.merge = merge
 
     @cached_property
     def rounds(self) -> int:
         """How many rounds are done: what they made is the data set."""
         return self.run.finished()
-
-    @cached_property
-    def _identities(self) -> FinalIdentities:
-        return FinalIdentities(
-            self.config, self.model, self.run, self.prompts, self.seeds, self.held
-        )
-
-    def identity(self, folder: StageFolder) -> dict[str, Any]:
-        """Return what a stage after the last round is made of."""
-        return self._identities.of(folder)
 
     async def play(self) -> None:
         """Collect and, unless that is all, finish."""
@@ -61,37 +72,41 @@ class Final(Controller):
         if self.until == "collect":
             return
         await self.demand()
-        asked = self.asked()
-        await self.measure("base", asked)
+        requests = self.requests()
+        await self.measure("base", requests)
         if not self.tuned.done():
-            await self.room.close()
+            await self.services.engines.close()
             await self.tune()
             await self.anneal()
-        await self.measure("final", asked)
-        await self.room.close()
+        await self.measure("final", requests)
+        await self.services.engines.close()
         if self.merge:
             await self.merged()
-        self.publish(asked)
+        self.publish(requests)
 
     async def instruct(self) -> StageFolder:
         """Make more instructions."""
         names = list(instruct.items(None, self.config.collect.instructions))
-        folder = self.run.last("1-instruct")
+        folder = self.run.stage(COLLECT_INSTRUCT)
         return await self.instructions(folder, self.generator, names, self.rounds)
 
     async def draft(self, instructions: StageFolder) -> StageFolder:
         """Answer them with the last generator; short drafts stay."""
-        stage = draft.Draft(self.config.draft, self.prompts, self.checks, self.sampling)
-        items = draft.items(None, self.config.draft, instructions.records())
-        total = instructions.count() * self.config.draft.per_instruction
-        return await self.texts(self.run.last("2-draft"), self.generator, stage, items, total)
+        config = self.config.draft
+        return await self.texts(
+            self.run.stage(COLLECT_DRAFT),
+            self.generator,
+            draft.Draft(config, self.prompts, self.checks, self.sampling),
+            draft.items(None, config, instructions.records()),
+            instructions.count() * config.per_instruction,
+        )
 
     def unite(self) -> None:
         """Write all rounds' expansions and the drafts that were collected as one data set."""
-        folder = self.run.last("3-union")
+        folder = self.run.stage(UNION)
         if folder.done():
             return
-        folder.begin(self.identity(folder))
+        self.begin(folder)
         dropped = union.set_aside(self.pairs(), self.config.collect.keep)
         digest, counts = hashlib.sha256(), {"rounds": 0, "collected": 0}
 
@@ -106,68 +121,83 @@ class Final(Controller):
         rewrite(folder.path / "union.jsonl", lines())
         aside = ({"id": name, "reason": reason} for name, reason in sorted(dropped.items()))
         rewrite(folder.path / "dropped.jsonl", (msgspec.json.encode(d) + b"\n" for d in aside))
-        reasons = sorted(dropped.values())
-        told = {reason: reasons.count(reason) for reason in dict.fromkeys(reasons)}
-        rows = sum(counts.values())
-        folder.finish(
-            digest.hexdigest(), {"rows": rows, "from": counts, "dropped": told, "of": self.rounds}
-        )
+        summary = {
+            "rows": sum(counts.values()),
+            "from": counts,
+            "dropped": dict(Counter(sorted(dropped.values()))),
+            "of": self.rounds,
+        }
+        folder.finish(digest.hexdigest(), summary)
 
     async def demand(self) -> None:
         """Have the base model put a length into every instruction, and verify that it is there."""
-        rows = self.run.last("3-union").done() or {}
+        rows = self.run.stage(UNION).done() or {}
         stage = demand.AddDemand(
-            self.config.finish, self.prompts, self.checks, self.sampling, self.config.language,
+            self.config.finish,
+            self.prompts,
+            self.checks,
+            self.sampling,
+            self.config.language,
             self.config.seed,
-        )  # fmt: skip
-        folder = self.run.last("4-demand")
+        )
+        folder = self.run.stage(DEMAND)
         # With the adapter of the stages before, which it does not use: one engine for all.
         items = demand.items(self.united())
         await self.texts(folder, self.generator, stage, items, rows["rows"])
         if not folder.count():
             raise SelfLengthenError(
-                f"{folder.path}: no row has a demand, so there is nothing to train on; the reasons "
-                f"stand in {folder.rejected_path.name}."
+                f"{folder.path}: no row has a length requirement, so there is nothing to train on; "
+                f"the reasons stand in {folder.rejected_path.name}."
             )
 
-    async def measure(
-        self, name: Literal["base", "final"], asked: list[final_figures.Asked]
-    ) -> None:
-        """Let the base model, or the finished one, answer the held-out demands."""
-        folder = self.run.last(f"6-held-out/{name}")
+    async def measure(self, name: Literal["base", "final"], requests: list[LengthRequest]) -> None:
+        """Let the base model, or the finished one, answer the held-out length requirements."""
         role: Literal["base", "generator"] = "base" if name == "base" else "generator"
-        stage = answer.HeldOut(self.prompts, self.sampling, role)
-        adapters = self.generator if name == "base" else self.finished
-        items = final_figures.items(name, asked)
-        await self.texts(folder, adapters, stage, items, len(asked))
+        await self.texts(
+            self.run.stage(FINISH_HELD_OUT, part=name),
+            self.generator if name == "base" else self.finished,
+            answer.HeldOut(self.prompts, self.sampling, role),
+            final_figures.items(name, requests),
+            len(requests),
+        )
 
     async def tune(self) -> None:
-        """Fine-tune the base model, with a fresh adapter, on (demand, response)."""
-        folder = self.run.last("5-train")
+        """Fine-tune the base model, with a fresh adapter, on (length requirement, response)."""
+        folder = self.run.stage(FINISH_TRAIN)
         if folder.done():
             return
-        folder.begin(self.identity(folder))
+        self.begin(folder)
         job = job_of(
-            self.config.train, model=str(self.model.path), rows=self.write_rows(),
-            output=folder.path, start_from=None, seed=derive_seed(self.config.seed, "final"),
-            learning_rate=self.config.finish.learning_rate, epochs=self.config.finish.epochs,
-        )  # fmt: skip
+            self.config.train,
+            model=str(self.context.model.path),
+            rows=self.write_rows(),
+            output=folder.path,
+            start_from=None,
+            seed=derive_seed(self.config.seed, "final"),
+            learning_rate=self.config.finish.learning_rate,
+            epochs=self.config.finish.epochs,
+        )
         await self.trained(folder, job)
 
     async def anneal(self) -> None:
-        """Go on with that adapter, on chosen rows and at a lower rate, where this is asked for."""
-        asked, folder = self.config.finish.anneal, self.run.last("5b-anneal")
-        if not asked.steps or folder.done():
+        """Train that adapter on, on chosen rows and at a lower rate, where this is asked for."""
+        config, folder = self.config.finish.anneal, self.run.stage(ANNEAL)
+        if not config.steps or folder.done():
             return
-        folder.begin(self.identity(folder))
+        self.begin(folder)
         rows, seed = folder.path / "rows.jsonl", derive_seed(self.config.seed, "final", "anneal")
-        report = await in_run.choose(asked.steps, self.write_rows(), rows, seed)
-        self.note(f"Anneal: {in_run.told(report)}.")
+        report = await in_run.choose(config.steps, self.write_rows(), rows, seed)
+        self.services.note(f"Anneal: {in_run.told(report)}.")
         job = job_of(
-            self.config.train, model=str(self.model.path), rows=rows, output=folder.path,
-            start_from=self.run.last("5-train").path, seed=seed,
-            learning_rate=asked.learning_rate, epochs=asked.epochs,
-        )  # fmt: skip
+            self.config.train,
+            model=str(self.context.model.path),
+            rows=rows,
+            output=folder.path,
+            start_from=self.run.stage(FINISH_TRAIN).path,
+            seed=seed,
+            learning_rate=config.learning_rate,
+            epochs=config.epochs,
+        )
         await self.trained(folder, job, chosen=in_run.summary(report))
 
     def write_rows(self) -> Path:
@@ -178,39 +208,37 @@ class Final(Controller):
 
     async def merged(self) -> None:
         """Write the base model with the adapter in it."""
-        folder = self.run.last("7-merge")
+        folder = self.run.stage(MERGE)
         if folder.done():
             return
-        folder.begin(self.identity(folder))
-        trained = self.tuned
-        await merge(
-            self.model.path, trained.path, self.run.final / "merged", folder.path / "merge.log"
-        )
+        self.begin(folder)
+        model, trained = self.context.model, self.tuned
+        await merge(model.path, trained.path, self.run.final / "merged", folder.path / "merge.log")
         adapter = (trained.done() or {})["digest"]
-        folder.finish(fingerprint([self.model.digest, adapter]).hex(), {})
+        folder.finish(fingerprint([model.digest, adapter]).hex(), {})
 
-    def publish(self, asked: list[final_figures.Asked]) -> None:
-        """Write what is given away: the adapter, figures and cards, beside the data set."""
+    def publish(self, requests: list[LengthRequest]) -> None:
+        """Write the release: the adapter, figures and cards, beside the data set."""
         final, trained = self.run.final, self.tuned.path
         if not (final / "dataset" / "train.jsonl").exists():  # set aside with what was made again
             self.write_rows()
-        base, after = (self.run.last(f"6-held-out/{name}") for name in ("base", "final"))
-        measured = final_figures.compare(asked, base.records(), after.records())
+        base, after = self.run.parts(FINISH_HELD_OUT)
+        figures = final_figures.compare(requests, base.records(), after.records())
         for name in ADAPTER_FILES:
             content = cards.adapter_file(trained / name, self.config.model)
             rewrite(final / "adapter" / name, content)
-        facts = cards.gather(self.config, self.model, self.run, measured)
+        facts = cards.gather(self.config, self.context.model, self.run, figures)
         rewrite(final / "dataset" / "README.md", [cards.dataset(facts).encode()])
         rewrite(final / "adapter" / "README.md", [cards.model(facts, merged=False).encode()])
-        if self.run.last("7-merge").done():
+        if self.run.stage(MERGE).done():
             rewrite(final / "merged" / "README.md", [cards.model(facts, merged=True).encode()])
-        write_json(final / "figures.json", measured)  # last: by it a finished run is known
+        write_json(final / "figures.json", figures)  # last: by it a finished run is known
 
     @property
     def generator(self) -> Adapters:
         """The last generator, or the base model where none was ever trained."""
-        found = self.adapter("generator", self.rounds)
-        return {"generator": found} if found else BASE
+        adapter = self.adapter("generator", self.rounds)
+        return {"generator": adapter} if adapter else BASE
 
     @property
     def finished(self) -> Adapters:
@@ -220,36 +248,31 @@ class Final(Controller):
     @property
     def tuned(self) -> StageFolder:
         """The stage whose adapter is the finished one."""
-        return self.run.last("5b-anneal" if self.config.finish.anneal.steps else "5-train")
+        return self.run.stage(ANNEAL if self.config.finish.anneal.steps else FINISH_TRAIN)
 
     def pairs(self) -> Iterator[Pair]:
         """Yield all texts that the union chooses from, those of the rounds first."""
-        for number in [*range(1, self.rounds + 1), None]:
-            stages = ("1-instruct", "2-draft", "3-expand")
-            if number is None:
-                asked, drafts = (self.run.last(name) for name in stages[:2])
-                texts = drafts
-            else:
-                asked, drafts, texts = (self.run.stage(number, name) for name in stages)
-            told = {r.id: r.text for r in asked.records()}
-            if number is None:
-                of = {name: (name, text) for name, text in told.items()}
-            else:
-                of = {r.id: (r.source or "", told[r.source or ""]) for r in drafts.records()}
-            yield from union.pairs(number, texts.records(), of)
+        for number in range(1, self.rounds + 1):
+            instructions = texts_by_id(self.run.stage(INSTRUCT, number))
+            drafts = self.run.stage(DRAFT, number).records()
+            answered = {r.id: (r.source or "", instructions[r.source or ""]) for r in drafts}
+            yield from union.pairs(number, self.run.stage(EXPAND, number).records(), answered)
+        collected = texts_by_id(self.run.stage(COLLECT_INSTRUCT))
+        answered = {name: (name, text) for name, text in collected.items()}
+        yield from union.pairs(None, self.run.stage(COLLECT_DRAFT).records(), answered)
 
     def united(self) -> Iterator[Pair]:
         """Read the union."""
-        return read_structs(self.run.last("3-union").path / "union.jsonl", Pair)
+        return read_structs(self.run.stage(UNION).path / "union.jsonl", Pair)
 
     def rows(self) -> Iterator[FinalRow]:
-        """Yield the training rows: an instruction with its demand, and its text."""
-        made = {r.source: r for r in self.run.last("4-demand").records()}
+        """Yield the training rows: an instruction with its length requirement, and its text."""
+        worded = {r.source: r for r in self.run.stage(DEMAND).records()}
         for pair in self.united():
-            if asked := made.get(pair.id):
-                yield demand.row(pair, asked, self.prompts)
+            if instruction := worded.get(pair.id):
+                yield demand.row(pair, instruction, self.prompts)
 
-    def asked(self) -> list[final_figures.Asked]:
-        """Return the held-out instructions with demands, around lengths of the data set."""
-        lengths = [r.details["words"] for r in self.run.last("4-demand").records()]
-        return final_figures.ask(self.held, lengths, self.config)
+    def requests(self) -> list[LengthRequest]:
+        """Return the held-out instructions with requirements, around lengths of the data set."""
+        lengths = [r.details["words"] for r in self.run.stage(DEMAND).records()]
+        return final_figures.ask(self.context.held_out, lengths, self.config)

@@ -1,7 +1,7 @@
 """How well length demands are followed: held-out instructions with demands, before and after.
 
-`Asked` is all that a text is measured against. A benchmark with instructions of its own gives a
-list of them to `items`, and the records that come of it to `measure`.
+`LengthRequest` is all that a text is measured against. A benchmark with instructions of its own
+gives a list of them to `items`, and the records that come of it to `measure`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from selflengthen.text.statistics import spread
 
 
 @dataclass(frozen=True)
-class Asked:
+class LengthRequest:
     """An instruction with a demand that is not trained on; `id` is that of the held-out one."""
 
     id: str
@@ -32,7 +32,7 @@ class Asked:
     demand: Demand
 
 
-def ask(held: Iterable[Seed], lengths: Sequence[int], config: Config) -> list[Asked]:
+def ask(held: Iterable[Seed], lengths: Sequence[int], config: Config) -> list[LengthRequest]:
     """Give each held-out instruction a demand, by template, around one of `lengths` (words).
 
     One that asks for a length already keeps it. One that no wording fits is left out.
@@ -41,24 +41,24 @@ def ask(held: Iterable[Seed], lengths: Sequence[int], config: Config) -> list[As
     for seed in held:
         own = read_demand(seed.instruction)
         if own is not None:
-            asked.append(Asked(seed.id, seed.instruction, own))
+            asked.append(LengthRequest(seed.id, seed.instruction, own))
             continue
         chance = derive_seed(config.seed, seed.id, "held-out demand")
         words = random.Random(chance).choice(lengths)
         made = demanded(seed.instruction, words, config.finish, config.language, chance)
         if made is not None:
-            asked.append(Asked(seed.id, made[1].text, made[0]))
+            asked.append(LengthRequest(seed.id, made[1].text, made[0]))
     return asked
 
 
-def items(name: str, asked: Iterable[Asked]) -> Iterator[Item[str]]:
+def items(name: str, asked: Iterable[LengthRequest]) -> Iterator[Item[str]]:
     """Yield the texts that the model `name` owes."""
     for one in asked:
         yield Item(f"final-held-out-{name}-{one.id}", one.id, one.text)
 
 
 def compare(
-    asked: Sequence[Asked], before: Iterable[Record], after: Iterable[Record]
+    asked: Sequence[LengthRequest], before: Iterable[Record], after: Iterable[Record]
 ) -> dict[str, Any]:
     """Return the figures of the base model and of the finished one, and those of every text."""
     texts = [{r.source: r for r in records} for records in (before, after)]
@@ -87,7 +87,7 @@ def compare(
     }
 
 
-def measure(asked: Iterable[Asked], texts: Mapping[str | None, Record]) -> dict[str, Any]:
+def measure(asked: Iterable[LengthRequest], texts: Mapping[str | None, Record]) -> dict[str, Any]:
     """Return LonGen's mean score over all and by kind, the share satisfied, lengths and ends."""
     made = [(one.demand, texts[one.id]) for one in asked if one.id in texts]
     by_kind = {kind: [longen(r.words, d) for d, r in made if d.kind == kind] for kind in KINDS}

@@ -10,6 +10,7 @@ from itertools import islice
 
 from selflengthen.config import Config
 from selflengthen.storage.run_dir import RunFolder
+from selflengthen.storage.stage_table import CURATE, DRAFT, EXPAND, TRAIN
 
 FIRST_DRAFT, GROWTH, ATTEMPTS = 1_300, 2.0, 1.5
 """Without a run: tokens of a draft in round 1, growth a round and an expansion, attempts a text."""
@@ -45,19 +46,19 @@ class Seen:
 def look(run: RunFolder, model: str) -> Seen:
     """Read lengths, attempts and speeds from the stages of a run that `model` (its digest) made."""
     stages = [f for f in reversed(run.stages()) if (f.identity() or {}).get("model") == model]
-    done = {f.title.split("/", 1)[1]: f.done() for f in stages}
-    first = {f.title.split("/", 1)[1]: f for f in stages if f.done()}
-    drafts, expansions = done.get("2-draft"), done.get("3-expand")
-    train = done.get("5-train/generator")
+    done = {(f.spec, f.part): f.done() for f in stages}
+    first = {f.spec: f for f in stages if f.done()}
+    drafts, expansions = done.get((DRAFT, "")), done.get((EXPAND, ""))
+    train = done.get((TRAIN, "generator"))
     tokens = attempts = growth = None
     if drafts and drafts.get("accepted"):
         # A sample is enough, and a round may hold hundreds of thousands.
-        sample = islice(first["2-draft"].records(dropped=True), _SAMPLE)
+        sample = islice(first[DRAFT].records(dropped=True), _SAMPLE)
         drawn = [(r.attempts, r.tokens / r.attempts) for r in sample]
         attempts, tokens = (sum(column) / len(drawn) for column in zip(*drawn, strict=True))
     if drafts and expansions and expansions.get("accepted") and drafts["words"]["mean"]:
         growth = expansions["words"]["mean"] / drafts["words"]["mean"]
-    chosen = done.get("4b-curate")
+    chosen = done.get((CURATE, ""))
     written = [stage for stage in (drafts, expansions) if stage]
     rates = [s["tokens_per_second"] for s in written if s.get("tokens_per_second")]
     return Seen(

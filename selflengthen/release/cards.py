@@ -18,6 +18,7 @@ from selflengthen.storage.atomic import read_json
 from selflengthen.storage.jsonl import read_structs
 from selflengthen.storage.records import FinalRow
 from selflengthen.storage.run_dir import RunFolder
+from selflengthen.storage.stage_table import ANNEAL, DEMAND, FINISH_TRAIN, UNION
 from selflengthen.text.statistics import spread
 
 Facts = dict[str, Any]
@@ -44,8 +45,8 @@ _CHUNK = 1 << 20
 
 def gather(config: Config, model: Model, run: RunFolder, figures: dict[str, Any]) -> Facts:
     """Read from a run's files what the cards say."""
-    union, asked = (run.last(name).done() or {} for name in ("3-union", "4-demand"))
-    trained = run.last("5-train")
+    union, asked = (run.stage(spec).done() or {} for spec in (UNION, DEMAND))
+    trained = run.stage(FINISH_TRAIN)
     counts, words = Counter[str](), []
     for row in read_structs(run.final / "dataset" / "train.jsonl", FinalRow):
         source = f"of round {row.round}" if row.round else "collected after the last round"
@@ -71,7 +72,7 @@ def gather(config: Config, model: Model, run: RunFolder, figures: dict[str, Any]
             metrics.on_file(run, n) or metrics.of_round(run, n) for n in range(1, union["of"] + 1)
         ],
         "training": trained.done(),
-        "anneal": run.last("5b-anneal").done() if config.finish.anneal.steps else None,
+        "anneal": run.stage(ANNEAL).done() if config.finish.anneal.steps else None,
         "version": __version__,
         "versions": (read_json(trained.path / "result.json") or {}).get("versions", {}),
     }

@@ -9,7 +9,16 @@ from typing import Any
 from selflengthen.config import HeldOutConfig
 from selflengthen.storage.atomic import read_json
 from selflengthen.storage.records import Record
-from selflengthen.storage.run_dir import STAGES, RunFolder, StageFolder
+from selflengthen.storage.run_dir import RunFolder, StageFolder
+from selflengthen.storage.stage_table import (
+    CURATE,
+    DRAFT,
+    EXPAND,
+    HELD_OUT,
+    ROLES,
+    ROUND_STAGES,
+    TRAIN,
+)
 from selflengthen.text.statistics import mean, mean_variety, spread, text_variety
 
 
@@ -56,9 +65,9 @@ def of_round(run: RunFolder, number: int) -> dict[str, Any]:
     return {
         "round": number,
         "acceptance": round(expand["accepted"] / max(1, expand["items"]), 4),
-        "drafts": quality(run.stage(number, "2-draft").records(dropped=True)),
-        "expansions": quality(run.stage(number, "3-expand").records(dropped=True)),
-        "held_out": quality(run.stage(number, "6-held-out").records()),
+        "drafts": quality(run.stage(DRAFT, number).records(dropped=True)),
+        "expansions": quality(run.stage(EXPAND, number).records(dropped=True)),
+        "held_out": quality(run.stage(HELD_OUT, number).records()),
         "stages": {
             name: {k: v for k, v in done.items() if k not in ("key", "version")}
             for name, done in stages.items()
@@ -98,9 +107,15 @@ def stop_reason(held_out: dict[str, Any], config: HeldOutConfig) -> str | None:
 
 
 def _stages(run: RunFolder, number: int) -> dict[str, dict[str, Any]]:
-    """Return the DONE.json of every stage of a round, by name; empty for what is not done."""
-    folders = {name.split("-", 1)[1]: name for name in STAGES if name != "5-train"}
-    if not run.stage(number, "4b-curate").done():  # only where rows are chosen
-        del folders["curate"]
-    folders |= {f"train {role}": f"5-train/{role}" for role in ("generator", "expander")}
-    return {name: run.stage(number, folder).done() or {} for name, folder in folders.items()}
+    """Return the DONE.json of every stage of a round, by title; empty for what is not done.
+
+    The stage that chooses rows is left out where none are chosen.
+    """
+    stages = {
+        spec.title: done or {}
+        for spec in ROUND_STAGES
+        if spec is not TRAIN
+        and ((done := run.stage(spec, number).done()) is not None or spec is not CURATE)
+    }
+    trainings = {role: run.stage(TRAIN, number, role).done() for role in ROLES}
+    return stages | {f"{TRAIN.title} {role}": done or {} for role, done in trainings.items()}

@@ -1,170 +1,87 @@
-"""What every controller does: it brings stages of texts from their key to their DONE.json.
+"""Brings a stage of texts from its key to its DONE.json; knows no stage.
 
-A stage that is done is skipped; one that was begun goes on from the ids on file. Which stages there
-are, and in which order, is the business of who inherits: `rounds`, and what comes after them.
+A stage that is done is skipped; one that was begun resumes from the ids on file.
 """
 
 from __future__ import annotations
 
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from selflengthen.config import Config
-from selflengthen.engines.base import Adapter, Adapters, Engine, Role, Sampling
-from selflengthen.inputs.models import Model
-from selflengthen.inputs.prompts import Prompts
-from selflengthen.inputs.seeds import Seed
+from selflengthen.engines.base import Adapters
 from selflengthen.runner import metrics
-from selflengthen.runner.executor import Drive, Progress
-from selflengthen.stages import instruct
+from selflengthen.runner.context import Services
+from selflengthen.runner.executor import Drive
 from selflengthen.stages.contract import Item, Stage
-from selflengthen.stages.drop_short import drop_short
-from selflengthen.storage.run_dir import RunFolder, StageFolder
-from selflengthen.text.checks import Checks
-from selflengthen.text.near_duplicates import NearDuplicates
-from selflengthen.training.job import TrainingJob, TrainingResult
+from selflengthen.storage.run_dir import StageFolder
 
 T = TypeVar("T")
-Train = Callable[[TrainingJob, Path], Awaitable[TrainingResult]]
-_TOLD = ("rows", "dropped", "steps", "seconds", "tokens_per_second", "first_loss", "last_loss")
+Drop = Callable[[StageFolder], Mapping[str, str]]
+"""Says which texts of a stage are set aside, and why, by id."""
 
 
-class EngineRoom:
-    """Opens an engine when one is first needed, and closes it when the adapters change."""
-
-    def __init__(self, open_engine: Callable[[Adapters], Awaitable[Engine]]) -> None:
-        """Keep how an engine is opened."""
-        self._open, self._engine, self._adapters = open_engine, None, None
-
-    async def engine(self, adapters: Adapters) -> Engine:
-        """Return an engine with these adapters."""
-        if self._engine is None or adapters != self._adapters:
-            await self.close()
-            self._engine, self._adapters = await self._open(adapters), adapters
-        return self._engine
-
-    async def close(self) -> None:
-        """Free the engine's memory."""
-        engine, self._engine = self._engine, None
-        if engine is not None:
-            await engine.close()
-
-    _engine: Engine | None
-    _adapters: Adapters | None
+def drop_none(folder: StageFolder) -> Mapping[str, str]:
+    """Set nothing aside."""
+    return {}
 
 
-class Controller(ABC):
-    """A run's parts, and how a stage of it is brought to its end."""
+class StageRunner:
+    """Runs stages of texts with one configuration's seed and number of samples in flight."""
 
-    def __init__(
-        self,
-        config: Config,
-        model: Model,
-        run: RunFolder,
-        prompts: Prompts,
-        seeds: list[Seed],
-        held: list[Seed],
-        room: EngineRoom,
-        train: Train,
-        progress: Progress,
-        note: Callable[[str], None],
-    ) -> None:
-        """Gather what a run consists of; nothing is read or written yet."""
-        self.config, self.model, self.run, self.prompts = config, model, run, prompts
-        self.seeds, self.held = seeds, held[: config.held_out.texts]
-        self.room, self.train, self.progress, self.note = room, train, progress, note
-        self.checks = Checks(**dict(config.checks))
-        self.sampling = Sampling(**dict(config.sampling) | {"stop": tuple(config.sampling.stop)})
-
-    @abstractmethod
-    async def play(self) -> None:
-        """Bring every stage that is not done to its end."""
-
-    @abstractmethod
-    def identity(self, folder: StageFolder) -> dict[str, Any]:
-        """Return what a stage is made of, as the configuration would make it now."""
+    def __init__(self, config: Config, services: Services) -> None:
+        """Keep what stages are made with; nothing is read or written."""
+        self.config = config
+        self.services = services
 
     async def texts(
-        self, folder: StageFolder, adapters: Adapters, stage: Stage[T], items: Iterable[Item[T]],
-        total: int, *, lot: bool = False,
-    ) -> StageFolder:  # fmt: skip
-        """Run a stage of texts; `lot`: then drop short ones.
+        self,
+        folder: StageFolder,
+        *,
+        identity: Callable[[], Mapping[str, Any]],
+        adapters: Adapters,
+        stage: Stage[T],
+        items: Iterable[Item[T]],
+        total: int,
+        drop: Drop = drop_none,
+    ) -> None:
+        """Bring all items of a stage to their verdict, then settle it.
 
-        `items` are drawn one by one, so that a run of any size starts again at once.
+        `items` are drawn one by one, so that a run of any size resumes at once; `total` is their
+        number.
         """
         if folder.done():
-            return folder
-        folder.begin(self.identity(folder))
-        drive, began = await self._drive(folder, adapters, total)
+            return
+        folder.begin(identity())
+        drive, started = await self.open(folder, adapters, total)
         await drive.run(stage, items)
-        lengths = ((r.id, r.words) for r in folder.records(dropped=True))
-        dropped = drop_short(lengths, self.config.seed) if lot else {}
-        self._settle(folder, total, dropped, drive, began)
-        return folder
+        self.settle(folder, total, drop(folder), drive, started)
 
-    async def instructions(
-        self, folder: StageFolder, adapters: Adapters, names: Sequence[str], before: int
-    ) -> StageFolder:
-        """Make the instructions `names`, a wave at a time, from those of the rounds `before`."""
-        if folder.done():
-            return folder
-        folder.begin(self.identity(folder))
-        config = self.config.instruct
-        role: Role = config.role if before else "base"
-        stage = instruct.Instruct(config, self.prompts, role, self.sampling)
-        pool = self._pool(before)
-        known = NearDuplicates(
-            [*pool.values(), *(s.instruction for s in self.held)], config.similarity
-        )
-        dropped: dict[str, str] = {}
-        drive, began = await self._drive(folder, adapters, len(names))
-        for start in range(0, len(names), config.wave):
-            wave = names[start : start + config.wave]
-            given = instruct.Wave(dict(pool), known)
-            await drive.run(stage, instruct.wave_items(wave, given))
-            made = [r for r in folder.records(dropped=True) if wave[0] <= r.id <= wave[-1]]
-            dropped |= instruct.duplicates(made, known)
-            pool |= {r.id: r.text for r in made if r.id not in dropped}
-        self._settle(folder, len(names), dropped, drive, began)
-        return folder
-
-    async def trained(self, folder: StageFolder, job: TrainingJob, **told: Any) -> None:
-        """Train an adapter into a stage's folder; DONE.json also says what is `told`."""
-        result = await self.train(job, folder.path / "train.log")
-        folder.finish(result.adapter, {name: getattr(result, name) for name in _TOLD} | told)
-
-    def adapter(self, role: str, rounds: int) -> Adapter | None:
-        """Return a role's last trained adapter of the first `rounds` rounds."""
-        for number in range(rounds, 0, -1):
-            folder = self.run.stage(number, f"5-train/{role}")
-            done = folder.done()
-            if done and not done.get("skipped"):
-                return Adapter(f"{role}-r{number:02d}", folder.path, self.config.train.lora_r)
-        return None
-
-    async def _drive(
+    async def open(
         self, folder: StageFolder, adapters: Adapters, total: int
     ) -> tuple[Drive, float]:
-        engine = await self.room.engine(adapters)
-        in_flight = self.config.engine.in_flight
-        drive = Drive(engine, self.config.seed, in_flight, self.progress, folder)
-        self.progress.begin(folder.title, total, len(drive.done))
+        """Return what runs the items of a stage, and when it was opened."""
+        drive = Drive(
+            await self.services.engines.engine(adapters),
+            seed=self.config.seed,
+            in_flight=self.config.engine.in_flight,
+            progress=self.services.progress,
+            folder=folder,
+        )
+        self.services.progress.begin(folder.title, total, len(drive.done))
         return drive, time.monotonic()
 
-    def _settle(
-        self, folder: StageFolder, items: int, dropped: dict[str, str], drive: Drive, began: float
+    def settle(
+        self,
+        folder: StageFolder,
+        total: int,
+        dropped: Mapping[str, str],
+        drive: Drive,
+        started: float,
     ) -> None:
+        """Write a stage's texts in order, and its DONE.json."""
         digest = folder.settle(dropped)
-        seconds = time.monotonic() - began
-        folder.finish(digest, metrics.summary(folder, items, seconds, drive.tokens))
-        self.progress.end()
-
-    def _pool(self, rounds: int) -> dict[str, str]:
-        """Return the seeds and what the first `rounds` rounds accepted, by id."""
-        pool = {seed.id: seed.instruction for seed in self.seeds}
-        for number in range(1, rounds + 1):
-            pool |= {r.id: r.text for r in self.run.stage(number, "1-instruct").records()}
-        return pool
+        seconds = time.monotonic() - started
+        folder.finish(digest, metrics.summary(folder, total, seconds, drive.tokens))
+        self.services.progress.end()

@@ -26,12 +26,14 @@ from selflengthen.storage import lock
 from selflengthen.storage.atomic import read_json, rewrite, write_json
 from selflengthen.storage.jsonl import pick, read_ids, read_lines, read_structs, trim
 from selflengthen.storage.records import Record, Refusal, encode, fingerprint
+from selflengthen.storage.stage_table import (
+    FINAL_STAGES,
+    HELD_OUT,
+    ROUND_STAGES,
+    StageSpec,
+    find_stage,
+)
 
-STAGES = ("1-instruct", "2-draft", "3-expand", "4-dataset", "4b-curate", "5-train", "6-held-out")
-FINAL_STAGES = (
-    "1-instruct", "2-draft", "3-union", "4-demand", "5-train", "5b-anneal", "6-held-out",
-    "7-merge",
-)  # fmt: skip
 PRODUCTS = ("dataset", "adapter", "merged", "figures.json")
 
 
@@ -47,18 +49,27 @@ class RunFolder:
         self.final = path / "final"
         self.logs = path / "logs"
 
-    def stage(self, number: int, name: str) -> StageFolder:
-        """Return the folder of a stage; round 0 holds what was measured before the first."""
-        return StageFolder(self.rounds / f"{number:02d}" / name)
+    def stage(self, spec: StageSpec, number: int | None = None, part: str = "") -> StageFolder:
+        """Return the folder of a stage of round `number`, or of what comes after the last (None).
 
-    def last(self, name: str) -> StageFolder:
-        """Return the folder of a stage that comes after the last round."""
-        return StageFolder(self.final / name, f"final/{name}")
+        Round 0 holds what was measured before the first. `part` is one of `spec.parts`.
+        """
+        turn = "final" if number is None else f"{number:02d}"
+        above = self.final if number is None else self.rounds / turn
+        title = "/".join(filter(None, (turn, spec.name, part)))
+        path = above / spec.name / part if part else above / spec.name
+        return StageFolder(path, title, spec=spec, number=number, part=part)
+
+    def named(self, name: str, number: int | None = None) -> StageFolder:
+        """Return the same by the name of its folder: `2-draft`, `5-train/generator`."""
+        spec = find_stage(name.partition("/")[0], FINAL_STAGES if number is None else ROUND_STAGES)
+        assert spec is not None, f"{name} is no stage"
+        return self.stage(spec, number, name.partition("/")[2])
 
     def finished(self) -> int:
         """Return how many rounds are done, their held-out texts included."""
         number = 0
-        while self.stage(number + 1, "6-held-out").done():
+        while self.stage(HELD_OUT, number + 1).done():
             number += 1
         return number
 
@@ -67,15 +78,28 @@ class RunFolder:
         return self.rounds / f"{number:02d}" / "metrics.json"
 
     def stages(self) -> list[StageFolder]:
-        """Return the stage folders that were begun, in the order of the method."""
-        begun = self.rounds.glob("*/*/stage.json"), self.rounds.glob("*/5-train/*/stage.json")
-        return [StageFolder(p.parent) for p in sorted(p for found in begun for p in found)]
+        """Return the stages of rounds that were begun, in the order of the method."""
+        begun = (
+            folder
+            for number in self._rounds()
+            for spec in ROUND_STAGES
+            for folder in self.parts(spec, number)
+        )
+        return [folder for folder in begun if folder.identity() is not None]
 
     def last_stages(self) -> list[StageFolder]:
-        """Return the stage folders after the last round that were begun, in their order."""
-        begun = self.final.glob("*/stage.json"), self.final.glob("6-held-out/*/stage.json")
-        names = sorted(str(p.parent.relative_to(self.final)) for found in begun for p in found)
-        return [self.last(name) for name in names]
+        """Return the stages after the last round that were begun, in their order."""
+        begun = (folder for spec in FINAL_STAGES for folder in self.parts(spec))
+        return [folder for folder in begun if folder.identity() is not None]
+
+    def parts(self, spec: StageSpec, number: int | None = None) -> list[StageFolder]:
+        """Return the folders of a stage: its own, or those of its parts."""
+        return [self.stage(spec, number, part) for part in spec.parts or ("",)]
+
+    def _rounds(self) -> list[int]:
+        """Return the numbers of the rounds that have a folder."""
+        names = [path.name for path in self.rounds.glob("*") if path.name.isdecimal()]
+        return sorted(int(name) for name in names if name == f"{int(name):02d}")
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -133,21 +157,33 @@ class RunFolder:
 class StageFolder:
     """One stage on disk, of a round or after the last."""
 
-    def __init__(self, path: Path, title: str | None = None) -> None:
-        """Name the folder; nothing is read or made. A stage of a round knows its title."""
+    def __init__(
+        self,
+        path: Path,
+        title: str,
+        *,
+        spec: StageSpec | None = None,
+        number: int | None = None,
+        part: str = "",
+    ) -> None:
+        """Name the folder; nothing is read or made.
+
+        `title` is what people call it: `01/2-draft`, `final/4-demand`. A stage of a run has its
+        entry in the table of stages, and the number of its round, None after the last.
+        """
         self.path = path
-        self._title = title
+        self.title = title
+        self._spec = spec
+        self.number = number
+        self.part = part
         self.records_path = path / "records.jsonl"
         self.rejected_path = path / "rejected.jsonl"
 
     @property
-    def title(self) -> str:
-        """The folder as people name it: `01/2-draft`, `final/4-demand`."""
-        if self._title is not None:
-            return self._title
-        parts = self.path.parts
-        below = len(parts) - parts[::-1].index("rounds")  # a folder above may be called so too
-        return "/".join(parts[below:])
+    def spec(self) -> StageSpec:
+        """The stage's entry in the table; what is no stage of a run has none."""
+        assert self._spec is not None, f"{self.title} is no stage of a run"
+        return self._spec
 
     def begin(self, identity: Mapping[str, Any]) -> None:
         """Say what this stage is made of, and drop what a kill left half-written."""

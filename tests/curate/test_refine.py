@@ -24,10 +24,9 @@ from selflengthen.errors import RequestRefused
 from selflengthen.inputs import prompts
 from selflengthen.inputs.models import Model
 from selflengthen.runner import executor
-from selflengthen.runner.stage_runner import EngineRoom
 from tests.cli.conftest import make_model
 from tests.curate.conftest import lines, read
-from tests.loop.scripted_run import Silent, contents, survives, train
+from tests.loop.scripted_run import contents, services, survives
 
 Command = Callable[..., str]
 MODEL = Model("scripted", Path("scripted"), {}, "0" * 64)
@@ -82,9 +81,13 @@ def refined(folder: str) -> dict[str, Any]:
         return Scripted(reply)
 
     stage = refine.Refining(
-        config, MODEL, place, prompts.Prompts({}, ("", "")), [], [], EngineRoom(open_engine), train,
-        Silent(), lambda line: None, rows=rows, texts=TEXTS, made_of=made_of,
-    )  # fmt: skip
+        config,
+        services(open_engine),
+        folder=refine.stage_of(place.path),
+        rows=rows,
+        texts=TEXTS,
+        identity=made_of,
+    )
     place.check(made_of)
     place.begin(made_of)
     asyncio.run(stage.play())

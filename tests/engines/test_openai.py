@@ -11,7 +11,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +24,10 @@ from selflengthen.engines.openai import OpenAIEngine, longest
 from selflengthen.errors import EngineError, RequestRefused
 from selflengthen.inputs import models, prompts, seeds
 from selflengthen.pipeline.rounds import Rounds
-from selflengthen.runner.stage_runner import EngineRoom
+from selflengthen.runner.context import RunContext
 from selflengthen.storage.run_dir import RunFolder
 from tests.engines.proxy import KINDS, Plan, Proxy
-from tests.loop.scripted_run import Silent, train
+from tests.loop.scripted_run import services
 
 pytestmark = pytest.mark.slow
 
@@ -148,7 +147,7 @@ async def test_a_round_through_faults_brings_every_item_to_a_verdict(
         made = await rounds.instruct(1)
         drafts = await rounds.draft(1, made)
         expansions = await rounds.expand(1, made, drafts)
-        await rounds.room.close()
+        await rounds.services.engines.close()
         assert set(KINDS) <= set(proxy.done)
     for stage in (made, drafts, expansions):
         done = stage.done()
@@ -159,7 +158,7 @@ async def test_a_round_through_faults_brings_every_item_to_a_verdict(
 
 def pocket_rounds(folder: Path, opened: Callable[[Adapters], Awaitable[Engine]]) -> Rounds:
     """Return a small run of the pocket model."""
-    asked = Config.model_validate(
+    config = Config.model_validate(
         {
             "language": "pocket",
             "sampling": {"temperature": 0.9, "max_tokens": 200, "top_k": 0},
@@ -169,12 +168,15 @@ def pocket_rounds(folder: Path, opened: Callable[[Adapters], Awaitable[Engine]])
             "engine": {"in_flight": 16},
         }
     )
-    return Rounds(
-        asked, models.find(str(models.POCKET)), RunFolder(folder),
-        prompts.load(prompts.shipped("pocket")), seeds.load("pocket"),
-        seeds.load("held-out-pocket"), EngineRoom(opened), partial(train), Silent(),
-        lambda line: None,
-    )  # fmt: skip
+    context = RunContext(
+        config=config,
+        model=models.find(str(models.POCKET)),
+        run=RunFolder(folder),
+        prompts=prompts.load(prompts.shipped("pocket")),
+        seeds=seeds.load("pocket"),
+        held_out=seeds.load("held-out-pocket")[: config.held_out.texts],
+    )
+    return Rounds(context, services(opened))
 
 
 async def test_forms_of_request(

@@ -21,7 +21,7 @@ from selflengthen.evaluate import report
 from selflengthen.evaluate.paths import EvaluationFolder
 from selflengthen.evaluate.pipeline import (
     Answering,
-    Asked,
+    Benchmark,
     Grading,
     Judge,
     State,
@@ -35,10 +35,10 @@ from selflengthen.evaluate.rubrics import LONGEN
 from selflengthen.evaluate.tasks import TASKS, load
 from selflengthen.inputs import models, prompts
 from selflengthen.runner import executor
-from selflengthen.runner.stage_runner import Controller, EngineRoom
-from tests.loop.scripted_run import Silent, contents, survives, train
+from selflengthen.runner.context import Services
+from tests.loop.scripted_run import contents, services, survives
 
-ASKED = Asked(TASKS["pocket"], load(TASKS["pocket"], None))
+ASKED = Benchmark(TASKS["pocket"], load(TASKS["pocket"], None))
 MODEL = models.Model("scripted", Path("scripted"), {}, "0" * 64)
 ADAPTER = Adapter("generator-r01", Path("nowhere"), 8)
 GOOD = {"analysis": "Well.", **dict.fromkeys(LONGEN.dimensions, 8)}
@@ -57,29 +57,23 @@ def judge(**changes: Any) -> Judge:
     return Judge(config, "owner/judge", MODEL, LONGEN)
 
 
-def play(
-    make: Callable[..., Controller], one: Target, reply: Reply | None = None, **how: Any
-) -> Any:
-    """Play a controller; return the adapters with which engines were opened."""
+def play(make: Callable[[Services], Answering | Grading], reply: Reply | None = None) -> Any:
+    """Play stages; return the adapters with which engines were opened."""
     opened: list[Adapters] = []
 
     async def open_engine(adapters: Adapters) -> Engine:
         opened.append(adapters)
         return Scripted(reply)
 
-    controller = make(
-        one.config, MODEL, one.folder, one.prompts, [], [], EngineRoom(open_engine), train,
-        Silent(), lambda line: None, asked=ASKED, **how,
-    )  # fmt: skip
-    asyncio.run(controller.play())
+    asyncio.run(make(services(open_engine)).play())
     return opened
 
 
 def evaluate(folder: Path, reply: Reply | None = None) -> Target:
     """Answer, grade and report."""
     one, grader = target(folder), judge()
-    play(Answering, one, target=one)
-    play(Grading, one, reply, targets=[one], judge=grader)
+    play(partial(Answering, one, ASKED))
+    play(partial(Grading, [one], ASKED, grader), reply)
     report.write(one.folder, report.gather([one], ASKED, grader), ASKED, grader)
     return one
 
@@ -134,8 +128,8 @@ def test_a_faulty_judge(tmp_path: Path) -> None:
     _tries.clear()
     one, grader = target(tmp_path), judge()
     one = replace(one, states=one.states[:1])
-    play(Answering, one, target=one)
-    play(Grading, one, faulty, targets=[one], judge=grader)
+    play(partial(Answering, one, ASKED))
+    play(partial(Grading, [one], ASKED, grader), faulty)
     folder = one.folder.judged("base", grader.name)
     graded = by_row(folder, 48)
     for row, record in enumerate(graded):
@@ -158,8 +152,8 @@ def test_a_faulty_judge(tmp_path: Path) -> None:
 
 def test_a_judge_that_is_never_in_form(tmp_path: Path) -> None:
     one, grader = target(tmp_path), judge(attempts=2)
-    play(Answering, one, target=one)
-    play(Grading, one, lambda _: Completion("Good.", "stop", 1, 1), targets=[one], judge=grader)
+    play(partial(Answering, one, ASKED))
+    play(partial(Grading, [one], ASKED, grader), lambda _: Completion("Good.", "stop", 1, 1))
     sides = report.gather([one], ASKED, grader)
     assert {side.figures["judged"]["unjudged"] for side in sides} == {48}
     assert {side.figures["judged"]["quality"] for side in sides} == {None}
@@ -174,12 +168,12 @@ def test_a_judge_that_is_never_in_form(tmp_path: Path) -> None:
 
 def test_nobody_is_asked_about_an_empty_text(tmp_path: Path) -> None:
     one, grader = target(tmp_path), judge()
-    play(Answering, one, lambda _: Completion(" \n", "stop", 1, 1), target=one)
+    play(partial(Answering, one, ASKED), lambda _: Completion(" \n", "stop", 1, 1))
 
     def asked(request: Request) -> Completion:
         raise AssertionError(request)
 
-    play(Grading, one, asked, targets=[one], judge=grader)
+    play(partial(Grading, [one], ASKED, grader), asked)
     sides = report.gather([one], ASKED, grader)
     assert {side.figures["judged"]["quality"] for side in sides} == {1}
     assert {side.figures["empty"] for side in sides} == {48}
@@ -195,7 +189,7 @@ def test_an_answer_that_was_refused_counts_as_empty(tmp_path: Path) -> None:
             raise RequestRefused("too long")
         return nonsense(request)
 
-    play(Answering, one, short_of_context, target=one)
+    play(partial(Answering, one, ASKED), short_of_context)
     refused = sum("story" in instruction for instruction in ASKED.instructions)
     (side,) = report.gather([one], ASKED, None)
     assert side.figures["refused"] == side.figures["empty"] == refused > 0
@@ -205,9 +199,9 @@ def test_an_answer_that_was_refused_counts_as_empty(tmp_path: Path) -> None:
 
 def test_the_bare_model_answers_on_the_next_ones_engine(tmp_path: Path) -> None:
     one = target(tmp_path)
-    assert play(Answering, one, target=one) == [{"generator": ADAPTER}]
+    assert play(partial(Answering, one, ASKED)) == [{"generator": ADAPTER}]
     assert is_answered(one) and not is_graded(one, judge())
-    assert play(Answering, one, target=one) == []
+    assert play(partial(Answering, one, ASKED)) == []
     texts = [[r.text for r in one.folder.answers(s.name).records()] for s in one.states]
     assert texts[0] != texts[1]
 
@@ -220,7 +214,7 @@ def test_what_was_made_otherwise_is_refused_and_can_be_made_again(tmp_path: Path
     with pytest.raises(UserError, match=r"base/answers was made with .*\(seed: 0 → 5\).*--redo"):
         check(other, ASKED, None)
     assert [f.title for f in check(other, ASKED, judge(), redo=True)] == ["base", "01"]
-    fewer = Asked(ASKED.task, ASKED.rows[:-1])
+    fewer = Benchmark(ASKED.task, ASKED.rows[:-1])
     with pytest.raises(UserError, match="instructions differs"):
         check(one, fewer, None)
     with pytest.raises(UserError, match=r"judged/owner-judge .*settings\.temperature: 0\.5 → 0\.0"):

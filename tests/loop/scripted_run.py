@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,11 @@ from selflengthen.engines.base import Adapters, Engine
 from selflengthen.engines.scripted import Reply, Scripted
 from selflengthen.inputs import prompts, seeds
 from selflengthen.inputs.models import Model
+from selflengthen.pipeline.controller import Controller
 from selflengthen.pipeline.rounds import Rounds
-from selflengthen.runner.stage_runner import Controller, EngineRoom
+from selflengthen.runner.context import EngineProvider, RunContext, Services
 from selflengthen.storage.atomic import rewrite
-from selflengthen.storage.run_dir import RunFolder
+from selflengthen.storage.run_dir import RunFolder, StageFolder
 from selflengthen.training.job import TrainingJob, TrainingResult
 
 ROUNDS = 2
@@ -59,7 +60,7 @@ class Silent:
         """Hear nothing."""
 
 
-async def train(job: TrainingJob, log: Path, pause: float = 0) -> TrainingResult:
+async def train(job: TrainingJob, folder: StageFolder, pause: float = 0) -> TrainingResult:
     """Write an adapter that depends on the rows and on what is gone on from."""
     await asyncio.sleep(pause)
     rows = Path(job.rows).read_bytes()
@@ -76,6 +77,28 @@ async def train(job: TrainingJob, log: Path, pause: float = 0) -> TrainingResult
     )  # fmt: skip
 
 
+def services(open_engine: Callable[[Adapters], Awaitable[Engine]], *, pause: float = 0) -> Services:
+    """Return what stages are made with: this engine, a trainer that takes `pause` seconds."""
+    return Services(
+        engines=EngineProvider(open_engine),
+        train=partial(train, pause=pause),
+        progress=Silent(),
+        note=lambda line: None,
+    )
+
+
+def context(folder: Path, settings: Config) -> RunContext:
+    """Return what a run with these settings consists of."""
+    return RunContext(
+        config=settings,
+        model=Model("scripted", Path("scripted"), {}, "0" * 64),
+        run=RunFolder(folder),
+        prompts=prompts.load(prompts.shipped("en")),
+        seeds=seeds.load("en"),
+        held_out=seeds.load("held-out-en")[: settings.held_out.texts],
+    )
+
+
 def rounds(
     folder: Path,
     settings: Config,
@@ -89,12 +112,7 @@ def rounds(
     async def open_engine(adapters: Adapters) -> Engine:
         return Scripted(reply, latency)
 
-    model = Model("scripted", Path("scripted"), {}, "0" * 64)
-    return make(
-        settings, model, RunFolder(folder), prompts.load(prompts.shipped("en")), seeds.load("en"),
-        seeds.load("held-out-en"), EngineRoom(open_engine), partial(train, pause=latency), Silent(),
-        lambda line: None,
-    )  # fmt: skip
+    return make(context(folder, settings), services(open_engine, pause=latency))
 
 
 def play(folder: Path, settings: Config | None = None, **how: Any) -> None:

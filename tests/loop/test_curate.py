@@ -15,9 +15,10 @@ import pytest
 
 from selflengthen.config import Config
 from selflengthen.errors import UserError
-from selflengthen.pipeline.fingerprints import Identities
+from selflengthen.pipeline.fingerprints import Fingerprints
+from selflengthen.storage.stage_table import CURATE
 from selflengthen.text.measures import word_count
-from tests.loop.scripted_run import config, contents, play, rounds
+from tests.loop.scripted_run import config, contents, context, play
 
 K = 5
 MOMENTS = (0.0, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.5, 2.0, 4.0, 8.0)
@@ -149,16 +150,15 @@ def test_steps_that_come_later_are_noticed(tmp_path: Path) -> None:
     settings = chosen(tmp_path, iterations=1)
     with pytest.raises(UserError, match=r"01/5-train/expander was made with other settings"):
         identities(tmp_path / "run", settings).check()
-    again = identities(tmp_path / "run", settings).check((1, "4b-curate"))
+    again = identities(tmp_path / "run", settings).check((1, CURATE))
     assert [f.title for f in again] == [
         "01/5-train/expander", "01/5-train/generator", "01/6-held-out",
     ]  # fmt: skip
 
 
-def identities(folder: Path, settings: Config) -> Identities:
+def identities(folder: Path, settings: Config) -> Fingerprints:
     """Return the identities that a start with these settings has."""
-    parts = rounds(folder, settings)
-    return Identities(settings, parts.model, parts.run, parts.prompts, parts.seeds, parts.held)
+    return Fingerprints(context(folder, settings))
 
 
 def test_killed_while_it_chooses_it_ends_like_an_uninterrupted_one(

@@ -19,11 +19,12 @@ from selflengthen.engines.scripted import nonsense
 from selflengthen.errors import UserError
 from selflengthen.length.requirement import Demand, read_demand
 from selflengthen.pipeline.final import Final
-from selflengthen.pipeline.fingerprints import FinalIdentities
+from selflengthen.pipeline.fingerprints import Fingerprints
 from selflengthen.runner import executor
 from selflengthen.storage.run_dir import RunFolder
+from selflengthen.storage.stage_table import FINAL_STAGES, find_stage
 from selflengthen.text.measures import word_count
-from tests.loop.scripted_run import config, contents, play, rounds, survives
+from tests.loop.scripted_run import config, contents, context, play, survives
 
 WHEN = 24
 """A start is killed at one of so many first writes; the last step, made as a whole, has ten."""
@@ -93,7 +94,7 @@ def test_an_anneal_goes_on_with_the_adapter_on_chosen_rows(
     folder, settings = shutil.copytree(finished, tmp_path / "run"), config(finish=ANNEAL)
     with pytest.raises(UserError, match=r"final/6-held-out/final was made .*\(anneal: None → "):
         identities(folder, settings).check_last()
-    again = identities(folder, settings).check_last("5b-anneal")
+    again = identities(folder, settings).check_last(find_stage("anneal", FINAL_STAGES))
     assert [f.title for f in again] == ["final/6-held-out/base", "final/6-held-out/final"]
     RunFolder(folder).set_aside(again)
     killed = shutil.copytree(folder, tmp_path / "killed")
@@ -208,7 +209,7 @@ def test_other_settings_are_refused_by_the_stage_they_touch(
         identities(finished, config(**changes)).check_last()
     assert f"final/{stage} was made with other settings" in str(refused.value)
     assert says in str(refused.value) and f"--redo {stage}" in str(refused.value)
-    again = identities(finished, config(**changes)).check_last(stage)
+    again = identities(finished, config(**changes)).check_last(find_stage(stage, FINAL_STAGES))
     assert again[0].title == f"final/{stage}"
     assert again[-1].title == "final/6-held-out/final"
 
@@ -220,7 +221,6 @@ def test_rounds_that_were_made_since_are_noticed(finished: Path, tmp_path: Path)
         identities(folder, config(iterations=3)).check_last()
 
 
-def identities(folder: Path, settings: Config) -> FinalIdentities:
+def identities(folder: Path, settings: Config) -> Fingerprints:
     """Return the identities that a start with these settings has."""
-    parts = rounds(folder, settings, make=Final)
-    return FinalIdentities(settings, parts.model, parts.run, parts.prompts, parts.seeds, parts.held)
+    return Fingerprints(context(folder, settings))

@@ -13,6 +13,7 @@ import pytest
 from selflengthen.engines.scripted import Scripted
 from selflengthen.runner import executor
 from selflengthen.storage.run_dir import RunFolder
+from selflengthen.storage.stage_table import DRAFT
 from tests.loop.scripted_run import contents, play
 from tests.test_store import record, refusal
 
@@ -77,7 +78,7 @@ def test_a_disk_that_is_full_for_a_moment_ends_the_run_as_well(
 
 
 def test_refusals_that_went_through_are_not_written_again(tmp_path: Path) -> None:
-    folder = RunFolder(tmp_path).stage(1, "2-draft")
+    folder = RunFolder(tmp_path).stage(DRAFT, 1)
     folder.begin({})
     folder.append([record(1, "long " * 2000)])
     writer = executor._Writer(folder)

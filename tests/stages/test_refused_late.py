@@ -15,6 +15,7 @@ from selflengthen.stages.contract import Ask, Item
 from selflengthen.stages.expand import Expand, Given
 from selflengthen.stages.instruct import Instruct, Wave, wave_items
 from selflengthen.storage.run_dir import RunFolder
+from selflengthen.storage.stage_table import EXPAND, INSTRUCT
 from selflengthen.text.checks import Checks
 from selflengthen.text.measures import word_count
 from selflengthen.text.near_duplicates import NearDuplicates
@@ -58,7 +59,7 @@ async def test_only_a_refusal_of_the_first_request_ends_an_item(tmp_path: Path) 
         ExpandConfig(attempts=3), prompts.load(prompts.shipped("en")), Checks(language=False),
         SAMPLING,
     )  # fmt: skip
-    folder = RunFolder(tmp_path).stage(1, "3-expand")
+    folder = RunFolder(tmp_path).stage(EXPAND, 1)
     folder.begin({})
     items = [
         Item(f"r01-expand-00000{n}-00-00", "d", Given(f"Write of {what}.", DRAFT))
@@ -88,7 +89,7 @@ async def test_two_long_instructions_cost_one_attempt(tmp_path: Path) -> None:
     )
     pool = {"s1": "Write of rain.", "s2": "Write of snow.", "s3": "long " * 200_000}
     wave = Wave(pool, NearDuplicates(pool.values(), 1.0))
-    folder = RunFolder(tmp_path).stage(1, "1-instruct")
+    folder = RunFolder(tmp_path).stage(INSTRUCT, 1)
     folder.begin({})
     names = [f"r01-instruct-{n:06d}" for n in range(12)]
     await Drive(Scripted(reply), 0, 4, Silent(), folder).run(stage, wave_items(names, wave))

@@ -50,15 +50,14 @@ def _refined(rows: Rows, asked: Any, words: Sequence[str]) -> tuple[Rows, dict[s
     """Have rows refined, or go on with it; return them, and figures."""
     from selflengthen.cli.eval_targets import served
     from selflengthen.cli.options.settings import resolve
-    from selflengthen.cli.preflight import Parts, check_lengths, prompts_folder
+    from selflengthen.cli.preflight import check_lengths, prompts_folder
     from selflengthen.cli.run import command
-    from selflengthen.cli.runner import perform
+    from selflengthen.cli.runner import Attempt, perform
     from selflengthen.curate.io.work_dir import WorkFolder
     from selflengthen.curate.io.write import beside
     from selflengthen.curate.methods import refine
     from selflengthen.engines import require
-    from selflengthen.inputs import models, prompts
-    from selflengthen.pipeline.fingerprints import Identities
+    from selflengthen.inputs import models
 
     config = resolve(None, asked.fields, None).config
     require(config.engine.kind)
@@ -68,13 +67,17 @@ def _refined(rows: Rows, asked: Any, words: Sequence[str]) -> tuple[Rows, dict[s
     made_of = refine.identity(rows, config, model, texts)
     place = WorkFolder(asked.work or beside(Path(asked.out), "work"))
     place.check(made_of)
-    none = prompts.Prompts({}, ("", ""))
-    identities = Identities(config, model, place, none, [], [])
-    parts = Parts(config, model, none, [], [], place, identities)
-    make = partial(refine.Refining, rows=rows, texts=texts, made_of=made_of)
     stage = refine.stage_of(place.path)
+    make = partial(refine.Refining, config, folder=stage, rows=rows, texts=texts, identity=made_of)
     with place.locked():
         place.begin(made_of)
         if not stage.done():
-            perform(make, parts, place.new_log(), command(["longest", *words], "curate"))
+            attempt = Attempt(
+                engine=config.engine,
+                model=model,
+                folder=place.path,
+                log=place.new_log(),
+                resume=command(["longest", *words], "curate"),
+            )
+            perform(make, attempt)
     return refine.refined(rows, stage)

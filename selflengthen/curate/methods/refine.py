@@ -19,7 +19,8 @@ from selflengthen.curate.io.work_dir import content
 from selflengthen.engines.base import Sampling
 from selflengthen.inputs import prompts
 from selflengthen.inputs.models import Model
-from selflengthen.runner.stage_runner import Controller
+from selflengthen.runner.context import Services, sampling_of
+from selflengthen.runner.stage_runner import StageRunner
 from selflengthen.stages.contract import Ask, Item, Verdict
 from selflengthen.storage.records import fingerprint
 from selflengthen.storage.run_dir import StageFolder
@@ -83,24 +84,36 @@ class Refine:
         return Verdict(text, written.finish_reason, reason, {"critique": critique})
 
 
-class Refining(Controller):
+class Refining:
     """Has a model refine the responses of all rows, as a stage of a run is made."""
 
     def __init__(
-        self, *parts: Any, rows: Rows, texts: Mapping[str, str], made_of: dict[str, Any]
+        self,
+        config: Config,
+        services: Services,
+        *,
+        folder: StageFolder,
+        rows: Rows,
+        texts: Mapping[str, str],
+        identity: Mapping[str, Any],
     ) -> None:
-        """Gather the parts of any controller, the rows, the prompts and the work's identity."""
-        super().__init__(*parts)
-        self.rows, self.texts_of, self.made_of = rows, texts, made_of
-
-    def identity(self, folder: StageFolder) -> dict[str, Any]:
-        """Return what the responses are made of."""
-        return self.made_of
+        """Keep the rows, the prompts' `texts`, and what the work in `folder` is made of."""
+        self.runner = StageRunner(config, services)
+        self.stage = Refine(texts, Checks(**dict(config.checks)), sampling_of(config))
+        self.folder = folder
+        self.rows = rows
+        self.identity = identity
 
     async def play(self) -> None:
         """Bring every row to its verdict."""
-        stage = Refine(self.texts_of, self.checks, self.sampling)
-        await self.texts(stage_of(self.run.path), {}, stage, self._items(), len(self.rows))
+        await self.runner.texts(
+            self.folder,
+            identity=lambda: self.identity,
+            adapters={},
+            stage=self.stage,
+            items=self._items(),
+            total=len(self.rows),
+        )
 
     def _items(self) -> Iterator[Item[Row]]:
         for row in self.rows:

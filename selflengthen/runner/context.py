@@ -1,0 +1,74 @@
+"""What a run consists of, and what its stages are made with."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from selflengthen.config import Config
+from selflengthen.engines.base import Adapters, Engine, Sampling
+from selflengthen.inputs.models import Model
+from selflengthen.inputs.prompts import Prompts
+from selflengthen.inputs.seeds import Seed
+from selflengthen.runner.executor import Progress
+from selflengthen.storage.run_dir import RunFolder, StageFolder
+from selflengthen.training.job import TrainingJob, TrainingResult
+
+Train = Callable[[TrainingJob, StageFolder], Awaitable[TrainingResult]]
+"""Trains a job into a stage's folder, where its log stands, too."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunContext:
+    """A run's configuration and all that it names, read and checked.
+
+    `held_out` are the instructions that are written after each round: as many as the configuration
+    says.
+    """
+
+    config: Config
+    model: Model
+    run: RunFolder
+    prompts: Prompts
+    seeds: list[Seed]
+    held_out: list[Seed]
+
+
+class EngineProvider:
+    """Opens an engine when one is first needed, and closes it when the adapters change."""
+
+    def __init__(self, open_engine: Callable[[Adapters], Awaitable[Engine]]) -> None:
+        """Keep how an engine is opened."""
+        self._open = open_engine
+        self._engine: Engine | None = None
+        self._adapters: Adapters | None = None
+
+    async def engine(self, adapters: Adapters) -> Engine:
+        """Return an engine with these adapters."""
+        if self._engine is None or adapters != self._adapters:
+            await self.close()
+            self._engine = await self._open(adapters)
+            self._adapters = adapters
+        return self._engine
+
+    async def close(self) -> None:
+        """Free the engine's memory."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            await engine.close()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """What stages are made with, and who hears of it; `note` takes a line for people."""
+
+    engines: EngineProvider
+    train: Train
+    progress: Progress
+    note: Callable[[str], None]
+
+
+def sampling_of(config: Config) -> Sampling:
+    """Return how a configuration's texts are drawn."""
+    fields = dict(config.sampling)
+    return Sampling(**fields | {"stop": tuple(fields["stop"])})
