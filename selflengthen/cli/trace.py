@@ -156,6 +156,8 @@ def _offspring(run: RunFolder, found: Found) -> Found | None:
     match = _ID.fullmatch(found.id)
     if later is None or match is None:
         return None
+    if later == EXPAND.name and not match["round"]:
+        return None  # what is drafted after the last round is not expanded
     folder = run.named(later, int(match["round"]) if match["round"] else None)
     made = [r for r in folder.records(dropped=True) if r.source == found.id]
     if not made:
