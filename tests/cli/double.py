@@ -6,11 +6,15 @@ Run as a program it is `python -m selflengthen` with that training.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from safetensors.numpy import save_file
 
 from selflengthen.training.job import TrainingJob, TrainingResult
 
@@ -18,7 +22,7 @@ from selflengthen.training.job import TrainingJob, TrainingResult
 async def train(
     job: TrainingJob, *, log: Path, on_step: Callable[[dict[str, Any]], None]
 ) -> TrainingResult:
-    """Write what a training leaves behind; the adapter's digest is that of the job."""
+    """Write what a training leaves behind; the adapter depends on the job alone."""
     rows = _count(Path(job.rows))
     steps = [
         {"step": n, "loss": 2.0 / n, "learning_rate": 1e-4, "tokens": 100, "seconds": 0.1}
@@ -30,9 +34,11 @@ async def train(
     job.folder.mkdir(parents=True, exist_ok=True)
     (job.folder / "metrics.jsonl").write_text("".join(json.dumps(step) + "\n" for step in steps))
     (job.folder / "adapter_config.json").write_text(json.dumps({"r": job.lora_r}))
-    (job.folder / "adapter_model.safetensors").write_bytes(job.digest().encode())
+    weights = np.frombuffer(bytes.fromhex(job.digest()), dtype=np.uint8).astype(np.float32)
+    save_file({"lora": weights}, job.folder / "adapter_model.safetensors")
+    adapter = hashlib.sha256(b"lora" + weights.tobytes()).hexdigest()
     return TrainingResult(
-        job=job.digest(), adapter=job.digest(), rows=rows, dropped=0, longest=10, steps=3,
+        job=job.digest(), adapter=adapter, rows=rows, dropped=0, longest=10, steps=3,
         tokens=300,
         first_loss=2.0, last_loss=0.67, seconds=0.3, startup_seconds=0.1, tokens_per_second=1000.0,
         peak_memory=1, resumed_from=0, versions={},

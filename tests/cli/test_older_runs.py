@@ -1,0 +1,85 @@
+"""Runs that version 0.1.0 began go on: same keys, same digests, same texts.
+
+`runs_of_0_1_0/` holds two runs of that version on the scripted engine and the training double: one
+complete, collected and finished; one killed in the second round's drafts.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selflengthen.cli import main
+from tests.loop.scripted_run import contents
+
+RUNS = Path(__file__).parent / "runs_of_0_1_0"
+
+
+@pytest.fixture
+def old(work: Path) -> Path:
+    """Copies of the two runs, with the configuration and the model they were started with."""
+    shutil.copytree(RUNS, work, dirs_exist_ok=True)
+    return work
+
+
+def digests(run: Path) -> dict[str, tuple[str, str]]:
+    """Return key and digest of every finished stage."""
+    return {
+        str(path.parent.relative_to(run)): (done["key"], done["digest"])
+        for path in sorted(run.rglob("DONE.json"))
+        for done in [json.loads(path.read_text())]
+    }
+
+
+def texts(run: Path, below: str) -> dict[str, Any]:
+    """Return every text of a run by file."""
+    return {
+        name: [line["text"] for line in lines]
+        for name, lines in contents(run / below).items()
+        if name.endswith("records.jsonl")
+    }
+
+
+def test_a_run_killed_among_its_drafts_goes_on(old: Path) -> None:
+    drafts = old / "interrupted/rounds/02/2-draft/records.jsonl"
+    before = [json.loads(line) for line in drafts.read_text().splitlines()]
+    assert main(["run", "small.yaml", "--run-dir", "interrupted"]) == 0
+    after = {line["id"]: line for line in map(json.loads, drafts.read_text().splitlines())}
+    for line in before:  # not made again: even the time is that of the first start
+        assert after[line["id"]] | {"dropped": None} == line
+    assert texts(old / "interrupted", "rounds") == texts(RUNS / "complete", "rounds")
+    made, whole = digests(old / "interrupted"), digests(RUNS / "complete")
+    assert made == {name: whole[name] for name in whole if name.startswith("rounds")}
+
+
+def test_a_complete_run_takes_another_round(old: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "small.yaml", "--run-dir", "complete", "--iterations", "3"]) == 0
+    assert "Complete: 3 of 3 rounds." in capsys.readouterr().out
+    made, whole = digests(old / "complete"), digests(RUNS / "complete")
+    assert {name: made[name] for name in whole} == whole
+
+
+def test_what_comes_after_the_last_round_is_made_as_it_was(old: Path) -> None:
+    shutil.rmtree(old / "complete" / "final")
+    assert main(["collect", "complete"]) == 0
+    assert main(["finish", "complete"]) == 0
+    assert digests(old / "complete") == digests(RUNS / "complete")
+    assert texts(old / "complete", "final") == texts(RUNS / "complete", "final")
+    for name in ("dataset/train.jsonl", "figures.json"):
+        made, was = (run / "complete/final" / name for run in (old, RUNS))
+        assert made.read_bytes() == was.read_bytes()
+
+
+@pytest.mark.parametrize("command", ["run", "collect", "finish", "status", "show"])
+def test_a_complete_run_stays_as_it_is(
+    old: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = digests(old / "complete")
+    words = ["small.yaml", "--run-dir", "complete"] if command == "run" else ["complete"]
+    assert main([command, *words]) == 0
+    assert capsys.readouterr().out
+    assert digests(old / "complete") == before
