@@ -61,7 +61,7 @@ def _is_given(length: Length) -> bool:
 _WORKS_ZH = "小说|文章|作文|论文|报告|作品|稿子|文稿|文字|材料|原文|故事|散文|话|文|书|诗|信"
 _GIVEN = re.compile(
     r"\b(?:this|these|those|my|our|his|her|their|attached|following|original|existing|previous"
-    r"|above|current|currently|already(?: have)?|wrote|typed|was|were|had)\s*$"
+    r"|above|current|currently|already(?: have)?|wrote|typed|translated|was|were|had)\s*$"
     r"|(?<!before you have )(?<!until you have )(?<!till you have )(?<!once you have )\bwritten\s*$"
     r"|\b(?:my|our|his|her|attached|original|source|following|existing)\s+[\w-]+(?:\s+[\w-]+)?\s+"
     r"(?:is|has|was|had|contains|runs to)\s*$"
@@ -77,7 +77,7 @@ _THAT = re.compile(r"\bthat\s*$")
 _FROM = re.compile(r"(?:\bfrom|从)\s*$")
 _WORKED_ON = re.compile(
     r"\b(?:summari[sz]e|condense|shorten|reduce|compress|trim|cut|translate|proofread|edit|revise"
-    r"|polish|review|read|analy[sz]e|critique|paraphrase|rewrite|grade|compare|of|turn|expand)\s+"
+    r"|polish|review|read|analy[sz]e|critique|paraphrase|rewrite|grade|compare|discuss|of|turn|expand)\s+"
     r"(?:(?:an?|the|each|one)\s+)?$|(?:缩写|概括|压缩|精简|翻译|润色|修改|总结|扩写|改写)(?:一|这|那)?[篇份段个本部]?$",
 )
 
@@ -91,7 +91,9 @@ _WRITTEN_OF = re.compile(
 
 
 _HAVE = re.compile(r"\b(?:i|we)(?:'ve| have)(?: got| written)?\s+(?:an?|the|this)\s*$")
-_LIMIT = re.compile(r"\s*(?:word\s+)?(?:limit|cap|maximum|minimum|count|target)\b")
+_LIMIT = re.compile(
+    r"\s*(?:word\s+)?(?:limit|cap|maximum|minimum|count|target)\b|.*\b(?:due|to write|assignment)\b"
+)
 
 
 def _is_stated(length: Length) -> bool:
@@ -111,8 +113,8 @@ def _is_stated(length: Length) -> bool:
 
 _LONG = 100_000  # characters: the length of a book, where only its title stands before it
 _ASKING = re.compile(
-    r"\b(?:ensur|sure|must|should|shall|needs?\b|will|so that|which|if\b|until|want|requir|please"
-    r"|write\b(?! code)|that has|that contains)"
+    r"\b(?:ensur|sure|check|verif|confirm|must|should|shall|needs?\b|will|so that|so your"
+    r"|which|if\b|until|want|requir|please|write\b(?! code)|that has|that contains)"
     r"|[写请要须应控]|保证|确保",
 )
 _HAS = re.compile(
@@ -130,8 +132,10 @@ _TITLE = re.compile(r"^\s*《\s*》(?:全书|全文|一书|共|有|约)*\s*$")
 _QUESTION = re.compile(
     r"^\s*how (?:many|much|long (?:does|do|did|would|will|is|are))\b"
     r"|^\s*which (?:is|are|one)\b"
-    r"|^\s*(?:why|who|what|how)\b(?! about)[^,;:]*(?<!\bin)(?<!\busing)(?<!\bwithin)(?<!\bwith)"
-    r"(?<!\bto) $|(?:为什么|为何)[^,:请控写用]*$"
+    r"|^\s*(?:why|who|what|how)\b(?! about)[^,;:]*\b(?:after|before|than|of|for|on|by|from|only"
+    r"|costs?|the|(?:to|you|they|people|i|we) (?:write|read|say|cut|reach)"
+    r"|(?<!\bin )(?<!\bwith )(?<!\bis )an?)\s*$"
+    r"|(?:为什么|为何)[^,:请]*(?:要求|规定|限制|需要|都是)\s*$"
     r"|^\s*(?:is|are|was|were|why (?:is|are|was|were))\s+(?:(?:an?|the|our)\s+)?$",
 )
 _QUESTION_AFTER = re.compile(
@@ -139,7 +143,7 @@ _QUESTION_AFTER = re.compile(
 )
 _PAST = re.compile(
     r"\bused to(?: (?:be|have|limit|allow|require|cap|demand))?(?: (?:an?|the))?\s*$"
-    r"|(?<!\bi )(?<!\bwe )\bhad to\b[^,;:]*$"
+    r"|\bhad to (?:be|stay|remain|have|contain|run to)\s*$"
     r"|(?:以前|曾经?|从前|当年|过去)[都只还]?(?:限制|要求|规定|只能|最多|限)[^,的]{0,8}$",
 )
 _PAST_AFTER = re.compile(
@@ -177,8 +181,9 @@ _PIECES = re.compile(
     r"(?:(?:of|with|that (?:have|are)|containing)\s*)?$"
 )
 _DATA = re.compile(
-    r"\b(?:passwords?|usernames?|columns?|fields?|strings?|identifiers?|variables?|file ?names?"
-    r"|keys?|urls?|messages?)\b[^,;]*$"
+    r"\b(?:passwords?|usernames?|identifiers?|variables?|file ?names?|urls?)\b[^,;]*$"
+    r"|\b(?:database|text|input)\s+(?:columns?|fields?)\s+(?:holds?|has|have|can hold|of)?\s*$"
+    r"|\bstrings\s+(?:of|with|longer|shorter)\s*$|\b(?:when|whenever|if) an? message\s*$"
     r"|(?:密码|口令|用户名|字段|变量|字符串|文件名|昵称)[^,]*$"
 )
 

@@ -176,16 +176,20 @@ def _is_part(length: Length, plain: str) -> bool:
         return False
     verbs = list(_VERB.finditer(length.left))
     if verbs:
-        # A whole before its part (a report whose summary), but not a report summary.
-        end = before.start("part") if before else len(length.left)
-        wholes = list(_WHOLE.finditer(length.left, verbs[-1].end()))
-        compound = before and len(wholes) == 1 and not length.left[wholes[0].end() : end].strip()
-        return bool(verbs[-1]["joins"]) or bool(wholes and not compound)
+        return bool(verbs[-1]["joins"]) or _has_whole(length.left, verbs[-1].end(), before)
     if _is_asked_for(part["part"], plain):
         return False
     if before and _SUBJECT.search(length.left[: before.start("part")]):
         return _whole_is_asked_for(plain)
     return bool(_WHOLE.search(plain))
+
+
+def _has_whole(left: str, start: int, part: re.Match[str] | None) -> bool:
+    """Say whether a whole stands before its part: a report whose summary, not a report summary."""
+    wholes = list(_WHOLE.finditer(left, start))
+    if len(wholes) == 1 and part is not None:
+        return not _COMPOUND.fullmatch(left, wholes[0].end(), part.start("part"))
+    return bool(wholes)
 
 
 def _whole_is_asked_for(plain: str) -> bool:
@@ -219,6 +223,7 @@ _PARTS_ZH = (
     "摘要|引言|前言|序言|导语|开头|结尾|结论|小结|简介|概述|提要|标题|题目|段落|附录|致谢|部分"
     "|背景|注释"
 )
+_COMPOUND = re.compile(rf"\s*(?:(?:{_PARTS})\s+)*")
 _PART_BEFORE = re.compile(
     r"(?:(?:\b(?:entire|whole|full|complete)\s+)?"
     rf"(?P<part>\b(?:{_PARTS})\b|{_PARTS_ZH})(?:\s+section)?)"

@@ -62,7 +62,8 @@ _QUALIFIER = re.compile(
     r"|(?P<above>\b(?:at (?:the )?(?:very )?least|at a minimum|min(?:imum)?|upwards? of|reach)\b\.?"
     rf"|\b(?:min(?:imum)?|lower){_OF_ITS_LENGTH}|>=?|≥|至少|最少|起码|最低|最短|下限|不止|(?<![表传抵发])达|写满"
     r"|(?<![能足不])够)"
-    r"|(?P<below>\b(?:within|up to|at (?:the )?most|at a maximum|max(?:imum)?|limit(?:ed|ing)?"
+    r"|(?P<below>\b(?:within|up to|at (?:the )?most|at a maximum|max(?:imum)?"
+    r"|(?:limit|restrict|confine)(?:e?d|ing)?"
     r"(?: (?!to|of)\w+){0,3} (?:to|of)|(?:word|length) limit|limit(?=:)|capped|cap(?: \w+){1,3} at"
     r"|(?:may|can) (?:be |have |run )?as (?:long|many|much) as)\b\.?"
     rf"|\b(?:max(?:imum)?|upper){_OF_ITS_LENGTH}|<=?|≤|最多|至多|最长|上限|(?<![有无局权])限)"
@@ -76,7 +77,7 @@ _QUALIFIER = re.compile(
 # One of these is in whatever that finds, and they are found much quicker.
 _QUALIFYING = re.compile(
     r"ab|arou|ap|roug|circa|nea|alm|some|close|region|neigh|vicin|ca|least|min|upw|reach|with|up to"
-    r"|most|max|limit|than|over|bey|exc|surp|under|below|lower|upper|as long|as m"
+    r"|most|max|limit|than|over|bey|exc|surp|under|below|restrict|confin|lower|upper|as long|as m"
     r"|[≈~>=<≥≤约大近差将接至最起不达多上下限超高长少小低短满够没]"
 )
 _NEGATION = re.compile(

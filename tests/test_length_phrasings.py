@@ -24,6 +24,7 @@ KNOWN = {
     "请写一个功能：超过500字的评论自动折叠。",
     "Write 600 words plus on the merits of jazz.",
     "一分钟能说多少字？有人说200字。",
+    "What did Orwell say about the 500-word rule?",
 }
 
 
@@ -48,7 +49,7 @@ def test_the_phrasings_are_read() -> None:
 
 def test_the_table_has_every_kind_in_both_languages() -> None:
     rows = table()
-    assert len({row["text"] for row in rows}) == len(rows) >= 600
+    assert len({row["text"] for row in rows}) == len(rows) >= 700
     counts = Counter((row["language"], row["kind"]) for row in rows)
     kinds = ("about", "range", "above", "below", "none")
     assert all(counts[language, kind] >= 25 for language in ("en", "zh") for kind in kinds), counts
