@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).parents[1] / "selflengthen"
 
 GROUND = frozenset(
     {"errors", "text", "languages", "talk", "likeness", "records", "models", "prompts", "seeds"}
-    | {"checks", "config", "numerals", "lengths", "asides", "demand", "weave"}
+    | {"checks", "config", "numerals", "qualifiers", "lengths", "asides", "demand", "weave"}
 )
 ENGINE = frozenset(
     {"engines.base", "engines.chat", "engines.guard", "engines.vllm_log", "engines.vllm_start"}
@@ -43,9 +43,10 @@ FLOORS: Mapping[str, frozenset[str]] = {
     "prompts": frozenset({"errors"}),
     "seeds": frozenset({"errors", "text", "prompts"}),
     "numerals": frozenset(),
-    "lengths": frozenset({"numerals"}),
+    "qualifiers": frozenset(),
+    "lengths": frozenset({"numerals", "qualifiers"}),
     "asides": frozenset({"lengths"}),
-    "demand": frozenset({"asides", "lengths", "numerals"}),
+    "demand": frozenset({"asides", "lengths", "numerals", "qualifiers"}),
     "checks": frozenset({"errors", "text", "languages", "talk", "records"}),
     "config": frozenset({"errors", "text", "checks"}),
     "weave": frozenset({"checks", "demand", "languages", "lengths", "numerals"}),
