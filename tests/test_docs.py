@@ -110,6 +110,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rows = (ROOT / f"tests/evaluate/{name}.jsonl").read_text().splitlines()
         answers = (json.dumps(json.loads(row) | {"response": "A sea. " * 1500}) for row in rows)
         (folder / f"{name}.jsonl").write_text("\n".join(answers))
+    shutil.copy(ROOT / "tests/evaluate/lifebench-public.jsonl", folder / "data_label.jsonl")
     # The pages' `python` is this one, and its training takes no time.
     shim = folder / "bin/python"
     shim.parent.mkdir()

@@ -18,8 +18,8 @@ counter, or their quality as far as it can be counted without a judge. Nothing i
 fields of a line (other fields are not read):
   longen           response, and constraint or else query; type, language, range if they are there
   longbench-write  response, and length or else prompt; type if it is there
-  lifebench        response, and length_constraint with control_method or else prompt; lang if it
-                   is there
+  lifebench        response, and length_constraint with control_method or else prompt or task; lang
+                   and raw_data if they are there
   quality          response; finish_reason if it is there
 
 Where the first of two fields is missing, the length is read from the instruction's text. Scores:
@@ -54,9 +54,10 @@ def main(words: Sequence[str]) -> int:
 
 def _print(benchmark: str, file: Path, figures: dict[str, Any]) -> None:
     spread = figures["words"]
+    dropped = f"{figures['dropped']:,} left out, " if figures.get("dropped") else ""
     print(
         f"{visible(str(file))}: {figures['responses']:,} responses, {figures['empty']:,} empty, "
-        f"{spread['mean']:,.0f} words (median {spread['median']:,.0f})"
+        f"{dropped}{spread['mean']:,.0f} words (median {spread['median']:,.0f})"
     )
     if "counter" in figures:
         print(f"counted: {figures['counter']}")

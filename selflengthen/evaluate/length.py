@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from selflengthen.evaluate import lifebench
+from selflengthen.evaluate.lifebench import CONTROLS
 from selflengthen.evaluate.responses import Row
 from selflengthen.length import scores
-from selflengthen.length.counters import longbench_words, longen_words
+from selflengthen.length.counters import lifebench_words, longbench_words, longen_words
 from selflengthen.length.mentions import KINDS
 from selflengthen.length.requirement import Demand, read_demand
-from selflengthen.text.measures import word_count
 from selflengthen.text.statistics import spread
 
 
@@ -24,13 +25,15 @@ from selflengthen.text.statistics import spread
 class Scored:
     """A response: how long it was to be and is, its score, and the groups it counts in.
 
-    `required` is the length that was named (of a range, the upper end).
+    `required` is the length that was named (of a range, the upper end). `counts` is false where the
+    benchmark leaves the response out of its means.
     """
 
     required: float
     words: int
     score: float
     groups: Mapping[str, str]
+    counts: bool = True
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,6 @@ def sum_up(benchmark: Benchmark, scored: Sequence[Scored]) -> dict[str, Any]:
 
 
 _NONE = "(none)"  # the group of rows that do not say theirs
-CONTROLS = ("equal to", "at most", "at least")
 
 
 def _read_longen(row: Row) -> Scored:
@@ -135,37 +137,55 @@ def _sum_longbench_write(scored: Sequence[Scored]) -> dict[str, Any]:
 
 
 def _read_lifebench(row: Row) -> Scored:
-    words = word_count(row.text("response"))
-    if "length_constraint" in row:
-        required = row.length("length_constraint")
-        control = row.one_of("control_method", *CONTROLS)
-    else:
-        demand = _asked(row, "prompt")
-        if demand.kind == "range":
-            row.fail("field 'prompt' asks for a range of lengths; LIFEBench knows none.")
-        required = _named(demand)
-        control = {"about": "equal to", "below": "at most", "above": "at least"}[demand.kind]
-    groups = {"control": control, "language": row.optional_text("lang") or _NONE}
-    return Scored(required, words, scores.ls(required, words, control), groups)
+    words = lifebench_words(row.text("response"))
+    field = "task" if "task" in row and "prompt" not in row else "prompt"
+    control, required = lifebench.named(row, field)
+    groups = {
+        "control": control,
+        "language": row.optional_text("lang") or _NONE,
+        "band": f"{required:g}" if required in lifebench.LENGTHS else _NONE,
+    }
+    score = scores.ls(required, words, control)
+    return Scored(required, words, score, groups, counts=words > 1)
 
 
 def _sum_lifebench(scored: Sequence[Scored]) -> dict[str, Any]:
-    def both(some: Sequence[Scored]) -> dict[str, Any]:
-        deviations = [scores.ld(one.required, one.words) for one in some]
-        return {
-            "responses": len(some),
-            "ld": statistics.fmean(deviations) if some else None,
-            "abs_ld": statistics.fmean(map(abs, deviations)) if some else None,
-            "ls": _mean(some),
-        }
-
-    by_control = _grouped(scored, "control")
-    overall = both(scored)
+    counted = [one for one in scored if one.counts]
+    overall = _lifebench_means(counted)
     del overall["responses"]
+    by_control = _grouped(counted, "control")
+    lengths = sorted({one.required for one in scored})
     return {
+        "dropped": len(scored) - len(counted),
         **overall,
-        "by_constraint": {control: both(by_control.get(control, ())) for control in CONTROLS},
-        "by_language": {name: both(some) for name, some in _grouped(scored, "language").items()},
+        "by_constraint": {
+            control: _lifebench_means(by_control.get(control, ())) for control in CONTROLS
+        },
+        "by_length": {
+            f"{length:g}": _lifebench_means([one for one in counted if one.required == length])
+            for length in lengths
+        },
+        "by_language": {
+            name: _lifebench_means(some) for name, some in _grouped(counted, "language").items()
+        },
+    }
+
+
+def _lifebench_means(counted: Sequence[Scored]) -> dict[str, Any]:
+    """Return means over the lengths asked for in one way, each itself a mean over its responses."""
+    cells: dict[tuple[str, float], list[Scored]] = {}
+    for one in counted:
+        cells.setdefault((one.groups["control"], one.required), []).append(one)
+    if not cells:
+        return {"responses": 0, "ld": None, "abs_ld": None, "ls": None}
+    deviations = [[scores.ld(one.required, one.words) for one in cell] for cell in cells.values()]
+    return {
+        "responses": len(counted),
+        "ld": statistics.fmean(map(statistics.fmean, deviations)),
+        "abs_ld": statistics.fmean(statistics.fmean(map(abs, cell)) for cell in deviations),
+        "ls": statistics.fmean(
+            statistics.fmean(one.score for one in cell) for cell in cells.values()
+        ),
     }
 
 
@@ -192,7 +212,7 @@ BENCHMARKS = {
         _sum_longbench_write,
     ),
     "lifebench": Benchmark(
-        "CJK characters and white-space tokens of the rest, as words are counted everywhere here",
+        "ideographs (U+4E00-9FFF) and runs of ASCII letters, digits, ' and - with word boundaries",
         _read_lifebench,
         _sum_lifebench,
     ),

@@ -62,7 +62,9 @@ def bands(sides: Sides, task: Task) -> bytes:
     colours = _colours(len(sides))
     for place, scored in enumerate(sides.values()):
         means = [
-            statistics.fmean([one.score for one in scored if one.groups["band"] == name] or [0.0])
+            statistics.fmean(
+                [o.score for o in scored if o.counts and o.groups["band"] == name] or [0]
+            )
             for name in names
         ]
         at = [i - 0.4 + width * (place + 0.5) for i in range(len(names))]

@@ -82,10 +82,10 @@ def tables(found: dict[str, Any], task: Task) -> Iterator[tuple[str, Table]]:
     models, judge = found["models"], found["judge"]
     rubric = task.rubric
     columns = _COLUMNS[task.name]
-    refused = ["refused"] if any(model["refused"] for model in models) else []
+    left_out = [name for name in ("refused", "dropped") if any(m.get(name) for m in models)]
     judged = [rubric.key, "unjudged"] if judge else []
-    head = ["", *columns, "words", "end", "repeat", *refused, *judged]
-    yield "scores", [head, *(_row(model, columns, bool(refused), rubric) for model in models)]
+    head = ["", *columns, "words", "end", "repeat", *left_out, *judged]
+    yield "scores", [head, *(_row(model, columns, left_out, rubric) for model in models)]
     names = list(models[0]["bands"])
     rows = [
         [m["name"], *(_figure(m["bands"][n]["score"], task.best) for n in names)] for m in models
@@ -142,8 +142,9 @@ def _variety(answers: Sequence[Record | None]) -> dict[str, Any]:
 def _bands(scored: Sequence[Scored]) -> dict[str, Any]:
     found = {}
     for band in bands(scored):
-        scores = [one.score for one in scored if one.groups["band"] == band]
-        found[band] = {"responses": len(scores), "score": statistics.fmean(scores)}
+        scores = [one.score for one in scored if one.counts and one.groups["band"] == band]
+        mean = statistics.fmean(scores) if scores else None
+        found[band] = {"responses": len(scores), "score": mean}
     return found
 
 
@@ -154,19 +155,19 @@ def _texts(sides: Sequence[Side]) -> Iterator[dict[str, Any]]:
             yield {
                 "name": side.label, "row": number, "required": one.required, "words": one.words,
                 "score": one.score, "finish_reason": answer.finish_reason if answer else None,
-                **one.groups, "grades": grades,
+                "counts": one.counts, **one.groups, "grades": grades,
             }  # fmt: skip
 
 
 def _row(
-    model: dict[str, Any], columns: Sequence[str], refused: bool, rubric: rubrics.Rubric
+    model: dict[str, Any], columns: Sequence[str], left_out: Sequence[str], rubric: rubrics.Rubric
 ) -> list[str]:
     best = {"s_l": 100, "ls": 100}
     cells = [_figure(model[column], best.get(column, 1)) for column in columns]
     variety, judged = model["variety"], model["judged"]
     cells.append(f"{model['words']['mean']:,.0f}")
     cells += [_share(variety["ends"]), _share(variety["repeats"])]
-    cells += [str(model["refused"])] if refused else []
+    cells += [str(model[name]) for name in left_out]
     if judged:
         cells += [_figure(judged[rubric.key], 100 if rubric.key == "s_q" else 10)]
         cells.append(str(judged["unjudged"]))

@@ -6,11 +6,12 @@ pocket model is shipped.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from selflengthen.errors import UserError
+from selflengthen.evaluate import lifebench
 from selflengthen.evaluate.length import BENCHMARKS, Benchmark, Scored
 from selflengthen.evaluate.responses import Row, read_rows
 from selflengthen.evaluate.rubrics import LONGBENCH_WRITE, LONGEN, Rubric
@@ -25,7 +26,8 @@ _BANDS = ((500, "under 500"), (2000, "500-2k"), (4000, "2k-4k"))
 class Task:
     """A benchmark: the field of its instructions, its scores and its rubric.
 
-    `key` names the mean of the scores; `best` is what a score can be at most.
+    `key` names the mean of the scores; `best` is what a score can be at most. `expand` makes the
+    instructions of a line of the file, where that is not one.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Task:
     key: str
     best: float
     shipped: Path | None = None
+    expand: Callable[[Row], Iterable[Row]] = lambda row: (row,)
 
     @property
     def figure(self) -> str:
@@ -49,7 +52,10 @@ TASKS = {
         Task(
             "longbench-write", "prompt", BENCHMARKS["longbench-write"], LONGBENCH_WRITE, "s_l", 100
         ),
-        Task("lifebench", "prompt", BENCHMARKS["lifebench"], LONGEN, "ls", 100),
+        Task(
+            "lifebench", "prompt", BENCHMARKS["lifebench"], LONGEN, "ls", 100,
+            expand=lifebench.instructions,
+        ),
         Task(
             "pocket", "query", BENCHMARKS["longen"], LONGEN, "overall", 1,
             POCKET.parent / "benchmark.jsonl",
@@ -65,7 +71,7 @@ def load(task: Task, data: Path | None) -> list[Row]:
         raise UserError(
             f"--benchmark {task.name}: its public file is not shipped; name it with --data FILE."
         )
-    rows = list(read_rows(path))
+    rows = [row for line in read_rows(path) for row in task.expand(line)]
     for row in rows:
         if not row.text(task.field).strip():
             row.fail(f"field {task.field!r} is blank; write the instruction there.")

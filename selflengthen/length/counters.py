@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     Kinds = NDArray[np.uint8]
 
 # What a character is, in bits: white space; an ASCII letter; what words are made of; what LonGen
-# counts one by one; an ideograph.
-_SPACE, _LETTER, _WORDLIKE, _WIDE, _HAN = (1 << bit for bit in range(5))
+# counts one by one; an ideograph; what LIFEBench makes words of.
+_SPACE, _LETTER, _WORDLIKE, _WIDE, _HAN, _JOINED = (1 << bit for bit in range(6))
 
 
 def longen_words(text: str) -> int:
@@ -54,6 +54,27 @@ def longbench_words(text: str) -> int:
     return int(np.count_nonzero(kinds & _HAN) + words)
 
 
+def lifebench_words(text: str) -> int:
+    """Count as LIFEBench does: ideographs, and runs of ASCII letters, digits, `'` and `-`.
+
+    A run counts where it has two word boundaries in it or at its ends (see `longbench_words`; `'`
+    and `-` are not part of words): `it's` and `GPT-4` are one, `--` is none, nor is the GPU of
+    用GPU训练.
+    """
+    import numpy as np
+
+    kinds = np.zeros(len(text) + 2, np.uint8)
+    kinds[1:-1] = _kinds(text)
+    joined = kinds & _JOINED > 0
+    wordlike = kinds & _WORDLIKE > 0
+    edges = np.flatnonzero(joined[1:] != joined[:-1])
+    begins, ends = edges[::2], edges[1::2]  # before the first character of a run, on the last
+    boundaries = np.cumsum(wordlike[1:] != wordlike[:-1])
+    first = wordlike[begins + 1] != wordlike[begins]
+    words = np.count_nonzero(boundaries[ends] - boundaries[begins] + first >= 2)
+    return int(np.count_nonzero(kinds & _HAN) + words)
+
+
 def _kinds(text: str) -> Kinds:
     import numpy as np
 
@@ -83,4 +104,5 @@ def _kind(character: str) -> int:
         | _WORDLIKE * (character.isalnum() or character == "_")
         | _WIDE * wide
         | _HAN * han
+        | _JOINED * (character.isascii() and (character.isalnum() or character in "'-"))
     )

@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
-from selflengthen.length import numerals
+from selflengthen.length import numerals, qualifiers
 from selflengthen.length.numerals import Number
+from selflengthen.length.qualifiers import KINDS as KINDS
+from selflengthen.length.qualifiers import Kind as Kind
 
-Kind = Literal["about", "range", "above", "below"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 Unit = Literal["words", "characters"]
 
 
@@ -51,22 +51,21 @@ _WIDE = re.compile("[０-９Ａ-Ｚａ-ｚ]")
 _NARROW = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 # Code and titles ask for no length; the number of an item of a list is no part of one.
 _CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
-_TITLE = re.compile(r"《[^》\n]{0,60}》")
+_TITLE = re.compile(r"(?<=《)[^》\n]{0,60}(?=》)")
 _ITEM = re.compile(r"\n[ \t]*\d{1,2}[.)、](?!000|\d+(?:\.\d+)?\s?(?:k|thousand|[百千万]))")
 _STEM = re.compile("word|char|字|词|汉字|单词")  # quick to search for
 _UNIT = re.compile(
-    r"(?P<head>字数|(?P<english>word(?<![a-z]word)) ?(?:count|limit|length|target)"
+    r"(?P<head>字数|(?P<english>word(?<![a-z]word)) ?(?:count|limit|length|target|budget)"
     r"|words(?:(?<=number of words)|(?<=length in words)))"
     r"|(?P<unit>words?(?<![a-z]word)(?<![a-z]words)(?![a-z])|char(?<![a-z]char)(?:acter)?s?(?![a-z])"
     r"|字符|汉字|字(?![节段典母体幕眼号形帖数符])|单词|词(?![汇语条组性典频义根缀类句牌]))"
 )
 _BEFORE, _AFTER = 120, 60  # how many characters around a number are looked at
 _WINDOW = 64  # the longest range in words fits
-_NEAR = 48  # how near to a number stands what qualifies it
 _SENTENCE_END = re.compile(r"[。!?;\n.](?<!\.(?=\S))(?<!min\.)(?<!max\.)(?<!approx\.)")
 _TO = re.compile(
     r"\s*(?:个?(?:汉字|单词|[字词])|words?|characters?)?\s*-?\s*"
-    r"(?P<to>-{1,2}|~|to|or|至|到|、|and|和)\s*",
+    r"(?P<to>-{1,2}|~|to|or|至|到|、|and|和|与)\s*",
 )
 _BETWEEN = re.compile(r"(?:between|介于|从|在|于)\s*$")
 _AND = re.compile(r"[\s,、]*(?:\b(?:and|but)\b|而|且|并且?|但)?[\s,]*")
@@ -75,62 +74,11 @@ _CHANGED = re.compile(
     r"\bfrom\s*$",
 )
 
-# What qualifies a number from behind it: among number and unit, and after the unit.
-_ABOUT_AFTER = "左右|上下(?!文)|or so|or thereabouts|more or less|give or take"
-_ABOVE_AFTER = (
-    r"(?:及|或)?以上|起(?![草来到])|往上|开外|(?:or|and) (?:more|longer|over|above|up)\b"
-    r"|min(?:imum)?\b|at (?:the )?(?:very )?least|\+"
-)
-_BELOW_AFTER = (
-    r"(?:及|或)?[以之]内|[以之]下(?![面列内是])|内(?![容部外涵心])|为限|封顶"
-    r"|or (?:less|fewer|under|shorter|below)\b|max(?:imum)?\b|limit\b|cap\b|at (?:the )?most|tops\b"
-)
-_AFTER_ALL = (
-    rf"(?:(?P<about>{_ABOUT_AFTER})|(?P<above>{_ABOVE_AFTER}{{more}})|(?P<below>{_BELOW_AFTER}))"
-)
-_GAP = re.compile(
-    rf"\)?[\s-]*(?:{_AFTER_ALL.replace('{more}', '|[多余来]|plus')})?[\s-]*"
-    r"(?:(?:total|full|english|chinese|英文|英语|中文|的|个)[\s-]*)*",
-)
-_RIGHT = re.compile(
-    r"(?:的?篇幅)?[\s,(-]*(?:(?:word|in length|long|total)[\s,(]+)*"
-    + _AFTER_ALL.replace("{more}", ""),
-)
-
-# What qualifies it from before. A comparative is turned round by a negation before it.
-_FILL = (
-    r"(?:[\s:*_\"“”(\[,~-]|\b(?:of|is|are|be|a|an|the|to|at|in|it|total|length|count|limit|words?"
-    r"|somewhere)\b|字数|篇幅|总|共|为|在|到|达|于|是|一|个|篇|份|的|成|出|写)*$"
-)
-_QUALIFIER = re.compile(
-    r"(?:(?P<about>\b(?:about|around|approximately|roughly|circa|nearly|almost|some|close to)\b"
-    r"|\b(?:approx|ca)\b\.?|in the (?:region|neighbou?rhood|vicinity) of|[≈~]|大约|大概|约|差不多"
-    r"|将近|接近|近)"
-    r"|(?P<above>\b(?:at (?:the )?(?:very )?least|at a minimum|min(?:imum)?|upwards? of|reach)\b\.?"
-    r"|>=?|≥|至少|最少|起码|最低|不止|达)"
-    r"|(?P<below>\b(?:within|up to|at (?:the )?most|at a maximum|max(?:imum)?|limit(?:ed|ing)?"
-    r"(?: (?!to|of)\w+){0,3} (?:to|of)|(?:word|length) limit|limit(?=:)|capped)\b\.?|<=?"
-    r"|≤|最多|至多|最长|上限|限)"
-    r"|(?P<over>\b(?:(?:more|longer|greater|higher) than|over|above|beyond|exceed(?:s|ed|ing)?"
-    r"|surpass(?:es|ing)?|in excess of)\b|超过|超出|超|多于|大于|高于|长于)"
-    r"|(?P<under>\b(?:(?:less|fewer|shorter|lower) than|under|below)\b|少于|小于|低于|短于|不足))"
-    + _FILL,
-)
-# One of these is in whatever that finds, and they are found much quicker.
-_QUALIFYING = re.compile(
-    r"ab|arou|ap|roug|circa|nea|alm|some|close|region|neigh|vicin|ca|least|min|upw|reach|with|up to"
-    r"|most|max|limit|than|over|bey|exc|surp|under|below|[≈~>=<≥≤约大近差将接至最起不达多上限超高长少小低短]"
-)
-_NEGATION = re.compile(
-    r"(?:(?:\b(?:not|never|cannot)|n't)\b(?:\s+[a-z]+)?|\b(?:no|without|avoid)\b|[不别勿]|避免)"
-    r"(?:\s*(?:\b(?:be|go|get|run|to)\b|得|能|要|可|以|应|该|宜|准|许|会|当|必))*\s*$",
-)
-_TURNED: dict[str, Kind] = {"over": "below", "under": "above"}
-_STRAIGHT: dict[str, Kind] = {"over": "above", "under": "below", "about": "about"}
-_STRAIGHT |= {"above": "above", "below": "below"}
-
+_BARE_AFTER = re.compile("[近约上达个篇写出部份成到满]$")
+_BARE_BOUND = re.compile("[以之][内上下]")
+_BARE_BEGINS = re.compile(r"(?:^|[,:()])\s*$")
 # What may stand between `word count` and its number, and what shows that it counts something else.
-_HEADED = re.compile(r"[^\d。,;.!?\n%#]{0,24}")
+_HEADED = re.compile(r"(?:[^\d。,;.!?\n%#]|(?<=approx)\.|(?<=m(?:in|ax))\.){0,24}")
 _UNLIMITED = re.compile("不限|不作?要求|no limit")
 _COUNTED = re.compile(
     r"\s*(?:[%年月日页章段篇个次条节号岁元集回课]|pages?|paragraphs?|sentences?|sections?|min|hours?"
@@ -173,7 +121,7 @@ def _before(text: str, start: int, end: int) -> Length | None:
     offset = max(0, start - _WINDOW)
     window = text[offset : start + 1]  # with the unit's first letter: 1w字
     numbers = numerals.find(window)
-    gap = _GAP.fullmatch(window, numbers[-1].end, len(window) - 1) if numbers else None
+    gap = qualifiers.GAP.fullmatch(window, numbers[-1].end, len(window) - 1) if numbers else None
     if gap is None:
         return None
     if gap[0].startswith("-") and _counts(window, numbers):
@@ -225,29 +173,35 @@ def _length(
     begin = offset + first.start
     left = _SENTENCE_END.split(text[max(0, begin - _BEFORE) : begin])[-1]
     right = _SENTENCE_END.split(text[end : end + _AFTER])[0]
-    if last.bare and not re.search(r"[近约上达个篇写出部份成到满]$", left):
-        return None  # 几万字, 每千字
-    kinds, rest = _qualifiers(left)
+    if last.bare and not _is_number_alone(left, right):
+        return None
+    kinds, rest = qualifiers.before(left)
     if first is last and len(numbers) > 1 and (floor := _other_bound(text, offset, numbers, kinds)):
         low, high = sorted((floor, high))
     kinds += ["above"] if last.bare and left.endswith("上") else []
-    for after in (gap, _RIGHT.match(right)):
-        kinds += [_STRAIGHT[after.lastgroup]] if after is not None and after.lastgroup else []
+    kinds += qualifiers.behind(gap, qualifiers.AFTER.match(right))
     said = text[begin:end]
     attributive = said.endswith(("word", "character")) or right.startswith("的")
-    kind = "range" if low < high else _kind(kinds)
+    kind = "range" if low < high else qualifiers.decide(kinds, right)
     qualified = bool(kinds) or kind == "range"
     return Length(kind, low, high, unit, said, rest, right, qualified, attributive)
+
+
+def _is_number_alone(left: str, right: str) -> bool:
+    """Say whether a lone 百, 千 or 万 is a number: 近万字, 千字以内; not 几万字, 每千字."""
+    if _BARE_AFTER.search(left):
+        return True
+    return bool(_BARE_BEGINS.search(left) and _BARE_BOUND.match(right))
 
 
 def _other_bound(text: str, offset: int, numbers: list[Number], kinds: list[Kind]) -> int | None:
     """Return the bound that shares its unit: no less than 800 and no more than 1,000 words."""
     earlier, last = numbers[-2:]
-    here, rest = _qualifiers(text[offset + earlier.end : offset + last.start])
+    here, rest = qualifiers.before(text[offset + earlier.end : offset + last.start])
     if not here or not _AND.fullmatch(rest):
         return None
     start = offset + earlier.start
-    there, _ = _qualifiers(_SENTENCE_END.split(text[max(0, start - _BEFORE) : start])[-1])
+    there, _ = qualifiers.before(_SENTENCE_END.split(text[max(0, start - _BEFORE) : start])[-1])
     bounds = {*here[:1], *there[:1]}
     return earlier.low if bounds == {"above", "below"} else None
 
@@ -257,29 +211,4 @@ def _joined(between: str, before: str) -> bool:
     to = _TO.fullmatch(between)
     if to is None or _CHANGED.search(before):
         return False
-    return to["to"] not in ("and", "和") or _BETWEEN.search(before) is not None
-
-
-def _qualifiers(left: str) -> tuple[list[Kind], str]:
-    """Return what the words before a number make of it, the nearest first, and what is before."""
-    kinds: list[Kind] = []
-    while _QUALIFYING.search(left, near := max(0, len(left) - _NEAR)):
-        match = _QUALIFIER.search(left, near)
-        if match is None:
-            break
-        left, group = left[: match.start()], str(match.lastgroup)
-        negated = _NEGATION.search(left) if group in _TURNED else None
-        if negated:
-            left = left[: negated.start()]
-        kinds.append(_TURNED[group] if negated else _STRAIGHT[group])
-    return kinds, left
-
-
-def _kind(kinds: list[Kind]) -> Kind:
-    """Decide between what was said before and after a number.
-
-    A rough ceiling is a target (within about 4,000 words); a rough floor is a floor.
-    """
-    if "about" in kinds:
-        return "above" if "above" in kinds else "about"
-    return kinds[0] if kinds else "about"
+    return to["to"] not in ("and", "和", "与") or _BETWEEN.search(before) is not None

@@ -17,6 +17,7 @@ from fractions import Fraction
 from selflengthen.length import mentions, numerals
 from selflengthen.length.exclusions import is_aside
 from selflengthen.length.mentions import Kind, Length, Unit
+from selflengthen.length.qualifiers import REJECTED
 
 ABOUT = Fraction(1, 5)  # how far from the length that was named still is about it (LonGen)
 _END = 5000  # a longer instruction carries a text with it: read at both ends
@@ -85,6 +86,8 @@ def _is_of_the_whole(length: Length, plain: str) -> bool:
 
 
 def _is_of_each(length: Length) -> bool:
+    if REJECTED.match(length.right):  # entries under 500 words will be rejected
+        return False
     return bool(_EACH.search(length.left) or _EACH_AFTER.match(length.right))
 
 
@@ -165,15 +168,37 @@ def _is_part(length: Length, plain: str) -> bool:
     """
     if length.attributive and _JOINED_WITH.search(length.left):
         return True
-    part = _PART_BEFORE.search(length.left) or _PART_AFTER.match(length.right)
+    before = _PART_BEFORE.search(length.left)
+    part = before or _PART_AFTER.match(length.right)
     if part is None:
         return False
     if _ENTIRE.search(part[0]):
         return False
     verbs = list(_VERB.finditer(length.left))
     if verbs:
-        return bool(verbs[-1]["joins"]) or bool(_WHOLE.search(length.left, verbs[-1].end()))
-    return bool(_WHOLE.search(plain)) and not _is_asked_for(part["part"], plain)
+        return bool(verbs[-1]["joins"]) or _has_whole(length.left, verbs[-1].end(), before)
+    if _is_asked_for(part["part"], plain):
+        return False
+    if before and _SUBJECT.search(length.left[: before.start("part")]):
+        return _whole_is_asked_for(plain)
+    return bool(_WHOLE.search(plain))
+
+
+def _has_whole(left: str, start: int, part: re.Match[str] | None) -> bool:
+    """Say whether a whole stands before its part: a report whose summary, not a report summary."""
+    wholes = list(_WHOLE.finditer(left, start))
+    if len(wholes) == 1 and part is not None:
+        return not _COMPOUND.fullmatch(left, wholes[0].end(), part.start("part"))
+    return bool(wholes)
+
+
+def _whole_is_asked_for(plain: str) -> bool:
+    """Say whether something longer than its parts shall be written: write a report."""
+    for verb in _VERB.finditer(plain):
+        sentence = _SENTENCE_END.split(plain[verb.end() : verb.end() + 80])[0]
+        if not verb["joins"] and _WHOLE.search(sentence):
+            return True
+    return False
 
 
 def _is_asked_for(part: str, plain: str) -> bool:
@@ -187,6 +212,7 @@ def _is_asked_for(part: str, plain: str) -> bool:
     return False
 
 
+_SUBJECT = re.compile(r"(?:^|\])\s*(?:the|your|an?)\s+(?:[a-z-]+\s+)?$|你的$")
 _PARTS = (
     "abstract|summary|synopsis|introduction|intro|conclusion|overview|preface|foreword|prologue"
     "|epilogue|paragraph|section|chapter|bio|biography|caption|title|headline|tagline|subtitle|quote"
@@ -197,6 +223,7 @@ _PARTS_ZH = (
     "摘要|引言|前言|序言|导语|开头|结尾|结论|小结|简介|概述|提要|标题|题目|段落|附录|致谢|部分"
     "|背景|注释"
 )
+_COMPOUND = re.compile(rf"\s*(?:(?:{_PARTS})\s+)*")
 _PART_BEFORE = re.compile(
     r"(?:(?:\b(?:entire|whole|full|complete)\s+)?"
     rf"(?P<part>\b(?:{_PARTS})\b|{_PARTS_ZH})(?:\s+section)?)"
@@ -218,10 +245,11 @@ _JOINED_WITH = re.compile(
 )
 _VERB = re.compile(
     rf"(?P<joins>{_JOINS})|\b(?:write|draft|compose|create|generate|produce|craft|prepare|develop"
-    r"|make|give|need|want|provide)\b|写|撰|创作|生成|起草|拟|作(?![为者品文])",
+    r"|make|give|need|want|provide)\b|写|撰|创作|生成|起草|拟|(?<![工合操动写创制])作(?![为者品文])",
 )
 _WHOLE = re.compile(
     r"\b(?:essay|article|paper|report|story|novel|thesis|dissertation|book|guide|post|blog|speech"
-    r"|letter|e-?mail|script|proposal|plan|poem|play|manual|document)\b"
+    r"|letter|e-?mail|script|proposal|plan|poem|play|manual|document|newsletter"
+    r"|memoir|brochure|tutorial)\b"
     r"|文章|论文|报告|小说|故事|作文|散文|文案|方案|演讲稿|剧本|教案|综述|申请书",
 )

@@ -16,6 +16,7 @@ from tests.cli.conftest import make_model
 from tests.cli.test_bad_input import refused, tree
 from tests.cli.test_run import no_engine  # noqa: F401 - a fixture
 from tests.cli.test_signals import start, wait_for
+from tests.evaluate.data import lifebench_public
 
 SCRIPTED = ["--engine.kind", "scripted", "--engine.context", "4096"]
 SCRIPTED += ["--sampling.max_tokens", "2000"]
@@ -79,6 +80,22 @@ def test_all_rounds_of_a_run(
     assert "| small round 2 |" in (HERE / "report.md").read_text()
     assert main(["status", "small"]) == 0
     assert "evaluate" not in {p.name for p in (run / "rounds").iterdir()}
+
+
+def test_lifebenchs_public_file(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = (row | {"control_method": "equal to"} for row in lifebench_public()[1:])
+    Path("life.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = ["small", "--benchmark", "lifebench", "--data", "life.jsonl"]
+    figures = found(capsys, *words)
+    texts = lines(run / "evaluate/lifebench/texts.jsonl")
+    assert figures["rows"] == 22 and len(texts) == 66
+    for model in figures["models"]:
+        assert list(model["bands"]) == list(model["by_length"])
+        counted = [one for one in texts if one["name"] == model["name"] and one["counts"]]
+        responses = model["by_constraint"]["equal to"]["responses"]
+        assert len(counted) == 22 - model["dropped"] == responses
+    assert main(["evaluate", *words]) == 0
+    assert "8192" in capsys.readouterr().out
 
 
 def test_a_round_more_is_answered_alone(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -56,6 +56,15 @@ def test_quality(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "decile 10" in capsys.readouterr().out
 
 
+def test_answers_that_lifebench_leaves_out_are_said(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open("lifebench.jsonl", "a") as file:
+        file.write('{"prompt": "Use at most 50 words.", "response": "Sure."}\n')
+    assert main(["score", "lifebench", "lifebench.jsonl"]) == 0
+    assert "25 responses, 0 empty, 1 left out," in capsys.readouterr().out
+
+
 def test_nothing_in_a_file_gives_orders_to_the_terminal(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -31,6 +31,12 @@ def lifebench() -> list[dict[str, Any]]:
     return _rows("", "lifebench.jsonl")
 
 
+@cache
+def lifebench_public() -> list[dict[str, Any]]:
+    """Return rows of our own in the form of LIFEBench's public files: lang, task, raw_data."""
+    return _rows("", "lifebench-public.jsonl")
+
+
 def _rows(shared: str, own: str) -> list[dict[str, Any]]:
     path = SHARED / shared if shared and (SHARED / shared).is_file() else HERE / own
     return [orjson.loads(line) for line in path.read_bytes().splitlines()]

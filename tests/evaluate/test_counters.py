@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selflengthen.length.counters import longbench_words, longen_words
+from selflengthen.length.counters import lifebench_words, longbench_words, longen_words
 
 WIDE = "[\u4e00-\u9fff\u3000-\u303f\uff00-\uffef]"
-TRICKY = "ab1_- \n\t'é中文，。ＡＢ\u3000カ한𠀀😀\x1c\x85\u00a0\ud800Ⅷ²́"
+TRICKY = "ab1_--'' \n\t'é中文，。ＡＢ\u3000カ한𠀀😀\x1c\x85\u00a0\ud800Ⅷ²́"
 ANY_TEXT = st.text(TRICKY, max_size=60) | st.text("ab1_- \n'", max_size=60) | st.text(max_size=60)
 
 
@@ -23,11 +23,16 @@ def longbench(text: str) -> int:
     return len(re.findall("[\u4e00-\u9fff]", text)) + len(re.findall(r"\b[a-zA-Z]+\b", text))
 
 
+def lifebench(text: str) -> int:
+    return len(re.findall("[\u4e00-\u9fff]", text)) + len(re.findall(r"\b[a-zA-Z0-9'-]+\b", text))
+
+
 @settings(max_examples=400)
 @given(ANY_TEXT)
 def test_counts_are_those_of_the_patterns(text: str) -> None:
     assert longen_words(text) == longen(text)
     assert longbench_words(text) == longbench(text)
+    assert lifebench_words(text) == lifebench(text)
 
 
 @pytest.mark.parametrize(
@@ -49,3 +54,20 @@ def test_counts_are_those_of_the_patterns(text: str) -> None:
 )
 def test_counts(text: str, in_longen: int, in_longbench: int) -> None:
     assert (longen_words(text), longbench_words(text)) == (in_longen, in_longbench)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", 0),
+        ("don't stop: GPT-4 and GPT_x", 4),
+        ("1,000 words", 3),
+        ("-- ' - well-being --", 1),
+        ("今天，天气好。", 5),
+        ("我用GPU训练", 4),
+        ("a-b_c", 1),
+        ("é-a", 1),
+    ],
+)
+def test_lifebench_counts(text: str, words: int) -> None:
+    assert lifebench_words(text) == words

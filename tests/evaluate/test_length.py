@@ -19,8 +19,8 @@ from selflengthen.evaluate.length import BENCHMARKS, score
 from selflengthen.evaluate.responses import Row, read_rows
 from selflengthen.length import scores
 from selflengthen.length.requirement import Demand
-from selflengthen.text.measures import word_count
 from tests.evaluate.data import lifebench, longbench_write, longen
+from tests.evaluate.test_counters import lifebench as lifebench_count
 from tests.evaluate.test_counters import longbench
 from tests.evaluate.test_counters import longen as longen_count
 
@@ -107,7 +107,7 @@ def test_longbench_write(seed: int) -> None:
 
 
 def lifebench_score(row: dict[str, Any]) -> float:
-    need, have = row["length_constraint"], word_count(row["response"])
+    need, have = row["length_constraint"], lifebench_count(row["response"])
     if row["control_method"] == "at most" and have < need:
         return 100
     if row["control_method"] == "at least" and have > need:
@@ -116,18 +116,49 @@ def lifebench_score(row: dict[str, Any]) -> float:
     return 100 * math.pow(math.e, rate * float(Fraction(have - need, need)))
 
 
+def ld(row: dict[str, Any]) -> Fraction:
+    return Fraction(lifebench_count(row["response"]), row["length_constraint"]) - 1
+
+
+def over_cells(rows: Rows, value: Callable[[dict[str, Any]], Fraction | float]) -> float:
+    """Return the mean over ways and lengths of the means in each, without answers of one word."""
+    cells: dict[tuple[str, int], list[Fraction | float]] = {}
+    for row in rows:
+        if lifebench_count(row["response"]) > 1:
+            cell = row["control_method"], row["length_constraint"]
+            cells.setdefault(cell, []).append(value(row))
+    return mean([mean(cell) for cell in cells.values()])
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_lifebench(seed: int) -> None:
-    rows = answered(lifebench(), "length_constraint", seed)
+    rows = [row for n in range(5) for row in answered(lifebench(), "length_constraint", seed + n)]
     found = scored("lifebench", rows)
-    assert found["ls"] == pytest.approx(mean(map(lifebench_score, rows)), abs=1e-9)
+    assert found["dropped"] == sum(lifebench_count(row["response"]) < 2 for row in rows) > 0
+    assert found["ls"] == pytest.approx(over_cells(rows, lifebench_score), abs=1e-9)
     for control in ("equal to", "at most", "at least"):
         some = [row for row in rows if row["control_method"] == control]
-        lds = [Fraction(word_count(row["response"]), row["length_constraint"]) - 1 for row in some]
         of_it = found["by_constraint"][control]
-        assert of_it["ls"] == pytest.approx(mean(map(lifebench_score, some)), abs=1e-9)
-        assert of_it["ld"] == pytest.approx(mean(lds), abs=1e-9)
-        assert of_it["abs_ld"] == pytest.approx(mean(map(abs, lds)), abs=1e-9)
+        assert of_it["ls"] == pytest.approx(over_cells(some, lifebench_score), abs=1e-9)
+        assert of_it["ld"] == pytest.approx(over_cells(some, ld), abs=1e-9)
+        assert of_it["abs_ld"] == pytest.approx(over_cells(some, lambda r: abs(ld(r))), abs=1e-9)
+    lengths = sorted({row["length_constraint"] for row in rows})
+    assert list(found["by_length"]) == [str(length) for length in lengths]
+
+
+def test_lifebench_drops_answers_of_a_word_and_averages_by_length() -> None:
+    def row(length: int, words: int) -> dict[str, Any]:
+        fields = {"control_method": "equal to", "length_constraint": length}
+        return {**fields, "response": "well-being " * words}
+
+    rows = [row(16, 16), row(16, 16), row(16, 16), row(32, 64), row(64, 1), row(64, 0)]
+    found = scored("lifebench", rows)
+    assert (found["responses"], found["dropped"], found["empty"]) == (6, 2, 1)
+    assert found["ls"] == pytest.approx((100 + 100 * math.exp(-2)) / 2)
+    assert (found["ld"], found["abs_ld"]) == (0.5, 0.5)
+    assert found["by_length"]["64"] == {"responses": 0, "ld": None, "abs_ld": None, "ls": None}
+    nothing = scored("lifebench", [row(64, 1)])
+    assert (nothing["dropped"], nothing["ls"], nothing["by_language"]) == (1, None, {})
 
 
 def test_the_length_is_read_from_the_text_where_there_is_no_field() -> None:

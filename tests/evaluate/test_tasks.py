@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from selflengthen.errors import UserError
 from selflengthen.evaluate import tasks
 from selflengthen.evaluate.length import BENCHMARKS, score, sum_up
 from selflengthen.evaluate.responses import read_rows
+from selflengthen.length.requirement import read_demand
 from selflengthen.storage.records import Record
 from tests.evaluate import data
 
@@ -63,6 +65,43 @@ def test_bands_of_required_length_are_in_order(tmp_path: Path) -> None:
     assert [one.groups["band"] for one in scored[:3]] == ["4k and more", "under 500", "4k and more"]
 
 
+def lifebench_file(tmp_path: Path, **fields: Any) -> Path:
+    file = tmp_path / "lifebench.jsonl"
+    rows = data.lifebench_public()
+    file.write_text("".join(json.dumps(row | fields) + "\n" for row in rows))
+    return file
+
+
+def test_lifebenchs_public_files_are_read(tmp_path: Path) -> None:
+    task = tasks.TASKS["lifebench"]
+    rows = tasks.load(task, lifebench_file(tmp_path))
+    assert len(rows) == 3 * 30 + 2
+    prompts = [row.text("prompt") for row in rows]
+    assert not any("{word_count" in prompt for prompt in prompts)
+    assert len(set(prompts)) == len(prompts)
+    for row in rows:
+        scored = task.benchmark.read(replace(row, fields={**row.fields, "response": "x"}))
+        demand = read_demand(row.text("prompt").replace(row.text("raw_data"), ""))
+        assert demand is not None
+        kind = {"about": "equal to", "below": "at most", "above": "at least"}[demand.kind]
+        assert (kind, demand.high or demand.low) == (scored.groups["control"], scored.required)
+    at_most = {row.text("prompt") for row in rows if row.fields["control_method"] == "at most"}
+    assert any("你的回答字数必须至多有 8192字。" in prompt for prompt in at_most)
+    assert any("Your summary must be at most 128 words long." in prompt for prompt in at_most)
+    empty = tasks.score(task, rows, [None] * len(rows))
+    assert not any(one.counts for one in empty)
+    lengths = [str(16 * 2**power) for power in range(10)]
+    assert tasks.bands(empty) == lengths
+
+
+def test_fields_choose_among_lifebenchs_lengths(tmp_path: Path) -> None:
+    task = tasks.TASKS["lifebench"]
+    file = lifebench_file(tmp_path, length_constraint=500, control_method="at least")
+    assert len(tasks.load(task, file)) == 5
+    file = lifebench_file(tmp_path, control_method="equal to")
+    assert len(tasks.load(task, file)) == 3 * 10 + 2
+
+
 @pytest.mark.parametrize("name", ["longen", "longbench-write", "lifebench"])
 def test_public_files_are_named(name: str) -> None:
     with pytest.raises(UserError, match="name it with --data FILE"):
@@ -78,6 +117,17 @@ def test_public_files_are_named(name: str) -> None:
         ("longbench-write", {"prompt": "A poem.", "length": 0}, "'length' is 0"),
         ("lifebench", {"length_constraint": 9, "control_method": "at most"}, "no field 'prompt'"),
         ("lifebench", {"prompt": "A poem.", "length_constraint": 9}, "no field 'control_method'"),
+        ("lifebench", {"lang": "en", "task": "Use {word_count} words."}, "has {word_count} alone"),
+        ("lifebench", {"lang": "fr", "task": "{word_count_type} {word_count}"}, "'lang' is 'fr'"),
+        ("lifebench", {"task": "{word_count_type} {word_count} words"}, "no field 'lang'"),
+        ("lifebench", {"task": "Write a poem.", "lang": "en"}, "field 'task' names no length"),
+        ("lifebench", {"task": "Use 5 to 9 words.", "lang": "en"}, "asks for a range of lengths"),
+        (
+            "lifebench",
+            {"task": "{word_count_type} {word_count}", "lang": "en", "length_constraint": 9.5},
+            "'length_constraint' is 9.5; it has to be a whole number",
+        ),
+        ("lifebench", {"prompt": "Use {word_count} words.", "lang": "en"}, "is a placeholder"),
     ],
 )
 def test_bad_files(name: str, row: dict[str, Any], says: str, tmp_path: Path) -> None:
