@@ -6,6 +6,7 @@ are, and in which order, is the business of who inherits: `rounds`, and what com
 
 from __future__ import annotations
 
+import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -24,7 +25,8 @@ from selflengthen.seeds import Seed
 from selflengthen.stages import instruct
 from selflengthen.stages.lot import drop_short
 from selflengthen.store import RunFolder, StageFolder
-from selflengthen.training.job import TrainingJob, TrainingResult
+from selflengthen.training.job import ADAPTER_FILES, TrainingJob, TrainingResult
+from selflengthen.verify import digest_of, require_sound
 
 T = TypeVar("T")
 Train = Callable[[TrainingJob, Path], Awaitable[TrainingResult]]
@@ -75,6 +77,7 @@ class Controller(ABC):
         self.config, self.model, self.run, self.prompts = config, model, run, prompts
         self.seeds, self.held = seeds, held[: config.held_out.texts]
         self.room, self.train, self.progress, self.note = room, train, progress, note
+        self._sound: set[Path] = set()
         self.checks = Checks(**dict(config.checks))
         self.sampling = Sampling(**dict(config.sampling) | {"stop": tuple(config.sampling.stop)})
 
@@ -88,14 +91,16 @@ class Controller(ABC):
 
     async def texts(
         self, folder: StageFolder, adapters: Adapters, stage: Stage[T], items: Iterable[Item[T]],
-        total: int, *, lot: bool = False,
+        total: int, *, lot: bool = False, made_of: Sequence[StageFolder] = (),
     ) -> StageFolder:  # fmt: skip
         """Run a stage of texts; `lot`: then drop short ones.
 
-        `items` are drawn one by one, so that a run of any size starts again at once.
+        `items` are drawn one by one, so that a run of any size starts again at once; the stages
+        that they are `made_of` are verified before.
         """
         if folder.done():
             return folder
+        await self.sound(*made_of)
         folder.begin(self.identity(folder))
         drive, began = await self._drive(folder, adapters, total)
         await drive.run(stage, items)
@@ -110,6 +115,7 @@ class Controller(ABC):
         """Make the instructions `names`, a wave at a time, from those of the rounds `before`."""
         if folder.done():
             return folder
+        await self.sound(*(self.run.stage(n, "1-instruct") for n in range(1, before + 1)))
         folder.begin(self.identity(folder))
         config = self.config.instruct
         role: Role = config.role if before else "base"
@@ -133,7 +139,24 @@ class Controller(ABC):
     async def trained(self, folder: StageFolder, job: TrainingJob, **told: Any) -> None:
         """Train an adapter into a stage's folder; DONE.json also says what is `told`."""
         result = await self.train(job, folder.path / "train.log")
-        folder.finish(result.adapter, {name: getattr(result, name) for name in _TOLD} | told)
+        settings = ADAPTER_FILES[0]
+        files = {settings: digest_of(folder.path / settings, folder.remedy)}
+        counts = {name: getattr(result, name) for name in _TOLD}
+        folder.finish(result.adapter, {**counts, **told, "files": files})
+
+    async def sound(self, *folders: StageFolder) -> None:
+        """Verify finished stages before they are read, each once a start.
+
+        Raises DamagedFile. In a thread, since this may take seconds, in which a signal is heard.
+        """
+        for folder in folders:
+            if folder.path not in self._sound:
+                await asyncio.to_thread(require_sound, folder)
+                self._sound.add(folder.path)
+
+    def wrote(self, folder: StageFolder) -> None:
+        """Note that this start finished a stage, which therefore needs no verifying."""
+        self._sound.add(folder.path)
 
     def adapter(self, role: str, rounds: int) -> Adapter | None:
         """Return a role's last trained adapter of the first `rounds` rounds."""
@@ -147,6 +170,7 @@ class Controller(ABC):
     async def _drive(
         self, folder: StageFolder, adapters: Adapters, total: int
     ) -> tuple[Drive, float]:
+        await self.sound(*(StageFolder.at(adapter.path) for adapter in adapters.values()))
         engine = await self.room.engine(adapters)
         in_flight = self.config.engine.in_flight
         drive = Drive(engine, self.config.seed, in_flight, self.progress, folder)
@@ -159,6 +183,7 @@ class Controller(ABC):
         digest = folder.settle(dropped)
         seconds = time.monotonic() - began
         folder.finish(digest, metrics.summary(folder, items, seconds, drive.tokens))
+        self.wrote(folder)
         self.progress.end()
 
     def _pool(self, rounds: int) -> dict[str, str]:

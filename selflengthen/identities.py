@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from selflengthen.config import Config, identity_of
-from selflengthen.errors import UserError
+from selflengthen.errors import DamagedFile, UserError
 from selflengthen.models import Model, content
 from selflengthen.prompts import Prompts
 from selflengthen.records import fingerprint
@@ -103,6 +103,7 @@ class Identities:
         """
         begun = self.run.stages()
         again = [f for f in begun if redo and _place(f) >= (redo[0], redo[1])]
+        require_whole(self.run, [folder for folder in begun if folder not in again])
         for folder in begun:
             if folder not in again and (shown := self._differing(folder)):
                 raise UserError(
@@ -178,6 +179,7 @@ class FinalIdentities(Identities):
         """Compare every stage after the last round; return those that `redo` asks to make again."""
         begun = self.run.last_stages()
         again = [f for f in begun if redo and f.title.split("/")[1] >= redo]
+        require_whole(self.run, [folder for folder in begun if folder not in again])
         for folder in begun:
             if folder not in again and (shown := self._differing(folder)):
                 stage = folder.title.split("/")[1]
@@ -191,6 +193,50 @@ class FinalIdentities(Identities):
     def _last(self, name: str) -> str | None:
         done = self.run.last(name).done()
         return done["digest"] if done else None
+
+
+def require_whole(run: RunFolder, begun: Iterable[StageFolder]) -> None:
+    """Raise DamagedFile for the first stage.json or DONE.json that must be there and is not."""
+    for fault in gaps(run, begun):
+        raise fault
+
+
+def gaps(run: RunFolder, begun: Iterable[StageFolder]) -> Iterator[DamagedFile]:
+    """Yield what is missing of stages that were begun, and of the stages that they were made of.
+
+    Stages after the last round may outlive rounds that are made again; then they are stale, and
+    nothing is missing.
+    """
+    missing = set()
+    for folder in begun:
+        identity = folder.identity()
+        if identity is None:
+            yield DamagedFile(folder.path / "stage.json", "it is missing", folder.remedy)
+            continue
+        for source, digest in sources(run, folder, identity):
+            stale = folder.title.startswith("final/") and not source.title.startswith("final/")
+            if digest and not stale and source.done() is None and source.path not in missing:
+                missing.add(source.path)
+                what = f"it is missing, and {folder.title} was made from this stage"
+                yield DamagedFile(source.path / "DONE.json", what, source.remedy)
+
+
+def sources(
+    run: RunFolder, folder: StageFolder, identity: Mapping[str, Any]
+) -> Iterator[tuple[StageFolder, str | None]]:
+    """Yield the stages that an identity names as inputs, with the digests they had then."""
+    first, name, *_ = folder.title.split("/")
+    for source, digest in identity.get("inputs", {}).items():
+        number, _, stage = source.partition("/")
+        if number.isdecimal():
+            yield run.stage(int(number), stage), digest
+        elif first == "final":
+            yield run.last(source), digest
+        elif source in _ADAPTERS.values():  # held-out texts are written with the round's own
+            trained = int(first) - (name != "6-held-out")
+            yield run.stage(trained, f"5-train/{source}"), digest
+        else:
+            yield run.stage(int(first), source), digest
 
 
 def listed(steps: Iterable[Any]) -> list[dict[str, Any]]:

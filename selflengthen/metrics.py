@@ -9,7 +9,8 @@ from functools import partial
 from typing import Any
 
 from selflengthen.config import HeldOutConfig
-from selflengthen.files import read_json
+from selflengthen.files import read_sealed, write_sealed
+from selflengthen.marks import Metrics, check_figures
 from selflengthen.records import Record
 from selflengthen.store import STAGES, RunFolder, StageFolder
 from selflengthen.text import distinct, gzip_ratio, has_repeat, repetition
@@ -95,7 +96,7 @@ def of_round(run: RunFolder, number: int) -> dict[str, Any]:
         "expansions": quality(run.stage(number, "3-expand").records(dropped=True)),
         "held_out": quality(run.stage(number, "6-held-out").records()),
         "stages": {
-            name: {k: v for k, v in done.items() if k not in ("key", "version")}
+            name: {k: v for k, v in done.items() if k not in ("key", "version", "files")}
             for name, done in stages.items()
         },
     }
@@ -104,15 +105,22 @@ def of_round(run: RunFolder, number: int) -> dict[str, Any]:
 def on_file(run: RunFolder, number: int) -> dict[str, Any] | None:
     """Return the metrics of a finished round as they were written, if they are those of its files.
 
-    Reading them costs nothing; making them reads and measures every text of the round.
+    Reading them costs nothing; making them reads and measures every text of the round. Raises
+    DamagedFile where they were changed since.
     """
-    figures: dict[str, Any] | None = read_json(run.metrics(number))
-    made_of = {
-        name: stage.get("digest") for name, stage in (figures or {}).get("stages", {}).items()
-    }
-    if figures and made_of == {n: d.get("digest") for n, d in _stages(run, number).items()}:
-        return figures
-    return None
+    path, remedy = run.metrics(number), "remove the file, and `run` makes it again"
+    figures = read_sealed(path, remedy)
+    if figures is None:
+        return None
+    check_figures(path, figures, Metrics, remedy)
+    made_of = {name: stage.get("digest") for name, stage in figures["stages"].items()}
+    now = {name: done.get("digest") for name, done in _stages(run, number).items()}
+    return figures if made_of == now else None
+
+
+def write(run: RunFolder, number: int, figures: dict[str, Any]) -> None:
+    """Write the metrics of a round."""
+    write_sealed(run.metrics(number), figures)
 
 
 def stop_reason(held_out: dict[str, Any], config: HeldOutConfig) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any, Literal, TypeVar
 
@@ -18,7 +18,7 @@ from selflengthen.curate import inside
 from selflengthen.drive import Item, Stage
 from selflengthen.engines.base import Adapter, Role
 from selflengthen.errors import SelfLengthenError
-from selflengthen.files import rewrite, write_json
+from selflengthen.files import rewrite
 from selflengthen.identities import Identities
 from selflengthen.records import derive_seed, encode
 from selflengthen.stages import dataset, draft, expand, held_out, instruct
@@ -48,7 +48,7 @@ class Rounds(Controller):
             instructions = await self.instruct(number)
             drafts = await self.draft(number, instructions)
             expansions = await self.expand(number, instructions, drafts)
-            self.make_rows(number, instructions, drafts, expansions)
+            await self.make_rows(number, instructions, drafts, expansions)
             await self.room.close()
             await self.curate(number)
             for role in ROLES:
@@ -66,33 +66,41 @@ class Rounds(Controller):
 
     async def draft(self, number: int, instructions: StageFolder) -> StageFolder:
         """Draft every instruction."""
+        folder = self.run.stage(number, "2-draft")
+        if folder.done():
+            return folder
         some(instructions)
         stage = draft.Draft(self.config.draft, self.prompts, self.checks, self.sampling)
         items = draft.items(number, self.config.draft, instructions.records())
         total = instructions.count() * self.config.draft.per_instruction
         lot = self.config.draft.drop_short
-        return await self._texts(number, "2-draft", stage, items, total, lot=lot)
+        return await self._texts(folder, stage, items, total, lot=lot, made_of=[instructions])
 
     async def expand(
         self, number: int, instructions: StageFolder, drafts: StageFolder
     ) -> StageFolder:
         """Lengthen every draft that the lot left."""
+        folder = self.run.stage(number, "3-expand")
+        if folder.done():
+            return folder
         some(drafts)
+        await self.sound(instructions, drafts)
         stage = expand.Expand(self.config.expand, self.prompts, self.checks, self.sampling)
         asked = {r.id: r.text for r in instructions.records()}
         items = expand.items(number, self.config.expand, drafts.records(), asked)
         total = drafts.count() * self.config.expand.per_draft
         lot = self.config.expand.drop_short
-        return await self._texts(number, "3-expand", stage, items, total, lot=lot)
+        return await self._texts(folder, stage, items, total, lot=lot)
 
-    def make_rows(
+    async def make_rows(
         self, number: int, instructions: StageFolder, drafts: StageFolder, expansions: StageFolder
     ) -> None:
         """Write the training rows of both roles."""
-        some(expansions)
         folder = self.run.stage(number, "4-dataset")
         if folder.done():
             return
+        some(expansions)
+        await self.sound(instructions, drafts, expansions)
         folder.begin(self.identity(folder))
         asked = {r.id: r.text for r in instructions.records()}
         sources = list(drafts.records())
@@ -111,6 +119,7 @@ class Rounds(Controller):
             rewrite(folder.path / f"{role}.jsonl", lines)
             digest.update(b"".join(lines))
         folder.finish(digest.hexdigest(), {"rows": len(texts)})
+        self.wrote(folder)
 
     async def curate(self, number: int) -> None:
         """Choose the rows to train on, where the configuration says how.
@@ -120,16 +129,18 @@ class Rounds(Controller):
         folder = self.run.stage(number, "4b-curate")
         if not self.config.curate or folder.done():
             return
+        rows = self.run.stage(number, "4-dataset")
+        await self.sound(rows)
         folder.begin(self.identity(folder))
         whole, chosen = (
-            [place.path / f"{role}.jsonl" for role in ROLES]
-            for place in (self.run.stage(number, "4-dataset"), folder)
+            [place.path / f"{role}.jsonl" for role in ROLES] for place in (rows, folder)
         )
         seed = derive_seed(self.config.seed, number, "curate")
         report = await inside.choose(self.config.curate, whole[0], chosen[0], seed)
         inside.follow(chosen[0], whole[1], chosen[1])
         self.note(f"Round {number}: {inside.told(report)}.")
         folder.finish(inside.digest_of(chosen), inside.summary(report))
+        self.wrote(folder)
 
     async def tune(self, number: int, role: TrainedRole) -> None:
         """Fine-tune one role, unless its rows are too few to learn from."""
@@ -137,6 +148,7 @@ class Rounds(Controller):
         if folder.done():
             return
         given = self.run.stage(number, "4b-curate" if self.config.curate else "4-dataset")
+        await self.sound(given)
         made = given.done() or {}
         rows = made["rows"] - (made.get("added", 0) if role == "expander" else 0)
         folder.begin(self.identity(folder))
@@ -145,6 +157,8 @@ class Rounds(Controller):
             folder.finish("", {"skipped": True, "rows": rows})
             return
         earlier = self.adapters(number).get(role) if self.config.train.continue_adapter else None
+        if earlier:
+            await self.sound(StageFolder.at(earlier.path))
         job = job_for(
             self.config.train, role, round_number=number, model=str(self.model.path),
             rows=given.path / f"{role}.jsonl",
@@ -158,17 +172,20 @@ class Rounds(Controller):
 
         This is also the proof that the round's adapters load and that their texts end.
         """
+        folder = self.run.stage(number, "6-held-out")
         stage = held_out.HeldOut(self.prompts, self.sampling)
         items = held_out.items(number, self.held)
-        await self._texts(number, "6-held-out", stage, items, len(self.held), after=True)
+        await self._texts(folder, stage, items, len(self.held))
 
     async def conclude(self, number: int) -> str | None:
         """Write the round's metrics; return why the run should stop here, or None."""
         figures = metrics.on_file(self.run, number)
         if figures is None:
+            stages = ("2-draft", "3-expand", "6-held-out")
+            await self.sound(*(self.run.stage(number, name) for name in stages))
             # Minutes for a round of the paper's size, in which a signal must be heard.
             figures = await asyncio.to_thread(metrics.of_round, self.run, number)
-            write_json(self.run.metrics(number), figures)
+            metrics.write(self.run, number, figures)
         return metrics.stop_reason(figures["held_out"], self.config.held_out)
 
     def adapters(self, number: int) -> dict[Role, Adapter]:
@@ -180,14 +197,13 @@ class Rounds(Controller):
         return found
 
     async def _texts(
-        self, number: int, name: str, stage: Stage[T], items: Iterable[Item[T]], total: int,
-        *, lot: bool = False, after: bool = False,
+        self, folder: StageFolder, stage: Stage[T], items: Iterable[Item[T]], total: int,
+        *, lot: bool = False, made_of: Sequence[StageFolder] = (),
     ) -> StageFolder:  # fmt: skip
-        """Run a stage of texts of a round; `after`: with this round's adapters."""
-        adapters = self.adapters(number + after)
-        return await self.texts(
-            self.run.stage(number, name), adapters, stage, items, total, lot=lot
-        )
+        """Run a stage of texts of a round; held-out texts are written with its own adapters."""
+        number = int(folder.title.partition("/")[0])
+        adapters = self.adapters(number + (folder.name == "6-held-out"))
+        return await self.texts(folder, adapters, stage, items, total, lot=lot, made_of=made_of)
 
 
 def some(folder: StageFolder) -> None:

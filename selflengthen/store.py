@@ -22,16 +22,15 @@ from typing import Any
 import msgspec
 
 from selflengthen import locks
-from selflengthen.errors import UserError
-from selflengthen.files import read_json, rewrite, write_json
+from selflengthen.errors import DamagedFile, UserError
+from selflengthen.files import rewrite, write_json
 from selflengthen.lines import pick, read_ids, read_lines, read_structs, trim
+from selflengthen.marks import read_done, read_identity
 from selflengthen.records import Record, Refusal, encode, fingerprint
+from selflengthen.stage_names import FINAL_PLACES, PLACES, entries, remedy_for, round_numbers
+from selflengthen.stage_names import FINAL_STAGES as FINAL_STAGES
+from selflengthen.stage_names import STAGES as STAGES
 
-STAGES = ("1-instruct", "2-draft", "3-expand", "4-dataset", "4b-curate", "5-train", "6-held-out")
-FINAL_STAGES = (
-    "1-instruct", "2-draft", "3-union", "4-demand", "5-train", "5b-anneal", "6-held-out",
-    "7-merge",
-)  # fmt: skip
 PRODUCTS = ("dataset", "adapter", "merged", "figures.json")
 
 
@@ -46,6 +45,7 @@ class RunFolder:
         self.rounds = path / "rounds"
         self.final = path / "final"
         self.logs = path / "logs"
+        self._lock: locks.Lock | None = None
 
     def stage(self, number: int, name: str) -> StageFolder:
         """Return the folder of a stage; round 0 holds what was measured before the first."""
@@ -68,21 +68,24 @@ class RunFolder:
 
     def stages(self) -> list[StageFolder]:
         """Return the stage folders that were begun, in the order of the method."""
-        begun = self.rounds.glob("*/*/stage.json"), self.rounds.glob("*/5-train/*/stage.json")
-        return [StageFolder(p.parent) for p in sorted(p for found in begun for p in found)]
+        numbers = round_numbers(self.rounds)
+        found = [self.stage(number, name) for number in numbers for name in PLACES]
+        return [folder for folder in found if folder.begun()]
 
     def last_stages(self) -> list[StageFolder]:
         """Return the stage folders after the last round that were begun, in their order."""
-        begun = self.final.glob("*/stage.json"), self.final.glob("6-held-out/*/stage.json")
-        names = sorted(str(p.parent.relative_to(self.final)) for found in begun for p in found)
-        return [self.last(name) for name in names]
+        return [folder for folder in map(self.last, FINAL_PLACES) if folder.begun()]
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the run's lock; raise UserError naming who holds it."""
         self.path.mkdir(parents=True, exist_ok=True)
-        with locks.hold(self.path / "lock", self.in_use):
+        with locks.hold(self.path / "lock", self.in_use) as self._lock:
             yield
+
+    def lock_is_lost(self) -> bool:
+        """Say whether the lock that this process holds was taken away or replaced."""
+        return self._lock is not None and self._lock.is_lost()
 
     def holder(self) -> str | None:
         """Return who holds the lock, or None; nothing is written."""
@@ -124,7 +127,8 @@ class RunFolder:
         if any(path.is_relative_to(self.final) for path in moved):
             products = [self.final / name for name in PRODUCTS]
             moved |= {path: place / "final" / path.name for path in products if path.exists()}
-        for path, target in moved.items():
+        # The last first: where a kill comes between, no stage stands without what it was made of.
+        for path, target in reversed(moved.items()):
             target.parent.mkdir(parents=True, exist_ok=True)
             path.rename(target)
         return place
@@ -139,6 +143,11 @@ class StageFolder:
         self._title = title
         self.records_path = path / "records.jsonl"
         self.rejected_path = path / "rejected.jsonl"
+
+    @classmethod
+    def at(cls, path: Path) -> StageFolder:
+        """Return the stage of a run that has this folder."""
+        return cls(path, f"final/{path.name}" if path.parent.name == "final" else None)
 
     @property
     def title(self) -> str:
@@ -157,21 +166,40 @@ class StageFolder:
         for path in (self.records_path, self.rejected_path):
             trim(path)
 
+    @property
+    def name(self) -> str:
+        """The stage's name without its place: `2-draft`, `5-train`."""
+        first, *rest = self.title.split("/")
+        return rest[0] if rest else first
+
+    @property
+    def remedy(self) -> str:
+        """What to do where one of the stage's files is damaged, for the end of a message."""
+        return remedy_for(self.title, self.path)
+
+    def begun(self) -> bool:
+        """Say whether anything of the stage is there; raise DamagedFile where it is no folder."""
+        if self.path.exists() and not self.path.is_dir():
+            raise DamagedFile(self.path, "there is a file where a folder belongs", self.remedy)
+        return any(not path.name.startswith(".") for path in entries(self.path))
+
     def identity(self) -> dict[str, Any] | None:
         """Return what the stage was begun with, or None."""
-        stage = read_json(self.path / "stage.json")
-        identity: dict[str, Any] | None = stage["identity"] if stage else None
-        return identity
+        return read_identity(self.path / "stage.json", self.remedy)
+
+    def key(self) -> str | None:
+        """Return the key of what the stage was begun with, or None."""
+        identity = self.identity()
+        return None if identity is None else key_of(identity)
 
     def done(self) -> dict[str, Any] | None:
         """Return DONE.json, or None."""
-        done: dict[str, Any] | None = read_json(self.path / "DONE.json")
-        return done
+        return read_done(self.path / "DONE.json", self.name, self.remedy)
 
     def finished(self) -> set[str]:
         """Return the ids of items that have a verdict."""
-        ids = set(read_ids(self.records_path))
-        ids.update(read_ids(self.rejected_path, last=True))
+        ids = set(read_ids(self.records_path, remedy=self.remedy))
+        ids.update(read_ids(self.rejected_path, last=True, remedy=self.remedy))
         return ids
 
     def count(self) -> int:
@@ -179,17 +207,17 @@ class StageFolder:
         done = self.done()
         if done and "accepted" in done:
             return int(done["accepted"] - sum(done["dropped"].values()))
-        return sum(line.dropped is None for line in read_lines(self.records_path))
+        return sum(line.dropped is None for line in read_lines(self.records_path, self.remedy))
 
     def records(self, *, dropped: bool = False) -> Iterator[Record]:
         """Read the accepted texts; those set aside only when asked for."""
-        for record in read_structs(self.records_path, Record):
+        for record in read_structs(self.records_path, Record, self.remedy):
             if dropped or record.dropped is None:
                 yield record
 
     def refusals(self) -> Iterator[Refusal]:
         """Read the refused attempts."""
-        return read_structs(self.rejected_path, Refusal)
+        return read_structs(self.rejected_path, Refusal, self.remedy)
 
     def append(self, records: Iterable[Record] = (), refusals: Iterable[Refusal] = ()) -> None:
         """Append verdicts and force them to disk, refusals first: a record ends its item.
@@ -208,12 +236,12 @@ class StageFolder:
         finished = self.finished()
         refused = {
             (line.id, line.attempt): line
-            for line in read_lines(self.rejected_path)
+            for line in read_lines(self.rejected_path, self.remedy)
             if line.id in finished
         }
         kept = [refused[key] for key in sorted(refused)]
         rewrite(self.rejected_path, pick(self.rejected_path, kept))
-        accepted = {line.id: line for line in read_lines(self.records_path)}
+        accepted = {line.id: line for line in read_lines(self.records_path, self.remedy)}
         texts = pick(self.records_path, [accepted[name] for name in sorted(accepted)])
         digest = hashlib.sha256()
         rewrite(self.records_path, _settled(texts, dropped, digest))
@@ -223,8 +251,7 @@ class StageFolder:
         """Write DONE.json, the last thing of a stage."""
         from selflengthen import __version__
 
-        stage = read_json(self.path / "stage.json")
-        done = {"key": stage["key"] if stage else None, "digest": digest, **summary}
+        done = {"key": self.key(), "digest": digest, **summary}
         done |= {"version": __version__, "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
         write_json(self.path / "DONE.json", done)
 

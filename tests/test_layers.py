@@ -26,7 +26,7 @@ ENGINE = frozenset(
     | {"engines.wire"}
 )
 KEPT = GROUND | {"files", "store", "metrics", "identities"}
-ROUND = KEPT | {"engines.base", "engines", "training", "drive", "stages"}
+ROUND = KEPT | {"engines.base", "engines", "training", "drive", "stages", "verify"}
 WING = ROUND | {"controller", "rounds"}
 WINGS = frozenset({"curate", "evaluate", "finish", "inspect", "pocket"})
 
@@ -50,11 +50,13 @@ FLOORS: Mapping[str, frozenset[str]] = {
     "config": frozenset({"errors", "text", "checks"}),
     "weave": frozenset({"checks", "demand", "languages", "lengths", "numerals"}),
     # What is kept on disk.
-    "files": frozenset({"errors"}),
-    "lines": frozenset({"errors"}),
-    "locks": frozenset(),
-    "store": GROUND | {"files", "lines", "locks"},
-    "metrics": GROUND | {"files", "store"},
+    "files": frozenset({"errors", "records"}),
+    "lines": frozenset({"errors", "files"}),
+    "locks": frozenset({"errors"}),
+    "marks": frozenset({"errors", "files", "records"}),
+    "stage_names": frozenset({"errors"}),
+    "store": GROUND | {"files", "lines", "locks", "marks", "stage_names"},
+    "metrics": GROUND | {"files", "marks", "store"},
     "identities": GROUND | {"store"},
     "workload": GROUND | {"store"},
     "estimate": GROUND | {"store", "shapes", "workload"},
@@ -69,6 +71,7 @@ FLOORS: Mapping[str, frozenset[str]] = {
     "engines.ray": GROUND | ENGINE | {"engines"},  # replicas of the vllm engine
     "training": GROUND | {"files", "engines.base", "engines.chat"},
     "drive": GROUND | {"store", "engines.base"},
+    "verify": GROUND | {"files", "lines", "metrics", "store", "training"},
     "stages": GROUND | {"engines.base", "drive"},
     # A wing that the rounds use: what chooses their rows.
     "evaluate.counters": frozenset(),
@@ -79,10 +82,11 @@ FLOORS: Mapping[str, frozenset[str]] = {
     # The wings.
     "curate.refine": ROUND | {"controller", "curate"},
     "evaluate": WING | {"evaluate.counters", "evaluate.scores"},
-    "finish": WING | {"curate", "evaluate", "evaluate.counters", "evaluate.scores", "lines"},
+    "finish": WING
+    | {"curate", "evaluate", "evaluate.counters", "evaluate.scores", "lines", "marks"},
     "inspect": WING,
     "pocket": GROUND,
-    "cli": WING | WINGS | {"curate.refine", "estimate"},
+    "cli": WING | WINGS | {"curate.refine", "estimate", "lines", "stage_names"},
     "__main__": frozenset({"cli"}),
 }
 # Modules of these packages do not know each other; only the package's front door knows them.

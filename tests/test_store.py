@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from selflengthen import metrics
 from selflengthen.errors import UserError
 from selflengthen.files import rewrite
 from selflengthen.records import Record, Refusal, encode
@@ -95,7 +96,7 @@ def test_a_broken_line_is_named_and_kept(folder: StageFolder) -> None:
 
 def test_done_is_written_last_and_with_the_key(folder: StageFolder) -> None:
     assert folder.done() is None
-    folder.finish("digest", {"items": 1})
+    folder.finish("digest", metrics.summary(folder, 1, 1.0, 1))
     done = folder.done()
     assert done and (done["key"], done["digest"], done["items"]) == (
         key_of({"seed": 0}),

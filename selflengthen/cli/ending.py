@@ -8,7 +8,8 @@ from typing import Any
 from selflengthen.cli.standing import far
 from selflengthen.cli.words import duration
 from selflengthen.config import Config
-from selflengthen.files import read_json
+from selflengthen.finish.products import figures_of
+from selflengthen.identities import require_whole
 from selflengthen.store import RunFolder, StageFolder
 
 
@@ -17,8 +18,9 @@ def ending(run: RunFolder, config: Config) -> dict[str, Any] | None:
     begun = run.last_stages()
     if not begun:
         return None
+    require_whole(run, begun)
     united = run.last("3-union").done() or {}
-    measured = read_json(run.final / "figures.json") or {}
+    measured = figures_of(run) or {}
     finished = bool(measured and run.last("6-held-out/final").done())
     working = [folder for folder in begun if not folder.done()]
     return {

@@ -53,6 +53,7 @@ def go(name: Literal["collect", "finish"], words: Sequence[str], asked: argparse
     from selflengthen.cli.ending import ending, lines
     from selflengthen.cli.settings import dump, resolve
     from selflengthen.cli.standing import open_run
+    from selflengthen.finish.products import product_faults
     from selflengthen.identities import FinalIdentities
     from selflengthen.prompts import files, require
 
@@ -87,17 +88,22 @@ def go(name: Literal["collect", "finish"], words: Sequence[str], asked: argparse
             log = run.new_log()
             make = partial(Final, until=name, merge=merge)
             perform(make, parts, log, command(words, name))
+    elif name == "finish":
+        for fault in product_faults(run):
+            raise fault
     for line in lines(ending(run, config)):
         print(f"{run.path}: {line}" if line.startswith("Collected") else line)
     return 0
 
 
 def _is_done(run: RunFolder, name: str, merge: bool) -> bool:
+    from selflengthen.finish.products import WRITTEN
+
     if name == "collect":
         return run.last("3-union").done() is not None
     stages = ["6-held-out/final", *(["7-merge"] if merge else [])]
     done = all(run.last(stage).done() for stage in stages)
-    return done and (run.final / "figures.json").exists()
+    return done and all((run.final / product).exists() for product in WRITTEN)
 
 
 def _stage(text: str | None, command: str) -> str | None:

@@ -10,8 +10,10 @@ from typing import Any
 import msgspec
 
 from selflengthen.errors import UserError
+from selflengthen.lines import read_raw, read_structs
 from selflengthen.records import Record, Refusal
 from selflengthen.store import STAGES, RunFolder, StageFolder
+from selflengthen.verify import require_sound
 
 _ID = re.compile(
     r"(?:r(?P<round>\d+)|final)-(?P<stage>instruct|draft|expand|demand|held-out(?:-base|-final)?)-.+",
@@ -48,6 +50,14 @@ class Found:
         }
 
 
+class _LeftOut(msgspec.Struct):
+    """What is read of a line of what curation dropped."""
+
+    method: str
+    reason: str
+    id: str | None = None
+
+
 def stage_of(run: RunFolder, asked: str, number: int | None) -> StageFolder:
     """Return the stage of texts that is asked for: `draft` is 2-draft of round `number`, or of 1.
 
@@ -71,6 +81,7 @@ def listing(run: RunFolder, folder: StageFolder) -> list[Record]:
     """Return the accepted texts of a stage, those set aside included."""
     if folder.identity() is None:
         raise UserError(f"{run.path}: has no stage {folder.title} yet; see status.")
+    require_sound(folder)
     return list(folder.records(dropped=True))
 
 
@@ -79,8 +90,8 @@ def lineage(run: RunFolder, name: str) -> list[Found]:
     here = _find(run, name)
     chain = [here]
     while source := _source(chain[0]):
-        if not _ID.fullmatch(source):
-            break  # a seed
+        if not _ID.fullmatch(source) or source in {found.id for found in chain}:
+            break  # a seed; or a stage in work is damaged, which nothing can tell yet
         chain.insert(0, _find(run, source))
     while child := _offspring(run, chain[-1]):
         chain.append(child)
@@ -91,7 +102,9 @@ def median_example(run: RunFolder, number: int | None) -> str:
     """Return the id of the expansion of median length of a round, by default of the last."""
     rounds = [number] if number is not None else range(_last(run), 0, -1)
     for candidate in rounds:
-        records = list(run.stage(candidate, "3-expand").records())
+        folder = run.stage(candidate, "3-expand")
+        require_sound(folder)
+        records = list(folder.records())
         if records:
             return sorted(records, key=lambda r: (r.words, r.id))[len(records) // 2].id
     where = "" if number is None else f" in round {number}"
@@ -105,6 +118,7 @@ def _find(run: RunFolder, name: str) -> Found:
             f"--id: {name!r:.80} is no id of a text; `show RUN --round 1 --stage draft` lists some."
         )
     stage, folder = _stage(run, match)
+    require_sound(folder)
     record = next((r for r in folder.records(dropped=True) if r.id == name), None)
     refusals = sorted(_refusals(folder, name), key=lambda r: r.attempt)
     if record is None and not refusals:
@@ -138,6 +152,7 @@ def _offspring(run: RunFolder, found: Found) -> Found | None:
     if later is None or match is None:
         return None
     folder = run.stage(int(match["round"]), later) if match["round"] else run.last(later)
+    require_sound(folder)
     made = [r for r in folder.records(dropped=True) if r.source == found.id]
     if not made:
         return None
@@ -149,13 +164,10 @@ def _left_out(run: RunFolder, found: Found) -> dict[str, Any] | None:
     match = _ID.fullmatch(found.id)
     if found.stage != "3-expand" or match is None or not match["round"]:
         return None
-    dropped = run.stage(int(match["round"]), "4b-curate").path / "generator.dropped.jsonl"
-    try:
-        lines = dropped.read_bytes().splitlines()
-    except FileNotFoundError:
-        return None
-    made = (msgspec.json.decode(line) for line in lines)
-    return next((line for line in made if line.get("id") == found.id), None)
+    folder = run.stage(int(match["round"]), "4b-curate")
+    path = folder.path / "generator.dropped.jsonl"
+    lines = zip(read_structs(path, _LeftOut, folder.remedy), read_raw(path), strict=True)
+    return next((msgspec.json.decode(raw) for line, raw in lines if line.id == found.id), None)
 
 
 def _last(run: RunFolder) -> int:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import partial
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
@@ -20,11 +21,14 @@ from selflengthen.controller import Controller, EngineRoom, Train
 from selflengthen.engines import open_engine
 from selflengthen.engines.base import Adapters, Engine
 from selflengthen.errors import Interrupted, SelfLengthenError
+from selflengthen.store import RunFolder
 from selflengthen.training.job import TrainingJob, TrainingResult
 from selflengthen.training.launch import train
 
 T = TypeVar("T")
 
+LOOK_SECONDS = 1.0
+"""How often a run looks whether its lock is still there."""
 PATIENCE = 18.0
 """Seconds after a signal in which engine and training may end by themselves."""
 
@@ -81,7 +85,7 @@ def perform(make: Make, parts: Parts, log: Path, again: str) -> None:
 
     `again` is the command that goes on.
     """
-    attend(partial(play, make, parts, log), parts.run.path, log, again)
+    attend(partial(play, make, parts, log, again), parts.run.path, log, again)
 
 
 def attend(
@@ -119,8 +123,11 @@ def attend(
             reporter.close()
 
 
-async def play(make: Make, parts: Parts, log: Path, reporter: Reporter) -> None:
-    """Play the stages; raises CancelledError after a signal, with everything finished on disk."""
+async def play(make: Make, parts: Parts, log: Path, again: str, reporter: Reporter) -> None:
+    """Play the stages; raises CancelledError after a signal, with everything finished on disk.
+
+    The same where the run's lock is taken away: another process may then work on the run.
+    """
 
     async def opened(adapters: Adapters) -> Engine:
         return await open_engine(
@@ -134,10 +141,39 @@ async def play(make: Make, parts: Parts, log: Path, reporter: Reporter) -> None:
         room, training(reporter), reporter, reporter.note,
     )  # fmt: skip
     try:
-        await controller.play()
+        async with _guarded(parts.run, again):
+            await controller.play()
     finally:
         reporter.close()
         await room.close()
+
+
+@contextlib.asynccontextmanager
+async def _guarded(run: RunFolder, again: str) -> AsyncIterator[None]:
+    """Cancel the body where the lock of the run is lost, and raise SelfLengthenError for that."""
+    work, lost = asyncio.current_task(), False
+
+    async def look() -> None:
+        nonlocal lost
+        while not run.lock_is_lost():  # noqa: ASYNC110 - no event tells of a file that is gone
+            await asyncio.sleep(LOOK_SECONDS)
+        lost = True
+        if work is not None:
+            work.cancel()
+
+    looking = asyncio.create_task(look())
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not lost or work is None:
+            raise
+        work.uncancel()
+        raise SelfLengthenError(
+            f"{run.path / 'lock'}: was removed or replaced while this run was at work, so it "
+            f"stopped. Everything finished is saved. To go on: {again}"
+        ) from None
+    finally:
+        looking.cancel()
 
 
 def training(reporter: Reporter) -> Train:

@@ -51,11 +51,13 @@ def main(words: Sequence[str]) -> int:
         from selflengthen.cli.play import perform
         from selflengthen.rounds import Rounds
 
-        check_disk(parts)
+        if not redo:
+            check_disk(parts)
         with run.locked():
             again = parts.identities.check(redo)
             if again:
                 print(f"set aside: {run.set_aside(again)}", file=sys.stderr)
+                check_disk(parts)  # after that: it reads what is there, which may be damaged
             run.keep(dump(parts.config), files(parts.prompts))
             perform(Rounds, parts, run.new_log(), command(words))
     figures = standing(run, parts.config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Iterator
 from functools import cached_property
@@ -14,8 +15,9 @@ from selflengthen.controller import Controller
 from selflengthen.curate import inside
 from selflengthen.engines.base import Adapter, Adapters
 from selflengthen.errors import SelfLengthenError
-from selflengthen.files import rewrite, write_json
+from selflengthen.files import rewrite
 from selflengthen.finish import cards, figures
+from selflengthen.finish.products import write_figures
 from selflengthen.identities import FinalIdentities
 from selflengthen.lines import read_structs
 from selflengthen.records import FinalRow, Pair, derive_seed, encode, fingerprint
@@ -23,6 +25,7 @@ from selflengthen.stages import demand, draft, held_out, instruct, union
 from selflengthen.store import StageFolder
 from selflengthen.training.job import ADAPTER_FILES, job_of
 from selflengthen.training.merge import merge
+from selflengthen.verify import digests
 
 BASE: Adapters = {}
 
@@ -56,10 +59,11 @@ class Final(Controller):
         """Collect and, unless that is all, finish."""
         if self.config.collect.instructions:
             await self.draft(await self.instruct())
-        self.unite()
+        await self.unite()
         if self.until == "collect":
             return
         await self.demand()
+        await self.sound(self.run.last("4-demand"))
         asked = self.asked()
         await self.measure("base", asked)
         if not self.tuned.done():
@@ -70,6 +74,8 @@ class Final(Controller):
         await self.room.close()
         if self.merge:
             await self.merged()
+        await self.sound(self.run.last("3-union"), self.tuned)
+        await self.sound(*(self.run.last(f"6-held-out/{name}") for name in ("base", "final")))
         self.publish(asked)
 
     async def instruct(self) -> StageFolder:
@@ -83,13 +89,15 @@ class Final(Controller):
         stage = draft.Draft(self.config.draft, self.prompts, self.checks, self.sampling)
         items = draft.items(None, self.config.draft, instructions.records())
         total = instructions.count() * self.config.draft.per_instruction
-        return await self.texts(self.run.last("2-draft"), self.generator, stage, items, total)
+        folder = self.run.last("2-draft")
+        return await self.texts(folder, self.generator, stage, items, total, made_of=[instructions])
 
-    def unite(self) -> None:
+    async def unite(self) -> None:
         """Write all rounds' expansions and the drafts that were collected as one data set."""
         folder = self.run.last("3-union")
         if folder.done():
             return
+        await self.sound(*self._united_from())
         folder.begin(self.identity(folder))
         dropped = union.set_aside(self.pairs(), self.config.collect.keep)
         digest, counts = hashlib.sha256(), {"rounds": 0, "collected": 0}
@@ -111,10 +119,12 @@ class Final(Controller):
         folder.finish(
             digest.hexdigest(), {"rows": rows, "from": counts, "dropped": told, "of": self.rounds}
         )
+        self.wrote(folder)
 
     async def demand(self) -> None:
         """Have the base model put a length into every instruction, and verify that it is there."""
-        rows = self.run.last("3-union").done() or {}
+        union = self.run.last("3-union")
+        rows = union.done() or {}
         stage = demand.AddDemand(
             self.config.finish, self.prompts, self.checks, self.sampling, self.config.language,
             self.config.seed,
@@ -122,7 +132,7 @@ class Final(Controller):
         folder = self.run.last("4-demand")
         # With the adapter of the stages before, which it does not use: one engine for all.
         items = demand.items(self.united())
-        await self.texts(folder, self.generator, stage, items, rows["rows"])
+        await self.texts(folder, self.generator, stage, items, rows["rows"], made_of=[union])
         if not folder.count():
             raise SelfLengthenError(
                 f"{folder.path}: no row has a demand, so there is nothing to train on; the reasons "
@@ -143,6 +153,7 @@ class Final(Controller):
         folder = self.run.last("5-train")
         if folder.done():
             return
+        await self.sound(self.run.last("3-union"))
         folder.begin(self.identity(folder))
         job = job_of(
             self.config.train, model=str(self.model.path), rows=self.write_rows(),
@@ -156,6 +167,7 @@ class Final(Controller):
         asked, folder = self.config.finish.anneal, self.run.last("5b-anneal")
         if not asked.steps or folder.done():
             return
+        await self.sound(self.run.last("3-union"), self.run.last("5-train"))
         folder.begin(self.identity(folder))
         rows, seed = folder.path / "rows.jsonl", derive_seed(self.config.seed, "final", "anneal")
         report = await inside.choose(asked.steps, self.write_rows(), rows, seed)
@@ -178,19 +190,21 @@ class Final(Controller):
         folder = self.run.last("7-merge")
         if folder.done():
             return
-        folder.begin(self.identity(folder))
         trained = self.tuned
+        await self.sound(trained)
+        folder.begin(self.identity(folder))
         await merge(
             self.model.path, trained.path, self.run.final / "merged", folder.path / "merge.log"
         )
         adapter = (trained.done() or {})["digest"]
-        folder.finish(fingerprint([self.model.digest, adapter]).hex(), {})
+        # Minutes for a large model, in which a signal must be heard.
+        files = await asyncio.to_thread(digests, self.run.final / "merged", folder.remedy)
+        folder.finish(fingerprint([self.model.digest, adapter]).hex(), {"files": files})
 
     def publish(self, asked: list[figures.Asked]) -> None:
         """Write what is given away: the adapter, figures and cards, beside the data set."""
         final, trained = self.run.final, self.tuned.path
-        if not (final / "dataset" / "train.jsonl").exists():  # set aside with what was made again
-            self.write_rows()
+        self.write_rows()  # what lies there may be set aside, or not what was trained on
         base, after = (self.run.last(f"6-held-out/{name}") for name in ("base", "final"))
         measured = figures.compare(asked, base.records(), after.records())
         for name in ADAPTER_FILES:
@@ -201,7 +215,7 @@ class Final(Controller):
         rewrite(final / "adapter" / "README.md", [cards.model(facts, merged=False).encode()])
         if self.run.last("7-merge").done():
             rewrite(final / "merged" / "README.md", [cards.model(facts, merged=True).encode()])
-        write_json(final / "figures.json", measured)  # last: by it a finished run is known
+        write_figures(self.run, measured)  # last: by it a finished run is known
 
     @property
     def generator(self) -> Adapters:
@@ -235,9 +249,17 @@ class Final(Controller):
                 of = {r.id: (r.source or "", told[r.source or ""]) for r in drafts.records()}
             yield from union.pairs(number, texts.records(), of)
 
+    def _united_from(self) -> Iterator[StageFolder]:
+        """Yield the stages whose texts the union chooses from."""
+        for number in range(1, self.rounds + 1):
+            for name in ("1-instruct", "2-draft", "3-expand"):
+                yield self.run.stage(number, name)
+        yield from (self.run.last(name) for name in ("1-instruct", "2-draft"))
+
     def united(self) -> Iterator[Pair]:
         """Read the union."""
-        return read_structs(self.run.last("3-union").path / "union.jsonl", Pair)
+        folder = self.run.last("3-union")
+        return read_structs(folder.path / "union.jsonl", Pair, folder.remedy)
 
     def rows(self) -> Iterator[FinalRow]:
         """Yield the training rows: an instruction with its demand, and its text."""

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from selflengthen.training.job import TrainingJob, TrainingResult
+from selflengthen.training.weights import digest_of_weights
+from tests.loop.scripted_run import adapter_of
 
 
 async def train(
     job: TrainingJob, *, log: Path, on_step: Callable[[dict[str, Any]], None]
 ) -> TrainingResult:
-    """Write what a training leaves behind; the adapter's digest is that of the job."""
+    """Write what a training leaves behind; the adapter follows from the digest of the job."""
     rows = _count(Path(job.rows))
     steps = [
         {"step": n, "loss": 2.0 / n, "learning_rate": 1e-4, "tokens": 100, "seconds": 0.1}
@@ -30,10 +32,11 @@ async def train(
     job.folder.mkdir(parents=True, exist_ok=True)
     (job.folder / "metrics.jsonl").write_text("".join(json.dumps(step) + "\n" for step in steps))
     (job.folder / "adapter_config.json").write_text(json.dumps({"r": job.lora_r}))
-    (job.folder / "adapter_model.safetensors").write_bytes(job.digest().encode())
+    weights = job.folder / "adapter_model.safetensors"
+    weights.write_bytes(adapter_of(job.digest().encode()))
     return TrainingResult(
-        job=job.digest(), adapter=job.digest(), rows=rows, dropped=0, longest=10, steps=3,
-        tokens=300,
+        job=job.digest(), adapter=digest_of_weights(weights), rows=rows, dropped=0,
+        longest=10, steps=3, tokens=300,
         first_loss=2.0, last_loss=0.67, seconds=0.3, startup_seconds=0.1, tokens_per_second=1000.0,
         peak_memory=1, resumed_from=0, versions={},
     )  # fmt: skip
