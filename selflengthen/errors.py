@@ -2,6 +2,7 @@
 
     SelfLengthenError        a message for people: what is wrong, where, and what to do next
     ├── UserError            bad input or a refused request; exit code 2, nothing was written
+    │   └── DamagedFile      a file of a run is not what was written there
     ├── EngineError          an engine cannot serve: it failed to start, died, or stays away
     │   └── RequestRefused   the engine will never serve this one request (for example: too long)
     ├── TrainingError        a training child failed
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import errno
 import os
+from pathlib import Path
 
 
 class SelfLengthenError(Exception):
@@ -27,6 +29,22 @@ class UserError(SelfLengthenError):
     """Bad input or a refused request; nothing was written."""
 
     exit_code = 2
+
+
+class DamagedFile(UserError):
+    """A file of a run is not what was written there, or is missing.
+
+    Attributes:
+        path: the file.
+        what: what is wrong with it.
+        remedy: what to do about it.
+    """
+
+    def __init__(self, path: Path, what: str, remedy: str, line: int | None = None) -> None:
+        """Say it in one line, with the number of the line where it is known."""
+        where = f", line {line}" if line else ""
+        super().__init__(f"{path}{where}: {what}; {remedy}.")
+        self.path, self.what, self.remedy = path, what, remedy
 
 
 class EngineError(SelfLengthenError):
@@ -54,6 +72,11 @@ _AGAIN = "then the same command goes on from what is saved"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _TO_DO = {
     **dict.fromkeys(_FULL, f"make room on the disk, {_AGAIN}"),
+    errno.EISDIR: "a file belongs there; move the folder away, then give the same command again",
+    **dict.fromkeys(
+        (errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY),
+        "something stands in its way; move that, then give the same command again",
+    ),
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), f"make it writable, {_AGAIN}"),
     **dict.fromkeys(
         (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP),

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selflengthen.errors import UserError
+from selflengthen.runner import metrics
 from selflengthen.storage.atomic import rewrite
 from selflengthen.storage.records import Record, Refusal, encode
 from selflengthen.storage.run_dir import RunFolder, StageFolder, key_of
@@ -96,7 +97,7 @@ def test_a_broken_line_is_named_and_kept(folder: StageFolder) -> None:
 
 def test_done_is_written_last_and_with_the_key(folder: StageFolder) -> None:
     assert folder.done() is None
-    folder.finish("digest", {"items": 1})
+    folder.finish("digest", metrics.summary(folder, 1, 1.0, 1))
     done = folder.done()
     assert done and (done["key"], done["digest"], done["items"]) == (
         key_of({"seed": 0}),

@@ -15,6 +15,7 @@ COMMANDS = {
     "finish": "give them length demands, tune the base model on them; what is given away",
     "status": "where a run stands: words, refusals, time left, the table of rounds",
     "show": "a text and where it came from, or the texts of a stage",
+    "check": "whether every file of a run is what was written",
     "score": "scores of responses on file: LonGen, LongBench-Write, LIFEBench, quality",
     "evaluate": "a benchmark answered by models or all rounds of a run, scored side by side",
     "estimate": "tokens, hours, memory and disk that a run takes",

@@ -103,7 +103,7 @@ def _make(
             attempt = Attempt(
                 engine=target.config.engine,
                 model=target.model,
-                folder=target.folder.path,
+                run=target.folder,
                 log=target.folder.new_log(),
                 resume=again,
             )
@@ -112,7 +112,7 @@ def _make(
         attempt = Attempt(
             engine=judge.config.engine,
             model=judge.model,
-            folder=place.path,
+            run=place,
             log=place.new_log(),
             resume=again,
         )

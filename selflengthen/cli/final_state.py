@@ -8,7 +8,8 @@ from typing import Any
 from selflengthen.cli.output.format import duration
 from selflengthen.cli.run_state import far
 from selflengthen.config import Config
-from selflengthen.storage.atomic import read_json
+from selflengthen.release.products import figures_of
+from selflengthen.runner.sources import require_whole
 from selflengthen.storage.run_dir import RunFolder
 from selflengthen.storage.stage_table import FINISH_HELD_OUT, MERGE, UNION
 
@@ -18,8 +19,9 @@ def ending(run: RunFolder, config: Config) -> dict[str, Any] | None:
     begun = run.last_stages()
     if not begun:
         return None
+    require_whole(run, begun)
     united = run.stage(UNION).done() or {}
-    measured = read_json(run.final / "figures.json") or {}
+    measured = figures_of(run) or {}
     finished = bool(measured and run.stage(FINISH_HELD_OUT, part="final").done())
     working = [folder for folder in begun if not folder.done()]
     return {

@@ -64,6 +64,7 @@ def go(name: Literal["collect", "finish"], words: Sequence[str], asked: argparse
     from selflengthen.cli.run_state import open_run
     from selflengthen.inputs.prompts import files, require
     from selflengthen.pipeline.fingerprints import Fingerprints
+    from selflengthen.release.products import product_faults
 
     run, _ = open_run(asked.run)
     context = gather(resolve(str(run.config), asked.fields, str(run.path)))
@@ -95,21 +96,27 @@ def go(name: Literal["collect", "finish"], words: Sequence[str], asked: argparse
             attempt = Attempt(
                 engine=config.engine,
                 model=context.model,
-                folder=run.path,
+                run=run,
                 log=run.new_log(),
                 resume=command(words, name),
             )
             perform(partial(Final, context, until=name, merge=merge), attempt)
+    elif name == "finish":
+        for fault in product_faults(run):
+            raise fault
     for line in lines(ending(run, config)):
         print(f"{run.path}: {line}" if line.startswith("Collected") else line)
     return 0
 
 
 def _is_done(run: RunFolder, name: str, merge: bool) -> bool:
+    from selflengthen.release.products import WRITTEN
+
     if name == "collect":
         return run.stage(UNION).done() is not None
     stages = [run.stage(FINISH_HELD_OUT, part="final"), *([run.stage(MERGE)] if merge else [])]
-    return all(stage.done() for stage in stages) and (run.final / "figures.json").exists()
+    done = all(stage.done() for stage in stages)
+    return done and all((run.final / product).exists() for product in WRITTEN)
 
 
 def _stage(text: str | None, command: str) -> StageSpec | None:

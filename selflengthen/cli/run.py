@@ -54,16 +54,18 @@ def main(words: Sequence[str]) -> int:
         from selflengthen.cli.runner import Attempt, perform
         from selflengthen.pipeline.rounds import Rounds
 
-        check_disk(context)
+        if not redo:
+            check_disk(context)
         with run.locked():
             again = fingerprints.check(redo)
             if again:
                 print(f"set aside: {run.set_aside(again)}", file=sys.stderr)
+                check_disk(context)  # after that: it reads what is there, which may be damaged
             run.keep(dump(config), files(context.prompts))
             attempt = Attempt(
                 engine=config.engine,
                 model=context.model,
-                folder=run.path,
+                run=run,
                 log=run.new_log(),
                 resume=command(words),
             )

@@ -2,39 +2,68 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import yaml
 from pydantic import ValidationError
 
 from selflengthen.config import Config
-from selflengthen.errors import UserError
+from selflengthen.errors import DamagedFile, UserError
 from selflengthen.runner import metrics
-from selflengthen.storage.atomic import read_json
+from selflengthen.runner.sources import require_whole
+from selflengthen.storage.atomic import misplaced, read_json
 from selflengthen.storage.run_dir import RunFolder, StageFolder
 from selflengthen.storage.stage_table import HELD_OUT, INSTRUCT
 from selflengthen.text.statistics import spread
 
+_CONFIG = "restore the file, or start the run again with the configuration it was made with"
+
 
 def open_run(name: str) -> tuple[RunFolder, Config]:
     """Return a run that exists and the configuration it was last started with."""
+    run = find_run(name)
+    return run, read_config(run)
+
+
+def find_run(name: str) -> RunFolder:
+    """Return a run that exists: a folder that is one, or that is one below runs/."""
     path = Path(name)
     if not path.is_dir() and (Path("runs") / name).is_dir():
         path = Path("runs") / name
     run = RunFolder(path)
+    if not run.config.exists():
+        fault = "holds no config.yaml that can be read" if path.is_dir() else "is no folder"
+        raise UserError(f"{name}: is no run ({fault}); give the folder of a run.")
+    return run
+
+
+def read_config(run: RunFolder) -> Config:
+    """Return the configuration of a run; raise DamagedFile where it is none."""
     try:
-        return run, Config.model_validate(yaml.safe_load(run.config.read_text(encoding="utf-8")))
-    except (OSError, yaml.YAMLError, ValidationError) as error:
-        fault = "is no folder" if not path.is_dir() else "holds no config.yaml that can be read"
-        raise UserError(f"{name}: is no run ({fault}); give the folder of a run.") from error
+        return Config.model_validate(yaml.safe_load(run.config.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise misplaced(run.config, _CONFIG, error) from error
+    except UnicodeDecodeError as error:
+        raise DamagedFile(run.config, f"it is not UTF-8 (byte {error.start})", _CONFIG) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the whole"
+        what = f"it is no configuration ({where}: {first['msg']})"
+        raise DamagedFile(run.config, what, _CONFIG) from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise DamagedFile(run.config, "it is not valid YAML", _CONFIG) from error
 
 
 def standing(run: RunFolder, config: Config) -> dict[str, Any]:
-    """Return what `status --json` prints."""
+    """Return what `status --json` prints.
+
+    Raises DamagedFile where a file that it needs is not what was written.
+    """
+    require_whole(run, run.stages())
     base = run.stage(HELD_OUT, 0)
     figures = [_figures(run, number) for number in range(1, run.finished() + 1)]
     stopped, complete = _stopped(run, config), is_complete(run, config)
@@ -100,7 +129,7 @@ def _stage(folder: StageFolder) -> dict[str, Any]:
     """Return a stage's counts; of one that is not done, those so far."""
     done = folder.done()
     if done is not None:
-        kept = {k: v for k, v in done.items() if k not in ("key", "digest", "version")}
+        kept = {k: v for k, v in done.items() if k not in ("key", "digest", "version", "files")}
         return {"stage": folder.title, "done": True, **kept}
     if folder.spec.makes == "adapter":
         return {"stage": folder.title, "done": False, **_training(folder)}
@@ -167,13 +196,13 @@ def _seconds_left(folder: StageFolder, done: int, total: int, config: Config) ->
 
 def _training(folder: StageFolder) -> dict[str, Any]:
     """Return how far a training is: step of about how many, and its last loss."""
-    job = read_json(folder.path / "job.json") or {}
+    job = _job(folder.path / "job.json", folder.remedy)
     lines = _metrics(folder.path / "metrics.jsonl")
-    seconds = [line["seconds"] for line in lines[-20:]]
+    seconds = [line.seconds for line in lines[-20:]]
     return {
-        "step": lines[-1]["step"] if lines else 0,
+        "step": lines[-1].step if lines else 0,
         "steps": steps_of(job) if job else None,
-        "loss": lines[-1]["loss"] if lines else None,
+        "loss": lines[-1].loss if lines else None,
         "seconds_a_step": round(sum(seconds) / len(seconds), 3) if seconds else None,
     }
 
@@ -189,8 +218,36 @@ def steps_of(job: dict[str, Any]) -> int | None:
     return math.ceil(epoch * float(job["epochs"]))
 
 
-def _metrics(path: Path) -> list[dict[str, Any]]:
+class _Job(msgspec.Struct):
+    """What is read of a training's job.json."""
+
+    rows: str
+    batch: Annotated[int, msgspec.Meta(ge=1)]
+    epochs: float
+
+
+class _Step(msgspec.Struct):
+    """What is read of a line of a training's metrics.jsonl."""
+
+    step: int
+    loss: float
+    seconds: float
+
+
+def _job(path: Path, remedy: str) -> dict[str, Any] | None:
+    value = read_json(path, remedy)
+    if value is None:
+        return None
     try:
-        return [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]
+        return msgspec.structs.asdict(msgspec.convert(value, _Job))
+    except msgspec.ValidationError as error:
+        raise DamagedFile(path, f"it is no job of a training ({error})", remedy) from error
+
+
+def _metrics(path: Path) -> list[_Step]:
+    """Return the steps so far; none where they cannot be read, since nothing rests on them."""
+    try:
+        lines = path.read_bytes().split(b"\n")[:-1]
+        return [msgspec.json.decode(line, type=_Step) for line in lines]
     except (OSError, ValueError):
         return []

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,12 +23,14 @@ from selflengthen.engines.base import Adapters, Engine
 from selflengthen.errors import Interrupted, SelfLengthenError
 from selflengthen.inputs.models import Model
 from selflengthen.runner.context import EngineProvider, Services, Train
-from selflengthen.storage.run_dir import StageFolder
+from selflengthen.storage.run_dir import RunFolder, StageFolder
 from selflengthen.training.job import TrainingJob, TrainingResult
 from selflengthen.training.launch import train
 
 T = TypeVar("T")
 
+LOOK_SECONDS = 1.0
+"""How often a run looks whether its lock is still there."""
 PATIENCE = 18.0
 """Seconds after a signal in which engine and training may end by themselves."""
 
@@ -89,14 +92,14 @@ class Attempt:
 
     engine: EngineConfig
     model: Model
-    folder: Path
+    run: RunFolder
     log: Path
     resume: str
 
 
 def perform(make: Callable[[Services], Playable], attempt: Attempt) -> None:
     """Play with all output in the log but progress; turn a stop into its message."""
-    attend(partial(play, make, attempt), attempt.folder, attempt.log, attempt.resume)
+    attend(partial(play, make, attempt), attempt.run.path, attempt.log, attempt.resume)
 
 
 def attend(
@@ -135,7 +138,10 @@ def attend(
 
 
 async def play(make: Callable[[Services], Playable], attempt: Attempt, reporter: Reporter) -> None:
-    """Play the stages; raises CancelledError after a signal, with everything finished on disk."""
+    """Play the stages; raises CancelledError after a signal, with everything finished on disk.
+
+    The same where the run's lock is taken away: another process may then work on the run.
+    """
 
     async def opened(adapters: Adapters) -> Engine:
         return await open_engine(
@@ -152,10 +158,39 @@ async def play(make: Callable[[Services], Playable], attempt: Attempt, reporter:
         engines=engines, train=training(reporter), progress=reporter, note=reporter.note
     )
     try:
-        await make(services).play()
+        async with _guarded(attempt.run, attempt.resume):
+            await make(services).play()
     finally:
         reporter.close()
         await engines.close()
+
+
+@contextlib.asynccontextmanager
+async def _guarded(run: RunFolder, resume: str) -> AsyncIterator[None]:
+    """Cancel the body where the lock of the run is lost, and raise SelfLengthenError for that."""
+    work, lost = asyncio.current_task(), False
+
+    async def look() -> None:
+        nonlocal lost
+        while not run.lock_is_lost():  # noqa: ASYNC110 - no event tells of a file that is gone
+            await asyncio.sleep(LOOK_SECONDS)
+        lost = True
+        if work is not None:
+            work.cancel()
+
+    looking = asyncio.create_task(look())
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not lost or work is None:
+            raise
+        work.uncancel()
+        raise SelfLengthenError(
+            f"{run.path / 'lock'}: was removed or replaced while this run was at work, so it "
+            f"stopped. Everything finished is saved. To go on: {resume}"
+        ) from None
+    finally:
+        looking.cancel()
 
 
 def training(reporter: Reporter) -> Train:

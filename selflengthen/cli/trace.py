@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 
 from selflengthen.errors import UserError
+from selflengthen.runner.verify import require_sound
+from selflengthen.storage.jsonl import read_raw, read_structs
 from selflengthen.storage.records import Record, Refusal
 from selflengthen.storage.run_dir import RunFolder, StageFolder
 from selflengthen.storage.stage_table import (
@@ -59,6 +61,14 @@ class Found:
         }
 
 
+class _LeftOut(msgspec.Struct):
+    """What is read of a line of what curation dropped."""
+
+    method: str
+    reason: str
+    id: str | None = None
+
+
 def stage_of(run: RunFolder, asked: str, number: int | None) -> StageFolder:
     """Return the stage of texts that is asked for: `draft` is 2-draft of round `number`, or of 1.
 
@@ -82,6 +92,7 @@ def listing(run: RunFolder, folder: StageFolder) -> list[Record]:
     """Return the accepted texts of a stage, those set aside included."""
     if folder.identity() is None:
         raise UserError(f"{run.path}: has no stage {folder.title} yet; see status.")
+    require_sound(folder)
     return list(folder.records(dropped=True))
 
 
@@ -90,8 +101,8 @@ def lineage(run: RunFolder, name: str) -> list[Found]:
     here = _find(run, name)
     chain = [here]
     while source := _source(chain[0]):
-        if not _ID.fullmatch(source):
-            break  # a seed
+        if not _ID.fullmatch(source) or source in {found.id for found in chain}:
+            break  # a seed; or a stage in work is damaged, which nothing can tell yet
         chain.insert(0, _find(run, source))
     while child := _offspring(run, chain[-1]):
         chain.append(child)
@@ -102,7 +113,9 @@ def median_example(run: RunFolder, number: int | None) -> str:
     """Return the id of the expansion of median length of a round, by default of the last."""
     rounds = [number] if number is not None else range(_last(run), 0, -1)
     for candidate in rounds:
-        records = list(run.stage(EXPAND, candidate).records())
+        folder = run.stage(EXPAND, candidate)
+        require_sound(folder)
+        records = list(folder.records())
         if records:
             return sorted(records, key=lambda r: (r.words, r.id))[len(records) // 2].id
     where = "" if number is None else f" in round {number}"
@@ -118,6 +131,7 @@ def _find(run: RunFolder, name: str) -> Found:
             f"--id: {name!r:.80} is no id of a text; `show RUN --round 1 --stage draft` lists some."
         )
     stage, folder = _stage(run, match)
+    require_sound(folder)
     record = next((r for r in folder.records(dropped=True) if r.id == name), None)
     refusals = sorted(_refusals(folder, name), key=lambda r: r.attempt)
     if record is None and not refusals:
@@ -159,6 +173,7 @@ def _offspring(run: RunFolder, found: Found) -> Found | None:
     if later == EXPAND.name and not match["round"]:
         return None  # what is drafted after the last round is not expanded
     folder = run.named(later, int(match["round"]) if match["round"] else None)
+    require_sound(folder)
     made = [r for r in folder.records(dropped=True) if r.source == found.id]
     if not made:
         return None
@@ -170,13 +185,10 @@ def _left_out(run: RunFolder, found: Found) -> dict[str, Any] | None:
     match = _ID.fullmatch(found.id)
     if found.stage != EXPAND.name or match is None or not match["round"]:
         return None
-    dropped = run.stage(CURATE, int(match["round"])).path / "generator.dropped.jsonl"
-    try:
-        lines = dropped.read_bytes().splitlines()
-    except FileNotFoundError:
-        return None
-    made = (msgspec.json.decode(line) for line in lines)
-    return next((line for line in made if line.get("id") == found.id), None)
+    folder = run.stage(CURATE, int(match["round"]))
+    path = folder.path / "generator.dropped.jsonl"
+    lines = zip(read_structs(path, _LeftOut, folder.remedy), read_raw(path), strict=True)
+    return next((msgspec.json.decode(raw) for line, raw in lines if line.id == found.id), None)
 
 
 def _last(run: RunFolder) -> int:

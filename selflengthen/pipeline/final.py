@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import Iterator
@@ -12,15 +13,17 @@ from typing import Literal
 import msgspec
 
 from selflengthen.curate import in_run
-from selflengthen.engines.base import Adapter, Adapters
+from selflengthen.engines.base import Adapters
 from selflengthen.errors import SelfLengthenError
 from selflengthen.pipeline import final_figures
 from selflengthen.pipeline.controller import Controller, texts_by_id
 from selflengthen.pipeline.final_figures import LengthRequest
 from selflengthen.release import cards
+from selflengthen.release.products import write_figures
 from selflengthen.runner.context import RunContext, Services
+from selflengthen.runner.verify import digests
 from selflengthen.stages import answer, demand, draft, instruct, union
-from selflengthen.storage.atomic import rewrite, write_json
+from selflengthen.storage.atomic import rewrite
 from selflengthen.storage.jsonl import read_structs
 from selflengthen.storage.records import FinalRow, Pair, derive_seed, encode, fingerprint
 from selflengthen.storage.run_dir import StageFolder
@@ -68,10 +71,11 @@ class Final(Controller):
         """Collect and, unless that is all, finish."""
         if self.config.collect.instructions:
             await self.draft(await self.instruct())
-        self.unite()
+        await self.unite()
         if self.until == "collect":
             return
         await self.demand()
+        await self.verify(self.run.stage(DEMAND))
         requests = self.requests()
         await self.measure("base", requests)
         if not self.tuned.done():
@@ -82,6 +86,7 @@ class Final(Controller):
         await self.services.engines.close()
         if self.merge:
             await self.merged()
+        await self.verify(self.run.stage(UNION), self.tuned, *self.run.parts(FINISH_HELD_OUT))
         self.publish(requests)
 
     async def instruct(self) -> StageFolder:
@@ -101,12 +106,12 @@ class Final(Controller):
             instructions.count() * config.per_instruction,
         )
 
-    def unite(self) -> None:
+    async def unite(self) -> None:
         """Write all rounds' expansions and the drafts that were collected as one data set."""
         folder = self.run.stage(UNION)
         if folder.done():
             return
-        self.begin(folder)
+        await self.begin(folder)
         dropped = union.set_aside(self.pairs(), self.config.collect.keep)
         digest, counts = hashlib.sha256(), {"rounds": 0, "collected": 0}
 
@@ -127,7 +132,7 @@ class Final(Controller):
             "dropped": dict(Counter(sorted(dropped.values()))),
             "of": self.rounds,
         }
-        folder.finish(digest.hexdigest(), summary)
+        self.finish(folder, digest.hexdigest(), summary)
 
     async def demand(self) -> None:
         """Have the base model put a length into every instruction, and verify that it is there."""
@@ -166,7 +171,7 @@ class Final(Controller):
         folder = self.run.stage(FINISH_TRAIN)
         if folder.done():
             return
-        self.begin(folder)
+        await self.begin(folder, self.run.stage(UNION))
         job = job_of(
             self.config.train,
             model=str(self.context.model.path),
@@ -184,7 +189,7 @@ class Final(Controller):
         config, folder = self.config.finish.anneal, self.run.stage(ANNEAL)
         if not config.steps or folder.done():
             return
-        self.begin(folder)
+        await self.begin(folder, self.run.stage(UNION))
         rows, seed = folder.path / "rows.jsonl", derive_seed(self.config.seed, "final", "anneal")
         report = await in_run.choose(config.steps, self.write_rows(), rows, seed)
         self.services.note(f"Anneal: {in_run.told(report)}.")
@@ -211,17 +216,18 @@ class Final(Controller):
         folder = self.run.stage(MERGE)
         if folder.done():
             return
-        self.begin(folder)
         model, trained = self.context.model, self.tuned
+        await self.begin(folder, trained)
         await merge(model.path, trained.path, self.run.final / "merged", folder.path / "merge.log")
         adapter = (trained.done() or {})["digest"]
-        folder.finish(fingerprint([model.digest, adapter]).hex(), {})
+        # Minutes for a large model, in which a signal must be heard.
+        files = await asyncio.to_thread(digests, self.run.final / "merged", folder.remedy)
+        folder.finish(fingerprint([model.digest, adapter]).hex(), {"files": files})
 
     def publish(self, requests: list[LengthRequest]) -> None:
         """Write the release: the adapter, figures and cards, beside the data set."""
         final, trained = self.run.final, self.tuned.path
-        if not (final / "dataset" / "train.jsonl").exists():  # set aside with what was made again
-            self.write_rows()
+        self.write_rows()  # what lies there may be set aside, or not what was trained on
         base, after = self.run.parts(FINISH_HELD_OUT)
         figures = final_figures.compare(requests, base.records(), after.records())
         for name in ADAPTER_FILES:
@@ -232,7 +238,7 @@ class Final(Controller):
         rewrite(final / "adapter" / "README.md", [cards.model(facts, merged=False).encode()])
         if self.run.stage(MERGE).done():
             rewrite(final / "merged" / "README.md", [cards.model(facts, merged=True).encode()])
-        write_json(final / "figures.json", figures)  # last: by it a finished run is known
+        write_figures(self.run, figures)  # last: by it a finished run is known
 
     @property
     def generator(self) -> Adapters:
@@ -243,7 +249,7 @@ class Final(Controller):
     @property
     def finished(self) -> Adapters:
         """The finished model's adapter, in the generator's place."""
-        return {"generator": Adapter("final", self.tuned.path, self.config.train.lora_r)}
+        return {"generator": self.as_adapter("final", self.tuned)}
 
     @property
     def tuned(self) -> StageFolder:
@@ -263,7 +269,8 @@ class Final(Controller):
 
     def united(self) -> Iterator[Pair]:
         """Read the union."""
-        return read_structs(self.run.stage(UNION).path / "union.jsonl", Pair)
+        folder = self.run.stage(UNION)
+        return read_structs(folder.path / "union.jsonl", Pair, folder.remedy)
 
     def rows(self) -> Iterator[FinalRow]:
         """Yield the training rows: an instruction with its length requirement, and its text."""

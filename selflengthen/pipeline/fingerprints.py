@@ -9,6 +9,7 @@ from selflengthen.config import identity_of
 from selflengthen.errors import UserError
 from selflengthen.runner.context import RunContext
 from selflengthen.runner.identity import differences, files, listed
+from selflengthen.runner.sources import require_whole
 from selflengthen.storage.records import fingerprint
 from selflengthen.storage.run_dir import StageFolder
 from selflengthen.storage.stage_table import (
@@ -57,6 +58,7 @@ class Fingerprints:
         begun = self.context.run.stages()
         first = (redo[0], redo[1].name) if redo else None
         again = [f for f in begun if first and (f.number or 0, f.spec.name) >= first]
+        require_whole(self.context.run, [folder for folder in begun if folder not in again])
         for folder in begun:
             if folder not in again and (shown := self._differing(folder)):
                 raise UserError(
@@ -71,6 +73,7 @@ class Fingerprints:
         """Compare every stage after the last round; return those that `redo` asks to make again."""
         begun = self.context.run.last_stages()
         again = [f for f in begun if redo and f.spec.name >= redo.name]
+        require_whole(self.context.run, [folder for folder in begun if folder not in again])
         for folder in begun:
             if folder not in again and (shown := self._differing(folder)):
                 raise UserError(

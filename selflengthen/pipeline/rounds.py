@@ -14,7 +14,7 @@ from selflengthen.engines.base import Adapter, Role
 from selflengthen.pipeline.controller import Controller, texts_by_id
 from selflengthen.runner import metrics
 from selflengthen.stages import answer, dataset, draft, expand, instruct
-from selflengthen.storage.atomic import rewrite, write_json
+from selflengthen.storage.atomic import rewrite
 from selflengthen.storage.records import derive_seed, encode
 from selflengthen.storage.run_dir import StageFolder
 from selflengthen.storage.stage_table import (
@@ -41,7 +41,7 @@ class Rounds(Controller):
             instructions = await self.instruct(number)
             drafts = await self.draft(number, instructions)
             expansions = await self.expand(number, instructions, drafts)
-            self.make_rows(number, instructions, drafts, expansions)
+            await self.make_rows(number, instructions, drafts, expansions)
             await self.services.engines.close()
             await self.curate(number)
             for role in ROLES:
@@ -59,10 +59,13 @@ class Rounds(Controller):
 
     async def draft(self, number: int, instructions: StageFolder) -> StageFolder:
         """Draft every instruction."""
+        folder = self.run.stage(DRAFT, number)
+        if folder.done():
+            return folder
         self.require_some(instructions)
         config = self.config.draft
         return await self.texts(
-            self.run.stage(DRAFT, number),
+            folder,
             self.adapters(number),
             draft.Draft(config, self.prompts, self.checks, self.sampling),
             draft.items(number, config, instructions.records()),
@@ -74,10 +77,14 @@ class Rounds(Controller):
         self, number: int, instructions: StageFolder, drafts: StageFolder
     ) -> StageFolder:
         """Lengthen every draft that was not dropped."""
+        folder = self.run.stage(EXPAND, number)
+        if folder.done():
+            return folder
         self.require_some(drafts)
+        await self.verify(instructions, drafts)
         config = self.config.expand
         return await self.texts(
-            self.run.stage(EXPAND, number),
+            folder,
             self.adapters(number),
             expand.Expand(config, self.prompts, self.checks, self.sampling),
             expand.items(number, config, drafts.records(), texts_by_id(instructions)),
@@ -85,15 +92,15 @@ class Rounds(Controller):
             short=config.drop_short,
         )
 
-    def make_rows(
+    async def make_rows(
         self, number: int, instructions: StageFolder, drafts: StageFolder, expansions: StageFolder
     ) -> None:
         """Write the training rows of both roles."""
-        self.require_some(expansions)
         folder = self.run.stage(DATASET, number)
         if folder.done():
             return
-        self.begin(folder)
+        self.require_some(expansions)
+        await self.begin(folder, instructions)
         instruction_of, draft_of = texts_by_id(instructions), texts_by_id(drafts)
         requests = {r.id: instruction_of[r.source or ""] for r in drafts.records()}
         texts = list(expansions.records())
@@ -108,7 +115,7 @@ class Rounds(Controller):
             lines = [encode(row) for row in of_role]
             rewrite(folder.path / f"{role}.jsonl", lines)
             digest.update(b"".join(lines))
-        folder.finish(digest.hexdigest(), {"rows": len(texts)})
+        self.finish(folder, digest.hexdigest(), {"rows": len(texts)})
 
     async def curate(self, number: int) -> None:
         """Choose the rows to train on, where the configuration says how.
@@ -118,7 +125,7 @@ class Rounds(Controller):
         folder = self.run.stage(CURATE, number)
         if not self.config.curate or folder.done():
             return
-        self.begin(folder)
+        await self.begin(folder)
         source = self.run.stage(DATASET, number)
         generator, expander = (folder.path / f"{role}.jsonl" for role in ROLES)
         seed = derive_seed(self.config.seed, number, "curate")
@@ -126,7 +133,8 @@ class Rounds(Controller):
         report = await in_run.choose(self.config.curate, rows, generator, seed)
         in_run.follow(generator, source.path / expander.name, expander)
         self.services.note(f"Round {number}: {in_run.told(report)}.")
-        folder.finish(in_run.digest_of([generator, expander]), in_run.summary(report))
+        digest = in_run.digest_of([generator, expander])
+        self.finish(folder, digest, in_run.summary(report))
 
     async def tune(self, number: int, role: TrainedRole) -> None:
         """Fine-tune one role, unless its rows are too few to learn from."""
@@ -136,7 +144,7 @@ class Rounds(Controller):
         source = self.run.stage(CURATE if self.config.curate else DATASET, number)
         done = source.done() or {}
         rows = done["rows"] - (done.get("added", 0) if role == "expander" else 0)
-        self.begin(folder)
+        await self.begin(folder, source)
         if rows < self.config.train.min_rows:
             self.services.note(
                 f"Round {number}: {rows} rows are too few to train the {role}; it stays."
@@ -144,6 +152,8 @@ class Rounds(Controller):
             folder.finish("", {"skipped": True, "rows": rows})
             return
         earlier = self.adapters(number).get(role) if self.config.train.continue_adapter else None
+        if earlier:
+            await self.verify(*self._trainings({role: earlier}))
         job = job_for(
             self.config.train,
             role,
@@ -174,9 +184,10 @@ class Rounds(Controller):
         """Write the round's metrics; return why the run should stop here, or None."""
         figures = metrics.on_file(self.run, number)
         if figures is None:
+            await self.verify(*(self.run.stage(spec, number) for spec in (DRAFT, EXPAND, HELD_OUT)))
             # Minutes for a round of the paper's size, in which a signal must be heard.
             figures = await asyncio.to_thread(metrics.of_round, self.run, number)
-            write_json(self.run.metrics(number), figures)
+            metrics.write(self.run, number, figures)
         return metrics.stop_reason(figures["held_out"], self.config.held_out)
 
     def adapters(self, number: int) -> dict[Role, Adapter]:

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from selflengthen.config import HeldOutConfig
-from selflengthen.storage.atomic import read_json
+from selflengthen.storage.atomic import read_sealed, write_sealed
 from selflengthen.storage.records import Record
 from selflengthen.storage.run_dir import RunFolder, StageFolder
+from selflengthen.storage.schemas import Metrics, check_figures
 from selflengthen.storage.stage_table import (
     CURATE,
     DRAFT,
@@ -69,7 +70,7 @@ def of_round(run: RunFolder, number: int) -> dict[str, Any]:
         "expansions": quality(run.stage(EXPAND, number).records(dropped=True)),
         "held_out": quality(run.stage(HELD_OUT, number).records()),
         "stages": {
-            name: {k: v for k, v in done.items() if k not in ("key", "version")}
+            name: {k: v for k, v in done.items() if k not in ("key", "version", "files")}
             for name, done in stages.items()
         },
     }
@@ -78,15 +79,22 @@ def of_round(run: RunFolder, number: int) -> dict[str, Any]:
 def on_file(run: RunFolder, number: int) -> dict[str, Any] | None:
     """Return the metrics of a finished round as they were written, if they are those of its files.
 
-    Reading them costs nothing; making them reads and measures every text of the round.
+    Reading them costs nothing; making them reads and measures every text of the round. Raises
+    DamagedFile where they were changed since.
     """
-    figures: dict[str, Any] | None = read_json(run.metrics(number))
-    made_of = {
-        name: stage.get("digest") for name, stage in (figures or {}).get("stages", {}).items()
-    }
-    if figures and made_of == {n: d.get("digest") for n, d in _stages(run, number).items()}:
-        return figures
-    return None
+    path, remedy = run.metrics(number), "remove the file, and `run` makes it again"
+    figures = read_sealed(path, remedy)
+    if figures is None:
+        return None
+    check_figures(path, figures, Metrics, remedy)
+    made_of = {name: stage.get("digest") for name, stage in figures["stages"].items()}
+    now = {name: done.get("digest") for name, done in _stages(run, number).items()}
+    return figures if made_of == now else None
+
+
+def write(run: RunFolder, number: int, figures: dict[str, Any]) -> None:
+    """Write the metrics of a round."""
+    write_sealed(run.metrics(number), figures)
 
 
 def stop_reason(held_out: dict[str, Any], config: HeldOutConfig) -> str | None:

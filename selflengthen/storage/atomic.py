@@ -9,7 +9,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from selflengthen.errors import UserError
+from selflengthen.errors import DamagedFile, UserError
+from selflengthen.storage.records import fingerprint
+
+RESTORE = "restore the file"
+"""What to do about a damaged file, where nothing better is known."""
+_SEAL = "digest"
 
 
 @contextlib.contextmanager
@@ -26,7 +31,9 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
         _sync(path.parent)
     except OSError as error:
-        error.filename = error.filename or str(path)  # a write that fails does not know where
+        # A write that fails does not know where, and nobody knows the temporary name.
+        if error.filename in (None, temporary, str(temporary)):
+            error.filename = str(path)
         raise
 
 
@@ -42,12 +49,50 @@ def write_json(path: Path, value: Any) -> None:
     rewrite(path, [text.encode() + b"\n"])
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file, or return None where there is none."""
+def read_json(path: Path, remedy: str = RESTORE) -> Any:
+    """Read a JSON file, or return None where there is none.
+
+    Raises DamagedFile for one that holds no JSON, naming it; `remedy` says what to do about it.
+    """
     try:
         return json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise misplaced(path, remedy, error) from error
+    except (ValueError, RecursionError) as error:  # no JSON, or no UTF-8
+        raise DamagedFile(path, "it is not valid JSON", remedy) from error
+
+
+def write_sealed(path: Path, value: dict[str, Any]) -> None:
+    """Write a JSON object with a digest of itself, so that a later change is noticed."""
+    write_json(path, {**value, _SEAL: fingerprint(value).hex()})
+
+
+def read_sealed(path: Path, remedy: str = RESTORE) -> dict[str, Any] | None:
+    """Read what `write_sealed` wrote, without the digest; None where there is no file.
+
+    A file without a digest is taken as it is: versions before wrote none. Raises DamagedFile
+    for one that was changed since.
+    """
+    value = read_json(path, remedy)
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise DamagedFile(path, "it is not a JSON object", remedy)
+    seal = value.pop(_SEAL, None)
+    if seal is not None and seal != fingerprint(value).hex():
+        raise DamagedFile(path, "it was changed after it was written", remedy)
+    return value
+
+
+def misplaced(path: Path, remedy: str, error: OSError) -> Exception:
+    """Return the error for a folder in a file's place, or a file in a folder's; else `error`."""
+    if isinstance(error, IsADirectoryError):
+        return DamagedFile(path, "there is a folder where a file belongs", remedy)
+    if isinstance(error, NotADirectoryError):
+        return DamagedFile(path, "a folder above it is a file", remedy)
+    return error
 
 
 def check_folder(path: Path, option: str) -> None:

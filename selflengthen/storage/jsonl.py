@@ -14,10 +14,13 @@ from typing import TypeVar
 
 import msgspec
 
-from selflengthen.errors import UserError
+from selflengthen.errors import DamagedFile
+from selflengthen.storage.atomic import misplaced
 
 T = TypeVar("T", bound=msgspec.Struct)
 _BUFFER = 1 << 20  # texts are long: with a small buffer, finding the lines costs more than reading
+REMEDY = "restore the file, or move it away to have its texts made again"
+"""What to do about a damaged file, where the caller knows nothing better."""
 # How `records.encode` begins a line and ends that of a refusal.
 _ID = re.compile(rb'\{"id":"([^"\\]+)","')
 _LAST, _NOT_LAST = b',"last":true}\n', b',"last":false}\n'
@@ -44,10 +47,13 @@ class Line:
     size: int
 
 
-def read_lines(path: Path) -> Iterator[Line]:
-    """Yield the whole lines of a file; a missing file has none; a torn last line is passed over."""
+def read_lines(path: Path, remedy: str = REMEDY) -> Iterator[Line]:
+    """Yield the whole lines of a file; a missing file has none; a torn last line is passed over.
+
+    Raises DamagedFile naming file and line for one that does not parse; `remedy` says what to do.
+    """
     start = 0
-    for raw, head in _decoded(path, _Head):
+    for raw, head in _decoded(path, _Head, remedy):
         yield Line(head.id, head.attempt, head.last, head.dropped, start, len(raw))
         start += len(raw)
 
@@ -62,39 +68,46 @@ def pick(path: Path, lines: Sequence[Line]) -> Iterator[bytes]:
             yield file.read(line.size)
 
 
-def read_structs(path: Path, kind: type[T]) -> Iterator[T]:
+def read_raw(path: Path, remedy: str = REMEDY) -> Iterator[bytes]:
+    """Yield the whole lines of a file, as above, as they are."""
+    return (raw for _, raw in _raw(path, remedy))
+
+
+def read_structs(path: Path, kind: type[T], remedy: str = REMEDY) -> Iterator[T]:
     """Yield the whole lines of a file, as above, each as a `kind`."""
-    return (made for _, made in _decoded(path, kind))
+    return (made for _, made in _decoded(path, kind, remedy))
 
 
-def read_ids(path: Path, *, last: bool = False) -> Iterator[str]:
+def read_ids(path: Path, *, last: bool = False, remedy: str = REMEDY) -> Iterator[str]:
     """Yield the ids of all whole lines, or only of those that are `last`.
 
     A line as this package writes it is not parsed, so a fault within its text goes unnoticed here.
     """
     decoder = msgspec.json.Decoder(_Head)
-    for number, raw in _raw(path):
+    for number, raw in _raw(path, remedy):
         begun = _ID.match(raw)
         if begun and (not last or raw.endswith((_LAST, _NOT_LAST))):
             if not last or raw.endswith(_LAST):
-                yield begun[1].decode()
+                yield begun[1].decode(errors="replace")
         else:
-            head = _decode(decoder, raw, path, number)
+            head = _decode(decoder, raw, (path, number, remedy))
             if head.last or not last:
                 yield head.id
 
 
-def _decoded(path: Path, kind: type[T]) -> Iterator[tuple[bytes, T]]:
+def _decoded(path: Path, kind: type[T], remedy: str) -> Iterator[tuple[bytes, T]]:
     decoder = msgspec.json.Decoder(kind)
-    for number, raw in _raw(path):
-        yield raw, _decode(decoder, raw, path, number)
+    for number, raw in _raw(path, remedy):
+        yield raw, _decode(decoder, raw, (path, number, remedy))
 
 
-def _raw(path: Path) -> Iterator[tuple[int, bytes]]:
+def _raw(path: Path, remedy: str) -> Iterator[tuple[int, bytes]]:
     try:
         file = open(path, "rb", buffering=_BUFFER)  # noqa: SIM115 - only its absence is caught
     except FileNotFoundError:
         return
+    except OSError as error:
+        raise misplaced(path, remedy, error) from error
     with file:
         for number, raw in enumerate(file, 1):
             if not raw.endswith(b"\n"):
@@ -102,14 +115,12 @@ def _raw(path: Path) -> Iterator[tuple[int, bytes]]:
             yield number, raw
 
 
-def _decode(decoder: msgspec.json.Decoder[T], raw: bytes, path: Path, number: int) -> T:
+def _decode(decoder: msgspec.json.Decoder[T], raw: bytes, place: tuple[Path, int, str]) -> T:
     try:
         return decoder.decode(raw)
-    except msgspec.DecodeError as error:
-        raise UserError(
-            f"{path}, line {number}: is no record ({error}); restore the file, or move it"
-            " away to have its texts made again."
-        ) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        path, number, remedy = place
+        raise DamagedFile(path, f"is no record ({error})", remedy, number) from error
 
 
 def trim(path: Path) -> None:
@@ -118,6 +129,8 @@ def trim(path: Path) -> None:
         file = open(path, "r+b")  # noqa: SIM115 - only its absence is caught
     except FileNotFoundError:
         return
+    except OSError as error:
+        raise misplaced(path, REMEDY, error) from error
     with file:
         size = file.seek(0, os.SEEK_END)
         end, step = size, 1 << 16

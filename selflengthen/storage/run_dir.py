@@ -21,11 +21,12 @@ from typing import Any
 
 import msgspec
 
-from selflengthen.errors import UserError
+from selflengthen.errors import DamagedFile, UserError
 from selflengthen.storage import lock
-from selflengthen.storage.atomic import read_json, rewrite, write_json
+from selflengthen.storage.atomic import rewrite, write_json
 from selflengthen.storage.jsonl import pick, read_ids, read_lines, read_structs, trim
 from selflengthen.storage.records import Record, Refusal, encode, fingerprint
+from selflengthen.storage.schemas import Done, read_done, read_identity
 from selflengthen.storage.stage_table import (
     FINAL_STAGES,
     HELD_OUT,
@@ -48,6 +49,7 @@ class RunFolder:
         self.rounds = path / "rounds"
         self.final = path / "final"
         self.logs = path / "logs"
+        self._lock: lock.Lock | None = None
 
     def stage(self, spec: StageSpec, number: int | None = None, part: str = "") -> StageFolder:
         """Return the folder of a stage of round `number`, or of what comes after the last (None).
@@ -79,34 +81,38 @@ class RunFolder:
 
     def stages(self) -> list[StageFolder]:
         """Return the stages of rounds that were begun, in the order of the method."""
-        begun = (
+        folders = (
             folder
-            for number in self._rounds()
+            for number in self.round_numbers()
             for spec in ROUND_STAGES
             for folder in self.parts(spec, number)
         )
-        return [folder for folder in begun if folder.identity() is not None]
+        return [folder for folder in folders if folder.begun()]
 
     def last_stages(self) -> list[StageFolder]:
         """Return the stages after the last round that were begun, in their order."""
-        begun = (folder for spec in FINAL_STAGES for folder in self.parts(spec))
-        return [folder for folder in begun if folder.identity() is not None]
+        folders = (folder for spec in FINAL_STAGES for folder in self.parts(spec))
+        return [folder for folder in folders if folder.begun()]
 
     def parts(self, spec: StageSpec, number: int | None = None) -> list[StageFolder]:
         """Return the folders of a stage: its own, or those of its parts."""
         return [self.stage(spec, number, part) for part in spec.parts or ("",)]
 
-    def _rounds(self) -> list[int]:
-        """Return the numbers of the rounds that have a folder."""
-        names = [path.name for path in self.rounds.glob("*") if path.name.isdecimal()]
+    def round_numbers(self) -> list[int]:
+        """Return the rounds that have a folder; `02.bak` beside one is a backup, and ignored."""
+        names = [path.name for path in _entries(self.rounds) if path.name.isdecimal()]
         return sorted(int(name) for name in names if name == f"{int(name):02d}")
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the run's lock; raise UserError naming who holds it."""
         self.path.mkdir(parents=True, exist_ok=True)
-        with lock.hold(self.path / "lock", self.in_use):
+        with lock.hold(self.path / "lock", self.in_use) as self._lock:
             yield
+
+    def lock_is_lost(self) -> bool:
+        """Say whether the lock that this process holds was taken away or replaced."""
+        return self._lock is not None and self._lock.is_lost()
 
     def holder(self) -> str | None:
         """Return who holds the lock, or None; nothing is written."""
@@ -148,7 +154,8 @@ class RunFolder:
         if any(path.is_relative_to(self.final) for path in moved):
             products = [self.final / name for name in PRODUCTS]
             moved |= {path: place / "final" / path.name for path in products if path.exists()}
-        for path, target in moved.items():
+        # The last first: where a kill comes between, no stage stands without what it was made of.
+        for path, target in reversed(moved.items()):
             target.parent.mkdir(parents=True, exist_ok=True)
             path.rename(target)
         return place
@@ -185,6 +192,10 @@ class StageFolder:
         assert self._spec is not None, f"{self.title} is no stage of a run"
         return self._spec
 
+    def is_a(self, *specs: StageSpec) -> bool:
+        """Say whether this is one of these stages."""
+        return self._spec in specs
+
     def begin(self, identity: Mapping[str, Any]) -> None:
         """Say what this stage is made of, and drop what a kill left half-written."""
         self.path.mkdir(parents=True, exist_ok=True)
@@ -193,21 +204,40 @@ class StageFolder:
         for path in (self.records_path, self.rejected_path):
             trim(path)
 
+    @property
+    def remedy(self) -> str:
+        """What to do where one of the stage's files is damaged, for the end of a message."""
+        if self._spec is None or self._spec is HELD_OUT:  # nothing is made of held-out texts
+            return f"restore the file, or move {self.path} away to have it made again"
+        if self.number is None:
+            return f"restore the file, or make it again with `finish RUN --redo {self.spec.name}`"
+        place = f"{self.number:02d}/{self.spec.name}"
+        return f"restore the file, or make it again with `run --redo {place}`"
+
+    def begun(self) -> bool:
+        """Say whether anything of the stage is there; raise DamagedFile where it is no folder."""
+        if self.path.exists() and not self.path.is_dir():
+            raise DamagedFile(self.path, "there is a file where a folder belongs", self.remedy)
+        return any(not path.name.startswith(".") for path in _entries(self.path))
+
     def identity(self) -> dict[str, Any] | None:
         """Return what the stage was begun with, or None."""
-        stage = read_json(self.path / "stage.json")
-        identity: dict[str, Any] | None = stage["identity"] if stage else None
-        return identity
+        return read_identity(self.path / "stage.json", self.remedy)
+
+    def key(self) -> str | None:
+        """Return the key of what the stage was begun with, or None."""
+        identity = self.identity()
+        return None if identity is None else key_of(identity)
 
     def done(self) -> dict[str, Any] | None:
         """Return DONE.json, or None."""
-        done: dict[str, Any] | None = read_json(self.path / "DONE.json")
-        return done
+        kind = self._spec.done if self._spec else Done
+        return read_done(self.path / "DONE.json", kind, self.remedy)
 
     def finished(self) -> set[str]:
         """Return the ids of items that have a verdict."""
-        ids = set(read_ids(self.records_path))
-        ids.update(read_ids(self.rejected_path, last=True))
+        ids = set(read_ids(self.records_path, remedy=self.remedy))
+        ids.update(read_ids(self.rejected_path, last=True, remedy=self.remedy))
         return ids
 
     def count(self) -> int:
@@ -215,17 +245,17 @@ class StageFolder:
         done = self.done()
         if done and "accepted" in done:
             return int(done["accepted"] - sum(done["dropped"].values()))
-        return sum(line.dropped is None for line in read_lines(self.records_path))
+        return sum(line.dropped is None for line in read_lines(self.records_path, self.remedy))
 
     def records(self, *, dropped: bool = False) -> Iterator[Record]:
         """Read the accepted texts; those set aside only when asked for."""
-        for record in read_structs(self.records_path, Record):
+        for record in read_structs(self.records_path, Record, self.remedy):
             if dropped or record.dropped is None:
                 yield record
 
     def refusals(self) -> Iterator[Refusal]:
         """Read the refused attempts."""
-        return read_structs(self.rejected_path, Refusal)
+        return read_structs(self.rejected_path, Refusal, self.remedy)
 
     def append(self, records: Iterable[Record] = (), refusals: Iterable[Refusal] = ()) -> None:
         """Append verdicts and force them to disk, refusals first: a record ends its item.
@@ -244,12 +274,12 @@ class StageFolder:
         finished = self.finished()
         refused = {
             (line.id, line.attempt): line
-            for line in read_lines(self.rejected_path)
+            for line in read_lines(self.rejected_path, self.remedy)
             if line.id in finished
         }
         kept = [refused[key] for key in sorted(refused)]
         rewrite(self.rejected_path, pick(self.rejected_path, kept))
-        accepted = {line.id: line for line in read_lines(self.records_path)}
+        accepted = {line.id: line for line in read_lines(self.records_path, self.remedy)}
         texts = pick(self.records_path, [accepted[name] for name in sorted(accepted)])
         digest = hashlib.sha256()
         rewrite(self.records_path, _settled(texts, dropped, digest))
@@ -259,8 +289,7 @@ class StageFolder:
         """Write DONE.json, the last thing of a stage."""
         from selflengthen import __version__
 
-        stage = read_json(self.path / "stage.json")
-        done = {"key": stage["key"] if stage else None, "digest": digest, **summary}
+        done = {"key": self.key(), "digest": digest, **summary}
         done |= {"version": __version__, "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
         write_json(self.path / "DONE.json", done)
 
@@ -273,6 +302,14 @@ def _settled(texts: Iterable[bytes], dropped: Mapping[str, str], digest: Any) ->
         record = msgspec.structs.replace(record, dropped=dropped.get(record.id))
         digest.update(encode(msgspec.structs.replace(record, seconds=0.0)))
         yield encode(record)
+
+
+def _entries(folder: Path) -> list[Path]:
+    """Return what is in a folder; nothing where there is none."""
+    try:
+        return list(folder.iterdir())
+    except FileNotFoundError:
+        return []
 
 
 def key_of(identity: Mapping[str, Any]) -> str:

@@ -9,6 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from selflengthen.storage.schemas import (
+    ChosenDone,
+    Done,
+    RowsDone,
+    TextsDone,
+    TrainedDone,
+    UnionDone,
+)
+
 TrainedRole = Literal["generator", "expander"]
 
 
@@ -21,6 +30,7 @@ class StageSpec:
 
     Attributes:
         name: its folder, number and title: `2-draft`.
+        done: what its DONE.json holds.
         makes: `texts` in records.jsonl, `rows` to train on, an `adapter`, or a `model`.
         final: it comes after the last round, in `final/`; else every round has it.
         parts: folders inside its own, each a stage of its own: a role, or what is measured.
@@ -38,6 +48,7 @@ class StageSpec:
     """
 
     name: str
+    done: type[Done]
     makes: Literal["texts", "rows", "adapter", "model"]
     final: bool = False
     parts: tuple[str, ...] = ()
@@ -69,6 +80,7 @@ _DEMANDS = ("finish.about", "finish.range", "finish.above", "finish.below", "fin
 
 INSTRUCT = StageSpec(
     name="1-instruct",
+    done=TextsDone,
     makes="texts",
     sections=("instruct", "sampling"),
     prompts=_INSTRUCT_PROMPTS,
@@ -80,6 +92,7 @@ INSTRUCT = StageSpec(
 )
 DRAFT = StageSpec(
     name="2-draft",
+    done=TextsDone,
     makes="texts",
     sections=("draft", "sampling", "checks"),
     prompts=("draft.user",),
@@ -91,6 +104,7 @@ DRAFT = StageSpec(
 )
 EXPAND = StageSpec(
     name="3-expand",
+    done=TextsDone,
     makes="texts",
     sections=("expand", "sampling", "checks"),
     prompts=("expand.user",),
@@ -102,14 +116,16 @@ EXPAND = StageSpec(
 )
 DATASET = StageSpec(
     name="4-dataset",
+    done=RowsDone,
     makes="rows",
     sections=("dataset",),
     prompts=("draft.user", "expand.user"),
     reads=("2-draft", "3-expand"),
 )
-CURATE = StageSpec(name="4b-curate", makes="rows", reads=("4-dataset",))
+CURATE = StageSpec(name="4b-curate", done=ChosenDone, makes="rows", reads=("4-dataset",))
 TRAIN = StageSpec(
     name="5-train",
+    done=TrainedDone,
     makes="adapter",
     parts=("expander", "generator"),
     sections=("train",),
@@ -117,6 +133,7 @@ TRAIN = StageSpec(
 )
 HELD_OUT = StageSpec(
     name="6-held-out",
+    done=TextsDone,
     makes="texts",
     sections=("sampling",),
     prompts=("draft.user",),
@@ -129,6 +146,7 @@ HELD_OUT = StageSpec(
 
 COLLECT_INSTRUCT = StageSpec(
     name="1-instruct",
+    done=TextsDone,
     final=True,
     makes="texts",
     sections=("instruct", "sampling", "collect.instructions"),
@@ -140,6 +158,7 @@ COLLECT_INSTRUCT = StageSpec(
 )
 COLLECT_DRAFT = StageSpec(
     name="2-draft",
+    done=TextsDone,
     final=True,
     makes="texts",
     sections=("draft", "sampling", "checks"),
@@ -152,6 +171,7 @@ COLLECT_DRAFT = StageSpec(
 )
 UNION = StageSpec(
     name="3-union",
+    done=UnionDone,
     final=True,
     makes="rows",
     sections=("collect.keep",),
@@ -160,6 +180,7 @@ UNION = StageSpec(
 )
 DEMAND = StageSpec(
     name="4-demand",
+    done=TextsDone,
     final=True,
     makes="texts",
     sections=("sampling", "checks", *_DEMANDS, "finish.attempts", "finish.keep_words"),
@@ -171,6 +192,7 @@ DEMAND = StageSpec(
 )
 FINISH_TRAIN = StageSpec(
     name="5-train",
+    done=TrainedDone,
     final=True,
     makes="adapter",
     sections=("train", "finish.learning_rate", "finish.epochs"),
@@ -179,6 +201,7 @@ FINISH_TRAIN = StageSpec(
 )
 ANNEAL = StageSpec(
     name="5b-anneal",
+    done=TrainedDone,
     final=True,
     makes="adapter",
     sections=("train",),
@@ -187,6 +210,7 @@ ANNEAL = StageSpec(
 )
 FINISH_HELD_OUT = StageSpec(
     name="6-held-out",
+    done=TextsDone,
     final=True,
     makes="texts",
     parts=("base", "final"),
@@ -198,7 +222,7 @@ FINISH_HELD_OUT = StageSpec(
     each="held_out.texts",
     shown="held-out text",
 )
-MERGE = StageSpec(name="7-merge", final=True, makes="model", reads=("5-train",))
+MERGE = StageSpec(name="7-merge", done=Done, final=True, makes="model", reads=("5-train",))
 
 ROUND_STAGES = (INSTRUCT, DRAFT, EXPAND, DATASET, CURATE, TRAIN, HELD_OUT)
 COLLECT_STAGES = (COLLECT_INSTRUCT, COLLECT_DRAFT, UNION)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
 import shutil
@@ -24,7 +23,7 @@ from selflengthen.runner import executor
 from selflengthen.storage.run_dir import RunFolder
 from selflengthen.storage.stage_table import FINAL_STAGES, find_stage
 from selflengthen.text.measures import word_count
-from tests.loop.scripted_run import config, contents, context, play, survives
+from tests.loop.scripted_run import adapter_of, config, contents, context, play, survives
 
 WHEN = 24
 """A start is killed at one of so many first writes; the last step, made as a whole, has ten."""
@@ -110,7 +109,7 @@ def test_an_anneal_goes_on_with_the_adapter_on_chosen_rows(
     ]
     assert weights[1] == weights[2] != weights[0]
     rows = (annealed / "rows.jsonl").read_bytes()
-    assert weights[1] == hashlib.sha256(rows + weights[0]).digest()
+    assert weights[1] == adapter_of(rows + weights[0])
     assert "anneal after it" in (folder / "final/adapter/README.md").read_text()
     assert identities(folder, settings).check_last() == []
     with pytest.raises(UserError, match="--redo 5b-anneal"):

@@ -75,7 +75,7 @@ def _refined(rows: Rows, asked: Any, words: Sequence[str]) -> tuple[Rows, dict[s
             attempt = Attempt(
                 engine=config.engine,
                 model=model,
-                folder=place.path,
+                run=place,
                 log=place.new_log(),
                 resume=command(["longest", *words], "curate"),
             )

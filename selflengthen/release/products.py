@@ -1,0 +1,74 @@
+"""What `finish` gives away, compared with what the run says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from selflengthen.errors import DamagedFile
+from selflengthen.runner.verify import ALTERED, adapter_faults, digest_of
+from selflengthen.storage.atomic import read_sealed, write_sealed
+from selflengthen.storage.jsonl import read_structs
+from selflengthen.storage.records import FinalRow, Pair
+from selflengthen.storage.run_dir import RunFolder
+from selflengthen.storage.schemas import Figures, check_figures
+from selflengthen.storage.stage_table import ANNEAL, DEMAND, FINISH_TRAIN, UNION
+from selflengthen.training.job import ADAPTER_FILES
+
+REMEDY = "remove the file, and `finish RUN` makes it again"
+DATASET = "dataset/train.jsonl"
+GIVEN = (DATASET, *(f"adapter/{name}" for name in ADAPTER_FILES))
+WRITTEN = (*GIVEN, "dataset/README.md", "adapter/README.md", "figures.json")
+"""What a finished run has in `final/`."""
+
+
+def write_figures(run: RunFolder, measured: dict[str, Any]) -> None:
+    """Write final/figures.json, with the digests of what is given away."""
+    files = {name: digest_of(run.final / name, REMEDY) for name in GIVEN}
+    write_sealed(run.final / "figures.json", {**measured, "files": files})
+
+
+def figures_of(run: RunFolder) -> dict[str, Any] | None:
+    """Return what final/figures.json says, or None; raise DamagedFile where it was changed."""
+    path = run.final / "figures.json"
+    measured = read_sealed(path, REMEDY)
+    if measured is not None:
+        check_figures(path, measured, Figures, REMEDY)
+    return measured
+
+
+def product_faults(run: RunFolder) -> Iterator[DamagedFile]:
+    """Yield what is wrong with data set and adapter of a finished run; else nothing.
+
+    Versions before wrote no digests: then the data set is compared with the texts and demands that
+    it was made of, and the adapter's weights with the training.
+    """
+    measured = figures_of(run)
+    if measured is None:
+        return
+    if "files" in measured:
+        for name, digest in measured["files"].items():
+            if digest_of(run.final / name, REMEDY) != digest:
+                yield DamagedFile(run.final / name, ALTERED, REMEDY)
+        return
+    trained = run.stage(ANNEAL).done() or run.stage(FINISH_TRAIN).done()
+    if trained:
+        yield from adapter_faults(run.final / "adapter", trained["digest"], REMEDY)
+    yield from _dataset_faults(run)
+
+
+def _dataset_faults(run: RunFolder) -> Iterator[DamagedFile]:
+    path: Path = run.final / DATASET
+    union, demand = run.stage(UNION), run.stage(DEMAND)
+    pairs = read_structs(union.path / "union.jsonl", Pair, union.remedy)
+    texts = {pair.id: pair.response for pair in pairs}
+    asked = {record.source: record.text for record in demand.records()}
+    rows = list(read_structs(path, FinalRow, REMEDY))
+    sound = (
+        texts.get(row.id) == row.completion[-1]["content"]
+        and asked[row.id] in row.prompt[-1]["content"]
+        for row in rows
+    )
+    if [row.id for row in rows] != [name for name in texts if name in asked] or not all(sound):
+        yield DamagedFile(path, ALTERED, REMEDY)
