@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from selflengthen.checks import ending
 from selflengthen.demand import Demand, read_demand
+from selflengthen.endings import ends_sentence
 from selflengthen.languages import script
 from selflengthen.lengths import Kind, Unit
 from selflengthen.numerals import ONES, TENS
@@ -156,7 +156,7 @@ def _wordings(kind: Kind, tongue: Tongue, chance: random.Random) -> Iterator[tup
 
 def _join(instruction: str, sentence: str, tongue: Tongue) -> str:
     text = instruction.rstrip()
-    stop = "" if ending(text) is None else "。" if tongue == "zh" else "."
+    stop = "" if ends_sentence(text) else "。" if tongue == "zh" else "."
     return f"{text}{stop}{'' if tongue == 'zh' else ' '}{sentence}"
 
 

@@ -18,7 +18,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "selflengthen"
 
 GROUND = frozenset(
-    {"errors", "text", "languages", "talk", "likeness", "records", "models", "prompts", "seeds"}
+    {"errors", "text", "endings", "languages", "talk", "likeness", "records", "models", "prompts"}
+    | {"seeds", "signatures"}
     | {"checks", "config", "numerals", "lengths", "asides", "demand", "weave"}
 )
 ENGINE = frozenset(
@@ -34,6 +35,8 @@ FLOORS: Mapping[str, frozenset[str]] = {
     # The ground: pure.
     "errors": frozenset(),
     "text": frozenset({"errors"}),
+    "signatures": frozenset(),
+    "endings": frozenset({"signatures", "text"}),
     "languages": frozenset({"errors", "text"}),
     "talk": frozenset({"errors", "text"}),
     "likeness": frozenset({"errors", "text"}),
@@ -46,9 +49,9 @@ FLOORS: Mapping[str, frozenset[str]] = {
     "lengths": frozenset({"numerals"}),
     "asides": frozenset({"lengths"}),
     "demand": frozenset({"asides", "lengths", "numerals"}),
-    "checks": frozenset({"errors", "text", "languages", "talk", "records"}),
+    "checks": frozenset({"errors", "text", "endings", "languages", "talk", "records"}),
     "config": frozenset({"errors", "text", "checks"}),
-    "weave": frozenset({"checks", "demand", "languages", "lengths", "numerals"}),
+    "weave": frozenset({"demand", "endings", "languages", "lengths", "numerals"}),
     # What is kept on disk.
     "files": frozenset({"errors"}),
     "lines": frozenset({"errors"}),
