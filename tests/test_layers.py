@@ -92,7 +92,17 @@ FLOORS: Mapping[str, frozenset[str]] = {
 APART = frozenset({"stages", "engines"})
 
 HEAVY = frozenset(
-    {"accelerate", "datasets", "matplotlib", "openai", "peft", "ray", "torch", "transformers"}
+    {
+        "accelerate",
+        "datasets",
+        "lingua",
+        "matplotlib",
+        "openai",
+        "peft",
+        "ray",
+        "torch",
+        "transformers",
+    }
     | {"faiss", "flaml", "optuna", "pyarrow", "scipy", "statsmodels", "trl", "vllm"}
 )
 MAY_BE_HEAVY = frozenset(
