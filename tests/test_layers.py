@@ -92,18 +92,8 @@ FLOORS: Mapping[str, frozenset[str]] = {
 APART = frozenset({"stages", "engines"})
 
 HEAVY = frozenset(
-    {
-        "accelerate",
-        "datasets",
-        "lingua",
-        "matplotlib",
-        "openai",
-        "peft",
-        "ray",
-        "torch",
-        "transformers",
-    }
-    | {"faiss", "flaml", "optuna", "pyarrow", "scipy", "statsmodels", "trl", "vllm"}
+    {"accelerate", "datasets", "lingua", "matplotlib", "nltk", "openai", "peft", "ray", "torch"}
+    | {"faiss", "flaml", "optuna", "pyarrow", "scipy", "statsmodels", "transformers", "trl", "vllm"}
 )
 MAY_BE_HEAVY = frozenset(
     {"curate.losses", "curate.scorers", "engines.ray", "engines.transformers", "engines.vllm"}
