@@ -1,6 +1,6 @@
 """The only writer of a run's folder: its paths, appends, atomic writes, done markers and lock.
 
-    config.yaml   prompts/   logs/attempt-NN.log
+    config.yaml   held-out.jsonl   prompts/   logs/attempt-NN.log
     rounds/01/1-instruct/  stage.json  records.jsonl  rejected.jsonl  DONE.json
     final/1-instruct/      the same: what comes after the last round
 
@@ -25,13 +25,14 @@ from selflengthen import locks
 from selflengthen.errors import UserError
 from selflengthen.files import read_json, rewrite, write_json
 from selflengthen.lines import pick, read_ids, read_lines, read_structs, trim
-from selflengthen.records import Record, Refusal, encode, fingerprint
+from selflengthen.records import Instruction, Record, Refusal, encode, fingerprint
 
 STAGES = ("1-instruct", "2-draft", "3-expand", "4-dataset", "4b-curate", "5-train", "6-held-out")
 FINAL_STAGES = (
     "1-instruct", "2-draft", "3-union", "4-demand", "5-train", "5b-anneal", "6-held-out",
     "7-merge",
 )  # fmt: skip
+HELD_OUT = "held-out.jsonl"
 PRODUCTS = ("dataset", "adapter", "merged", "figures.json")
 
 
@@ -95,9 +96,11 @@ class RunFolder:
             "--run-dir."
         )
 
-    def keep(self, config: str, prompts: Mapping[str, str]) -> None:
-        """Save the configuration (YAML) and the prompts (file name to text) that a start uses."""
+    def keep(self, config: str, prompts: Mapping[str, str], held_out: Mapping[str, str]) -> None:
+        """Save what a start uses: configuration (YAML), prompts by file name, held-out by id."""
         rewrite(self.config, [config.encode()])
+        held = (Instruction(id=name, instruction=text) for name, text in held_out.items())
+        rewrite(self.path / HELD_OUT, map(encode, held))
         for name, text in prompts.items():
             rewrite(self.prompts / name, [text.encode() + b"\n"])
 

@@ -83,7 +83,8 @@ def go(name: Literal["collect", "finish"], words: Sequence[str], asked: argparse
             again = identities.check_last(redo)
             if again:
                 print(f"set aside: {run.set_aside(again)}", file=sys.stderr)
-            run.keep(dump(config), files(parts.prompts))
+            instructions = {seed.id: seed.instruction for seed in parts.held}
+            run.keep(dump(config), files(parts.prompts), instructions)
             log = run.new_log()
             make = partial(Final, until=name, merge=merge)
             perform(make, parts, log, command(words, name))

@@ -10,8 +10,10 @@ from typing import Any
 import msgspec
 
 from selflengthen.errors import UserError
-from selflengthen.records import Record, Refusal
-from selflengthen.store import STAGES, RunFolder, StageFolder
+from selflengthen.lines import read_structs
+from selflengthen.records import Instruction, Record, Refusal
+from selflengthen.store import HELD_OUT, STAGES, RunFolder, StageFolder
+from selflengthen.text import word_count
 
 _ID = re.compile(
     r"(?:r(?P<round>\d+)|final)-(?P<stage>instruct|draft|expand|demand|held-out(?:-base|-final)?)-.+",
@@ -21,6 +23,7 @@ _ID = re.compile(
 _ROWS = ("4-dataset", "4b-curate", "5-train")
 _TEXTS = {name.split("-", 1)[1]: name for name in STAGES if name not in _ROWS}
 _LAST = {name: _TEXTS[name] for name in ("instruct", "draft")} | {"demand": "4-demand"}
+_ANSWERS = "6-held-out"
 _LAST |= {f"held-out-{name}": f"6-held-out/{name}" for name in ("base", "final")}
 
 
@@ -28,7 +31,9 @@ _LAST |= {f"held-out-{name}": f"6-held-out/{name}" for name in ("base", "final")
 class Found:
     """A text of a stage with the attempts that were refused before it; the text may be missing.
 
-    `left_out` is the line of what curation dropped, where this text was not trained on for that.
+    A held-out instruction, which no model wrote here, has the stage `instruction` and a record
+    without attempts. `left_out` is the line of what curation dropped, where this text was not
+    trained on for that.
     """
 
     stage: str
@@ -49,14 +54,16 @@ class Found:
 
 
 def stage_of(run: RunFolder, asked: str, number: int | None) -> StageFolder:
-    """Return the stage of texts that is asked for: `draft` is 2-draft of round `number`, or of 1.
+    """Return the stage of texts that is asked for: `draft` is 2-draft of round `number`.
+
+    Without a number it is the last round that has the stage.
 
     After the last round: `demand`, `held-out-base`; `final/draft` where a round has such a stage.
     Each may be written as its folder is called: 2-draft, final/4-demand, 6-held-out/base.
     """
     here = _TEXTS.get(asked, asked)
     if here in _TEXTS.values():
-        return run.stage(1 if number is None else number, here)
+        return run.stage(_last_with(run, here) if number is None else number, here)
     later = asked.removeprefix("final/")
     later = _LAST.get(later, later)
     if later not in _LAST.values():
@@ -79,6 +86,9 @@ def lineage(run: RunFolder, name: str) -> list[Found]:
     here = _find(run, name)
     chain = [here]
     while source := _source(chain[0]):
+        if chain[0].stage.startswith(_ANSWERS):
+            chain[:0] = _held_out(run, chain[0], source)
+            break
         if not _ID.fullmatch(source):
             break  # a seed
         chain.insert(0, _find(run, source))
@@ -131,6 +141,20 @@ def _source(found: Found) -> str | None:
     return found.refusals[0].source
 
 
+def _held_out(run: RunFolder, answer: Found, name: str) -> list[Found]:
+    """Return the held-out instruction that a text answers; runs of old versions have none."""
+    folder = run.path if answer.stage == _ANSWERS else run.final
+    for kept in read_structs(folder / HELD_OUT, Instruction):
+        if kept.id == name:
+            text = kept.instruction
+            record = Record(
+                id=name, source=None, text=text, attempts=0, words=word_count(text), tokens=0,
+                seed=0, finish_reason="", seconds=0.0,
+            )  # fmt: skip
+            return [Found("instruction", name, record, [])]
+    return []
+
+
 def _offspring(run: RunFolder, found: Found) -> Found | None:
     """Return the longest text that was made of this one, or None."""
     later = {"1-instruct": "2-draft", "2-draft": "3-expand"}.get(found.stage)
@@ -160,3 +184,9 @@ def _left_out(run: RunFolder, found: Found) -> dict[str, Any] | None:
 
 def _last(run: RunFolder) -> int:
     return max((int(f.title.split("/")[0]) for f in run.stages()), default=0)
+
+
+def _last_with(run: RunFolder, name: str) -> int:
+    """Return the last round that has begun a stage; the first where none has."""
+    titles = (folder.title.split("/", 1) for folder in run.stages())
+    return max((int(number) for number, stage in titles if stage == name), default=1)

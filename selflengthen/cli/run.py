@@ -56,7 +56,8 @@ def main(words: Sequence[str]) -> int:
             again = parts.identities.check(redo)
             if again:
                 print(f"set aside: {run.set_aside(again)}", file=sys.stderr)
-            run.keep(dump(parts.config), files(parts.prompts))
+            instructions = {seed.id: seed.instruction for seed in parts.held}
+            run.keep(dump(parts.config), files(parts.prompts), instructions)
             perform(Rounds, parts, run.new_log(), command(words))
     figures = standing(run, parts.config)
     print(f"{run.path}: {verdict(figures)}")

@@ -16,7 +16,7 @@ from selflengthen.cli.words import opening, visible
 from selflengthen.records import Record, Refusal
 
 _TITLES = {"1-instruct": "instruction", "2-draft": "draft", "3-expand": "expansion"}
-_TITLES |= {"4-demand": "with a length"}
+_TITLES |= {"4-demand": "with a length", "instruction": "instruction"}
 _NARROW = 100
 
 
@@ -25,7 +25,8 @@ def main(words: Sequence[str]) -> int:
     parser = Parser(
         "show",
         "Show a text with what it came from and what was refused on the way. Without --id: the\n"
-        "texts of --stage, or else the median expansion of --round (by default the last).",
+        "texts of --stage, or else the median expansion of --round. Without --round: the last\n"
+        "round that has them.",
     )
     parser.add_argument("run", metavar="RUN", help="folder of a run, or its name below runs/")
     parser.add_argument("--round", type=int, metavar="N", help="a round; 0 is the base model")

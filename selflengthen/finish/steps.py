@@ -18,9 +18,9 @@ from selflengthen.files import rewrite, write_json
 from selflengthen.finish import cards, figures
 from selflengthen.identities import FinalIdentities
 from selflengthen.lines import read_structs
-from selflengthen.records import FinalRow, Pair, derive_seed, encode, fingerprint
+from selflengthen.records import FinalRow, Instruction, Pair, derive_seed, encode, fingerprint
 from selflengthen.stages import demand, draft, held_out, instruct, union
-from selflengthen.store import StageFolder
+from selflengthen.store import HELD_OUT, StageFolder
 from selflengthen.training.job import ADAPTER_FILES, job_of
 from selflengthen.training.merge import merge
 
@@ -61,6 +61,7 @@ class Final(Controller):
             return
         await self.demand()
         asked = self.asked()
+        self.keep(asked)
         await self.measure("base", asked)
         if not self.tuned.done():
             await self.room.close()
@@ -128,6 +129,11 @@ class Final(Controller):
                 f"{folder.path}: no row has a demand, so there is nothing to train on; the reasons "
                 f"stand in {folder.rejected_path.name}."
             )
+
+    def keep(self, asked: list[figures.Asked]) -> None:
+        """Save the held-out instructions as they ask for a length."""
+        lines = (encode(Instruction(id=one.id, instruction=one.text)) for one in asked)
+        rewrite(self.run.final / HELD_OUT, lines)
 
     async def measure(self, name: Literal["base", "final"], asked: list[figures.Asked]) -> None:
         """Let the base model, or the finished one, answer the held-out demands."""
