@@ -43,7 +43,8 @@ NOT_RUN = {
     "python -m selflengthen finish runs/qwen --merge",
     "vllm serve runs/qwen/final/merged",
     "hf upload me/qwen-long runs/qwen/final/merged",
-    "python -m selflengthen curate longest tatsu-lab/alpaca --k 1000 --out longest.jsonl",
+    "python -m selflengthen curate longest tatsu-lab/alpaca --k 1000 --unit nltk "
+    "--out longest.jsonl",
     "python -m selflengthen curate quality tatsu-lab/alpaca --k 1000 --out best.jsonl --reward "
     "OpenAssistant/reward-model-deberta-v3-large-v2 --unieval MingZhong/unieval-dialog",
     "python -m selflengthen curate longest tatsu-lab/alpaca --k 1000 --refine --model "

@@ -92,7 +92,8 @@ def go(name: Literal["collect", "finish"], words: Sequence[str], asked: argparse
             again = fingerprints.check_last(redo)
             if again:
                 print(f"set aside: {run.set_aside(again)}", file=sys.stderr)
-            run.keep(dump(config), files(context.prompts))
+            instructions = {seed.id: seed.instruction for seed in context.held_out}
+            run.keep(dump(config), files(context.prompts), instructions)
             attempt = Attempt(
                 engine=config.engine,
                 model=context.model,

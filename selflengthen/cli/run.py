@@ -61,7 +61,8 @@ def main(words: Sequence[str]) -> int:
             if again:
                 print(f"set aside: {run.set_aside(again)}", file=sys.stderr)
                 check_disk(context)  # after that: it reads what is there, which may be damaged
-            run.keep(dump(config), files(context.prompts))
+            instructions = {seed.id: seed.instruction for seed in context.held_out}
+            run.keep(dump(config), files(context.prompts), instructions)
             attempt = Attempt(
                 engine=config.engine,
                 model=context.model,

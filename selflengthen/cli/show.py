@@ -17,6 +17,7 @@ from selflengthen.storage.records import Record, Refusal
 from selflengthen.storage.stage_table import DRAFT, EXPAND, FINAL_STAGES, ROUND_STAGES
 
 _TITLES = {spec.name: spec.shown for spec in (*ROUND_STAGES, *FINAL_STAGES)}
+_TITLES |= {"instruction": "instruction"}
 _NARROW = 100
 
 
@@ -25,7 +26,8 @@ def main(words: Sequence[str]) -> int:
     parser = Parser(
         "show",
         "Show a text with what it came from and what was refused on the way. Without --id: the\n"
-        "texts of --stage, or else the median expansion of --round (by default the last).",
+        "texts of --stage, or else the median expansion of --round. Without --round: the last\n"
+        "round that has them.",
     )
     parser.add_argument("run", metavar="RUN", help="folder of a run, or its name below runs/")
     parser.add_argument("--round", type=int, metavar="N", help="a round; 0 is the base model")

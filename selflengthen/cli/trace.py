@@ -12,16 +12,18 @@ import msgspec
 from selflengthen.errors import UserError
 from selflengthen.runner.verify import require_sound
 from selflengthen.storage.jsonl import read_raw, read_structs
-from selflengthen.storage.records import Record, Refusal
-from selflengthen.storage.run_dir import RunFolder, StageFolder
+from selflengthen.storage.records import Instruction, Record, Refusal
+from selflengthen.storage.run_dir import HELD_OUT_FILE, RunFolder, StageFolder
 from selflengthen.storage.stage_table import (
     CURATE,
     DRAFT,
     EXPAND,
     FINAL_STAGES,
+    HELD_OUT,
     INSTRUCT,
     ROUND_STAGES,
 )
+from selflengthen.text.measures import word_count
 
 _ID = re.compile(
     r"(?:r(?P<round>\d+)|final)-(?P<stage>instruct|draft|expand|demand|held-out(?:-base|-final)?)-.+",
@@ -41,7 +43,9 @@ _LAST = {
 class Found:
     """A text of a stage with the attempts that were refused before it; the text may be missing.
 
-    `left_out` is the line of what curation dropped, where this text was not trained on for that.
+    A held-out instruction, which no model wrote here, has the stage `instruction` and a record
+    without attempts. `left_out` is the line of what curation dropped, where this text was not
+    trained on for that.
     """
 
     stage: str
@@ -70,14 +74,16 @@ class _LeftOut(msgspec.Struct):
 
 
 def stage_of(run: RunFolder, asked: str, number: int | None) -> StageFolder:
-    """Return the stage of texts that is asked for: `draft` is 2-draft of round `number`, or of 1.
+    """Return the stage of texts that is asked for: `draft` is 2-draft of round `number`.
+
+    Without a number it is the last round that has the stage.
 
     After the last round: `demand`, `held-out-base`; `final/draft` where a round has such a stage.
     Each may be written as its folder is called: 2-draft, final/4-demand, 6-held-out/base.
     """
     here = _TEXTS.get(asked, asked)
     if here in _TEXTS.values():
-        return run.named(here, 1 if number is None else number)
+        return run.named(here, _last_with(run, here) if number is None else number)
     later = asked.removeprefix("final/")
     later = _LAST.get(later, later)
     if later not in _LAST.values():
@@ -101,6 +107,9 @@ def lineage(run: RunFolder, name: str) -> list[Found]:
     here = _find(run, name)
     chain = [here]
     while source := _source(chain[0]):
+        if chain[0].stage.startswith(HELD_OUT.name):
+            chain[:0] = _held_out(run, chain[0], source)
+            break
         if not _ID.fullmatch(source) or source in {found.id for found in chain}:
             break  # a seed; or a stage in work is damaged, which nothing can tell yet
         chain.insert(0, _find(run, source))
@@ -164,6 +173,20 @@ def _source(found: Found) -> str | None:
     return found.refusals[0].source
 
 
+def _held_out(run: RunFolder, answer: Found, name: str) -> list[Found]:
+    """Return the held-out instruction that a text answers; runs of old versions have none."""
+    folder = run.path if answer.stage == HELD_OUT.name else run.final
+    for line in read_structs(folder / HELD_OUT_FILE, Instruction):
+        if line.id == name:
+            text = line.instruction
+            record = Record(
+                id=name, source=None, text=text, attempts=0, words=word_count(text), tokens=0,
+                seed=0, finish_reason="", seconds=0.0,
+            )  # fmt: skip
+            return [Found("instruction", name, record, [])]
+    return []
+
+
 def _offspring(run: RunFolder, found: Found) -> Found | None:
     """Return the longest text that was made of this one, or None."""
     later = {INSTRUCT.name: DRAFT.name, DRAFT.name: EXPAND.name}.get(found.stage)
@@ -193,3 +216,9 @@ def _left_out(run: RunFolder, found: Found) -> dict[str, Any] | None:
 
 def _last(run: RunFolder) -> int:
     return max((int(f.title.split("/")[0]) for f in run.stages()), default=0)
+
+
+def _last_with(run: RunFolder, name: str) -> int:
+    """Return the last round that has begun a stage; the first where none has."""
+    rounds = (f.number for f in run.stages() if f.spec.name == name)
+    return max((number for number in rounds if number is not None), default=1)

@@ -7,6 +7,7 @@ A method is a function from rows to a choice: the rows it keeps, and those it dr
     rows.py      the row, rows that are held by number, and the choice
     steps.py     methods by name, with their options, and lists of them
     longest.py  quality.py  faithful.py  mix.py      the methods
+    nltk_words.py                        NLTK's word tokens, for `longest`
     indicators.py  scorers.py  neighbours.py  cache.py      what quality measures
     rules.py  fit.py                     from indicators to a predicted loss
     refine.py                            a model improves what `longest` kept

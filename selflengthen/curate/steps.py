@@ -13,7 +13,7 @@ from abc import ABCMeta, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -64,12 +64,24 @@ class Longest(Step, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     k: _K
     tokenizer: Annotated[_Text, _said("count tokens of this tokenizer: folder or hub id")] = None
+    unit: Annotated[
+        Literal["words", "nltk"], _said("what is counted: words, or nltk for NLTK's word tokens")
+    ] = "words"
+
+    def check(self, setting: Setting) -> None:
+        """Raise UserError for two units at once, and where NLTK is not installed."""
+        if self.unit == "nltk":
+            from selflengthen.curate.nltk_words import check
+
+            if self.tokenizer is not None:
+                raise UserError("longest: name a tokenizer or the unit nltk, not both.")
+            check()
 
     def __call__(self, rows: Rows, setting: Setting) -> Choice:
         """Choose the longest."""
         from selflengthen.curate.methods.longest import longest
 
-        return longest(rows, self.k, self.tokenizer)
+        return longest(rows, self.k, self.tokenizer, self.unit)
 
 
 class WithModels(Step, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -100,7 +100,11 @@ def _fetch(name: str) -> Path:
         return Path(
             snapshot_download(
                 name,
-                allow_patterns=["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"],
+                # The card is no part of the model, but it states the licence.
+                allow_patterns=[
+                    *("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"),
+                    "README.md",
+                ],
                 ignore_patterns=["*/*", "consolidated*"],  # the same weights in other formats
             )
         )

@@ -16,7 +16,7 @@ from typing import Literal
 from selflengthen.length.mentions import Kind, Unit
 from selflengthen.length.numerals import ONES, TENS
 from selflengthen.length.requirement import Demand, read_demand
-from selflengthen.text.checks import ending
+from selflengthen.text.endings import ends_sentence
 from selflengthen.text.language import script
 
 Tongue = Literal["en", "zh", "pocket"]
@@ -156,7 +156,7 @@ def _wordings(kind: Kind, tongue: Tongue, chance: random.Random) -> Iterator[tup
 
 def _join(instruction: str, sentence: str, tongue: Tongue) -> str:
     text = instruction.rstrip()
-    stop = "" if ending(text) is None else "。" if tongue == "zh" else "."
+    stop = "" if ends_sentence(text) else "。" if tongue == "zh" else "."
     return f"{text}{stop}{'' if tongue == 'zh' else ' '}{sentence}"
 
 

@@ -25,8 +25,15 @@ from selflengthen.runner.verify import digests
 from selflengthen.stages import answer, demand, draft, instruct, union
 from selflengthen.storage.atomic import rewrite
 from selflengthen.storage.jsonl import read_structs
-from selflengthen.storage.records import FinalRow, Pair, derive_seed, encode, fingerprint
-from selflengthen.storage.run_dir import StageFolder
+from selflengthen.storage.records import (
+    FinalRow,
+    Instruction,
+    Pair,
+    derive_seed,
+    encode,
+    fingerprint,
+)
+from selflengthen.storage.run_dir import HELD_OUT_FILE, StageFolder
 from selflengthen.storage.stage_table import (
     ANNEAL,
     COLLECT_DRAFT,
@@ -77,6 +84,7 @@ class Final(Controller):
         await self.demand()
         await self.verify(self.run.stage(DEMAND))
         requests = self.requests()
+        self.keep(requests)
         await self.measure("base", requests)
         if not self.tuned.done():
             await self.services.engines.close()
@@ -154,6 +162,11 @@ class Final(Controller):
                 f"{folder.path}: no row has a length requirement, so there is nothing to train on; "
                 f"the reasons stand in {folder.rejected_path.name}."
             )
+
+    def keep(self, requests: list[LengthRequest]) -> None:
+        """Save the held-out instructions with their length requirements."""
+        lines = (encode(Instruction(id=one.id, instruction=one.text)) for one in requests)
+        rewrite(self.run.final / HELD_OUT_FILE, lines)
 
     async def measure(self, name: Literal["base", "final"], requests: list[LengthRequest]) -> None:
         """Let the base model, or the finished one, answer the held-out length requirements."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -13,6 +14,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from selflengthen import __version__
 from selflengthen.config import Config
 from selflengthen.inputs.models import Model
+from selflengthen.release import licences
+from selflengthen.release.licences import Licence
 from selflengthen.runner import metrics
 from selflengthen.storage.atomic import read_json
 from selflengthen.storage.jsonl import read_structs
@@ -20,6 +23,9 @@ from selflengthen.storage.records import FinalRow
 from selflengthen.storage.run_dir import RunFolder
 from selflengthen.storage.stage_table import ANNEAL, DEMAND, FINISH_TRAIN, UNION
 from selflengthen.text.statistics import spread
+
+if TYPE_CHECKING:
+    from huggingface_hub import EvalResult
 
 Facts = dict[str, Any]
 """The values that the templates beside this file name."""
@@ -62,6 +68,7 @@ def gather(config: Config, model: Model, run: RunFolder, figures: dict[str, Any]
         "name": run.path.resolve().name,
         "base": _named(config.model),
         "digest": model.digest[:12],
+        "licence": licences.of_base(model, config.model if on_hub(config.model) else None),
         "rows": len(words),
         "counts": [(name, counts[name]) for name in names if counts[name]] + left_out,
         "words": spread(words),
@@ -87,10 +94,14 @@ def dataset(facts: Facts) -> str:
         language=_language(facts["config"]),
         task_categories=["text-generation"],
         size_categories=[next((name for most, name in _SIZES if facts["rows"] < most), "n>1M")],
+        annotations_creators=["machine-generated"],
+        language_creators=["machine-generated"],
+        source_datasets=["original"],
         tags=["synthetic", "self-lengthen", "long-form"],
         configs=[
             {"config_name": "default", "data_files": [{"split": "train", "path": "train.jsonl"}]}
         ],
+        **_licence(facts),
     )
     return _fill("dataset.md", facts | {"head": head.to_yaml()})
 
@@ -100,14 +111,57 @@ def model(facts: Facts, *, merged: bool) -> str:
     from huggingface_hub import ModelCardData
 
     name = facts["config"].model
+    base: dict[str, Any] = {}
+    if on_hub(name):
+        relation = "finetune" if merged else "adapter"
+        base = {"base_model": name, "base_model_relation": relation}
     head = ModelCardData(
+        model_name=facts["name"],
         language=_language(facts["config"]),
         library_name="transformers" if merged else "peft",
         pipeline_tag="text-generation",
-        base_model=name if on_hub(name) else None,
         tags=["self-lengthen", "long-form", "sft", *(() if merged else ("lora",))],
+        eval_results=_results(facts["figures"]["final"]) or None,
+        **base,
+        **_licence(facts),
     )
     return _fill("model.md", facts | {"head": head.to_yaml(), "merged": merged})
+
+
+def _licence(facts: Facts) -> dict[str, Any]:
+    """Return the licence as fields of a card; none where it is not known."""
+    licence: Licence | None = facts["licence"]
+    return {} if licence is None else asdict(licence)
+
+
+def _results(final: dict[str, Any]) -> list[EvalResult]:
+    """Return the finished model's figures as the hub's results of an evaluation."""
+    from huggingface_hub import EvalResult
+
+    if not final["texts"]:
+        return []
+    figures = [("longen_score", "LonGen score, 0 to 1", final["score"])]
+    figures += [
+        (f"longen_score_{kind}", f"LonGen score where it {asks}", final["by_kind"][kind]["score"])
+        for kind, asks in _KINDS.items()
+    ]
+    figures += [
+        ("length_satisfied", "Share of length demands satisfied", final["satisfied"]),
+        ("ended", "Share of texts that end by themselves", final["ends"]),
+        ("mean_words", "Mean words", final["words"]["mean"]),
+    ]
+    return [
+        EvalResult(
+            task_type="text-generation",
+            dataset_type="selflengthen-held-out",
+            dataset_name=f"{final['texts']} held-out instructions with length demands",
+            metric_type=kind,
+            metric_name=name,
+            metric_value=value,
+        )
+        for kind, name, value in figures
+        if value is not None
+    ]
 
 
 def adapter_file(path: Path, model: str) -> Iterable[bytes]:

@@ -58,6 +58,13 @@ class Refusal(msgspec.Struct, kw_only=True, frozen=True):
     last: bool = False
 
 
+class Instruction(msgspec.Struct, kw_only=True, frozen=True):
+    """A held-out instruction; the texts that answer it have its id as their `source`."""
+
+    id: str
+    instruction: str
+
+
 class Pair(msgspec.Struct, kw_only=True, frozen=True):
     """An instruction and a text that answers it, with where both come from.
 

@@ -1,6 +1,6 @@
 """The only writer of a run's folder: its paths, appends, atomic writes, done markers and lock.
 
-    config.yaml   prompts/   logs/attempt-NN.log
+    config.yaml   held-out.jsonl   prompts/   logs/attempt-NN.log
     rounds/01/1-instruct/  stage.json  records.jsonl  rejected.jsonl  DONE.json
     final/1-instruct/      the same: what comes after the last round
 
@@ -25,7 +25,7 @@ from selflengthen.errors import DamagedFile, UserError
 from selflengthen.storage import lock
 from selflengthen.storage.atomic import rewrite, write_json
 from selflengthen.storage.jsonl import pick, read_ids, read_lines, read_structs, trim
-from selflengthen.storage.records import Record, Refusal, encode, fingerprint
+from selflengthen.storage.records import Instruction, Record, Refusal, encode, fingerprint
 from selflengthen.storage.schemas import Done, read_done, read_identity
 from selflengthen.storage.stage_table import (
     FINAL_STAGES,
@@ -35,6 +35,7 @@ from selflengthen.storage.stage_table import (
     find_stage,
 )
 
+HELD_OUT_FILE = "held-out.jsonl"
 PRODUCTS = ("dataset", "adapter", "merged", "figures.json")
 
 
@@ -125,9 +126,11 @@ class RunFolder:
             "--run-dir."
         )
 
-    def keep(self, config: str, prompts: Mapping[str, str]) -> None:
-        """Save the configuration (YAML) and the prompts (file name to text) that a start uses."""
+    def keep(self, config: str, prompts: Mapping[str, str], held_out: Mapping[str, str]) -> None:
+        """Save what a start uses: configuration (YAML), prompts by file name, held-out by id."""
         rewrite(self.config, [config.encode()])
+        held = (Instruction(id=name, instruction=text) for name, text in held_out.items())
+        rewrite(self.path / HELD_OUT_FILE, map(encode, held))
         for name, text in prompts.items():
             rewrite(self.prompts / name, [text.encode() + b"\n"])
 

@@ -7,11 +7,11 @@ in place of doing it, or that slips into another language. Training on any of th
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass
 
+from selflengthen.text.endings import ends
 from selflengthen.text.language import is_foreign
-from selflengthen.text.measures import CJK, has_repeat
+from selflengthen.text.measures import has_repeat
 from selflengthen.text.meta_talk import about_task
 
 
@@ -50,20 +50,8 @@ def empty(text: str) -> str | None:
 
 
 def ending(text: str) -> str | None:
-    """Refuse a text that does not end in terminal punctuation of its script.
-
-    Quotes, brackets and emphasis may close after it. A full stop ends no sentence whose last
-    letter is a CJK character; scripts that have no terminal punctuation (Thai, Lao) pass.
-    """
-    end = text.rstrip()[-200:].rstrip(_CLOSING)
-    mark = end[-1:]
-    if mark in _FULL_STOPS:
-        letters = (c for c in reversed(end) if c.isalpha())
-        return "no ending" if re.match(f"[{CJK}]", next(letters, "")) else None
-    if mark and mark in _TERMINALS:
-        return None
-    unmarked = unicodedata.name(mark, "").startswith(("THAI ", "LAO ")) if mark else False
-    return None if unmarked else "no ending"
+    """Refuse a text that was cut off, or whose last line is a heading (see `endings.ends`)."""
+    return None if ends(text) else "no ending"
 
 
 def task_talk(text: str) -> str | None:
@@ -82,7 +70,3 @@ def repeats(text: str, words: int = 10, chars: int = 13) -> str | None:
 
 
 _SOMETHING = re.compile(r"[^\W_]")
-_FULL_STOPS = frozenset(".")
-# Latin and general; CJK; Arabic and Urdu; Devanagari; Ethiopic; Armenian; Khmer; Burmese; Tibetan.
-_TERMINALS = frozenset("!?…‽⁇⁈⁉。！？．｡؟۔।॥።፧։՜՞។៕၊။།༎")
-_CLOSING = "\"'`*_~)]}>”’»›“‘」』）】》〉〕］｝＂＇"

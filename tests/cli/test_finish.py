@@ -105,6 +105,96 @@ def test_the_cards_say_what_the_files_say(run: Path) -> None:
         assert str(Path.cwd()) not in card
 
 
+def heads(*names: str) -> list[dict[str, Any]]:
+    """Return the metadata of cards, as the hub's library reads them."""
+    from huggingface_hub import metadata_load
+
+    return [metadata_load(FINAL / name / "README.md") or {} for name in names]
+
+
+def test_cards_carry_the_licence_and_the_results(run: Path) -> None:
+    """Parsed by the hub's own classes, without a network."""
+    from huggingface_hub import DatasetCardData, ModelCardData
+
+    Path("tiny/README.md").write_text(
+        "---\nlicense: other\nlicense_name: tiny-licence\n"
+        "license_link: https://example.com/licence\n---\n# Tiny\n"
+    )
+    assert main(["finish", "small"]) == 0
+    dataset, adapter = heads("dataset", "adapter")
+    for head in (dataset, adapter):
+        assert head["license"] == "other"
+        assert head["license_name"] == "tiny-licence"
+        assert head["license_link"] == "https://example.com/licence"
+    assert DatasetCardData(**dataset).to_dict() == dataset
+    parsed = ModelCardData(**adapter)
+    assert parsed.model_name == "small"
+    final = json.loads((FINAL / "figures.json").read_text())["final"]
+    results = {result.metric_type: result.metric_value for result in parsed.eval_results or []}
+    assert results["longen_score"] == final["score"]
+    assert results["length_satisfied"] == final["satisfied"]
+    assert results["mean_words"] == final["words"]["mean"]
+    for name in ("dataset", "adapter"):
+        card = (FINAL / name / "README.md").read_text()
+        assert "[tiny-licence](https://example.com/licence)" in card
+    assert "(../dataset)" in (FINAL / "adapter/README.md").read_text()
+
+
+@pytest.mark.parametrize("card", [None, "# Tiny\n", "---\nlicense: [a\n---\n", "---\nx: 1\n---\n"])
+def test_cards_say_where_the_licence_is_not_known(run: Path, card: str | None) -> None:
+    if card is not None:
+        Path("tiny/README.md").write_text(card)
+    assert main(["finish", "small"]) == 0
+    for name, head in zip(("dataset", "adapter"), heads("dataset", "adapter"), strict=True):
+        assert "license" not in head
+        assert "states its licence" in (FINAL / name / "README.md").read_text()
+
+
+def test_a_model_of_the_hub_is_named_as_the_base(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cards of a run whose base model was fetched from the hub."""
+    from dataclasses import replace
+
+    from selflengthen.config import Config
+    from selflengthen.inputs import models
+    from selflengthen.release import cards
+    from selflengthen.storage.run_dir import RunFolder
+
+    Path("tiny/README.md").write_text(
+        "---\nlicense: other\nlicense_name: mine\nlicense_link: LICENSE\n---\n"
+    )
+    assert main(["finish", "small"]) == 0
+    config = Config.model_validate(yaml.safe_load((run / "config.yaml").read_text()))
+    config = config.model_copy(update={"model": "owner/tiny"})
+    model = replace(models.find("tiny"), name="owner/tiny")
+    figures = json.loads((FINAL / "figures.json").read_text())
+    facts = cards.gather(config, model, RunFolder(run), figures)
+    for merged, relation in ((False, "adapter"), (True, "finetune")):
+        head = yaml.safe_load(cards.model(facts, merged=merged).split("---\n")[1])
+        assert head["base_model"] == "owner/tiny" and head["base_model_relation"] == relation
+        assert head["license_link"] == "https://huggingface.co/owner/tiny/blob/main/LICENSE"
+    none = facts | {"figures": figures | {"final": figures["final"] | {"texts": 0}}}
+    assert "model-index" not in cards.model(none, merged=False)
+
+
+def test_show_begins_a_final_held_out_text_with_its_instruction(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["finish", "small"]) == 0
+    capsys.readouterr()
+    wanted = {
+        t["id"]: t["instruction"] for t in json.loads((FINAL / "figures.json").read_text())["texts"]
+    }
+    for name in ("base", "final"):
+        line = (FINAL / f"6-held-out/{name}/records.jsonl").read_text().splitlines()[0]
+        text = json.loads(line)
+        assert main(["show", "small", "--json", "--id", text["id"]]) == 0
+        chain = json.loads(capsys.readouterr().out)
+        assert [found["stage"] for found in chain] == ["instruction", f"6-held-out/{name}"]
+        assert chain[0]["record"]["text"] == wanted[text["source"]]
+
+
 def test_show_follows_a_text_from_its_demand_to_its_instruction(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

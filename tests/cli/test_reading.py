@@ -232,3 +232,43 @@ def test_estimate_knows_what_comes_after_the_rounds(
     assert none["finish_trained"]["value"] < said["finish_trained"]["value"]
     rounds = sum(f.stat().st_size for f in (run / "rounds").rglob("*") if f.is_file())
     assert said["disk_left"]["value"] == max(0, said["disk"]["value"] - rounds)
+
+
+def test_held_out_instructions_stand_in_the_run(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever reads a held-out text can see what it answers, in the files and by `show`."""
+    kept = [json.loads(line) for line in (run / "held-out.jsonl").read_text().splitlines()]
+    instructions = {line["id"]: line["instruction"] for line in kept}
+    for record in records(run, "00/6-held-out") + records(run, "02/6-held-out"):
+        assert instructions[record["source"]]
+    text = records(run, "02/6-held-out")[0]
+    chain = asked(capsys, "show", "small", "--id", text["id"])
+    assert [found["stage"] for found in chain] == ["instruction", "6-held-out"]
+    assert chain[0]["record"]["text"] == instructions[text["source"]]
+    assert chain[1]["record"] == text
+    assert main(["show", "small", "--id", text["id"]]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"instruction {text['source']} (")
+    assert out.index(visible(instructions[text["source"]])) < out.index("held-out text r02")
+
+
+def test_a_run_without_held_out_instructions_is_shown_as_it_is(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Runs that an earlier version began have no held-out.jsonl."""
+    (run / "held-out.jsonl").unlink()
+    text = records(run, "01/6-held-out")[0]
+    assert [found["record"] for found in asked(capsys, "show", "small", "--id", text["id"])] == [
+        text
+    ]
+
+
+def test_a_stage_without_a_round_is_that_of_the_last_round_that_has_it(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert asked(capsys, "show", "small", "--stage", "draft") == records(run, "02/2-draft")
+    assert asked(capsys, "show", "small", "--stage", "held-out") == records(run, "02/6-held-out")
+    shutil.rmtree(run / "rounds/02/3-expand")
+    assert asked(capsys, "show", "small", "--stage", "expand") == records(run, "01/3-expand")
+    assert asked(capsys, "show", "small", "--stage", "draft") == records(run, "02/2-draft")

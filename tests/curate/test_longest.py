@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -97,3 +100,82 @@ def test_lines_are_copied_byte_by_byte(work: Path, curate: Command, end: str) ->
     curate("longest", "odd.jsonl", "--k", "2", "--out", "out.jsonl")
     stop = "\r\n" if end == "\r\n" else "\n"
     assert Path("out.jsonl").read_bytes() == f"{first}{last}{stop}".encode()
+
+
+def test_words_as_nltk_counts_them(work: Path, curate: Command) -> None:
+    """Sentences are split, so that each full stop counts: the paper's unit, not ours."""
+    texts = ["one two three four five six", "No. No. No. No.", "I can't; you can't, can you?"]
+    Path("three.jsonl").write_text(lines(row(n, text) for n, text in enumerate(texts)))
+    options = ("--k", "1", "--unit", "nltk", "--out", "out.jsonl", "--json")
+    (step,) = json.loads(curate("longest", "three.jsonl", *options))["steps"]
+    assert [r["id"] for r in read("out.jsonl")] == ["r2"]
+    # I ca n't ; you ca n't , can you ? and: No . No . No . No .
+    assert step["least_nltk_words_kept"] == 11
+    assert step["sentences_by"] == "abbreviations"
+    assert [r["nltk_words"] for r in read("out.dropped.jsonl")] == [6, 8]
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("They don't know. Do they?", "They do n't know . Do they ?"),
+        ("Dr. Lee saw Mrs. Fox. He paid $3.50.", "Dr. Lee saw Mrs. Fox . He paid $ 3.50 ."),
+        ("Two (2) of them: a, b", "Two ( 2 ) of them : a , b"),
+        ("", ""),
+        ("他回家了。", "他回家了。"),
+    ],
+)
+def test_nltk_words_are_those_of_the_penn_treebank(text: str, tokens: str) -> None:
+    from selflengthen.curate.nltk_words import NltkWords
+
+    assert list(NltkWords().counts([text])) == [len(tokens.split())]
+
+
+def test_punkt_splits_sentences_where_its_model_is_installed(work: Path) -> None:
+    """A model of Punkt, trained here on a few lines, lies where NLTK looks for the real one."""
+    code = """
+from pathlib import Path
+from nltk.tokenize.punkt import PunktParameters, save_punkt_params
+place = Path("data/tokenizers/punkt_tab/english")
+place.mkdir(parents=True)
+parameters = PunktParameters()
+parameters.abbrev_types.add("foo")
+save_punkt_params(parameters, str(place))
+from selflengthen.curate.nltk_words import NltkWords
+words = NltkWords()
+print(words.sentences, *words.counts(["See foo. Bar and Mr. Lee."]))
+"""
+    answer = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"NLTK_DATA": str(work / "data")},
+    )
+    # See foo. Bar and Mr . Lee .
+    assert answer.stdout.split() == ["punkt", "8"], answer.stderr
+
+
+def test_steps_name_the_unit(work: Path, curate: Command) -> None:
+    Path("steps.yaml").write_text("- longest: {k: 2, unit: nltk}\n")
+    curate("steps.yaml", "six.jsonl", "--out", "out.jsonl")
+    report = json.loads(Path("out.report.json").read_text())
+    assert report["steps"][0]["options"]["unit"] == "nltk"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--unit", "nltk", "--tokenizer", "x"], "not both"),
+        (["--unit", "letters"], "unit"),
+    ],
+)
+def test_units_that_are_none(work: Path, refused: Command, words: list[str], says: str) -> None:
+    assert says in refused("longest", "six.jsonl", "--k", "1", "--out", "o.jsonl", *words)
+
+
+def test_nltk_that_is_not_installed(
+    work: Path, refused: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "nltk", None)
+    said = refused("longest", "six.jsonl", "--k", "1", "--unit", "nltk", "--out", "o.jsonl")
+    assert "needs NLTK" in said and "curate" in said

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 from selflengthen.curate.io.rows import Choice, Dropped, Rows, counted, digest
 from selflengthen.errors import UserError
@@ -12,19 +13,32 @@ from selflengthen.text.measures import word_count
 if TYPE_CHECKING:
     from selflengthen.curate.io.rows import Ints
 
+Unit = Literal["words", "nltk"]
+Counts = Callable[[Iterator[str]], Iterator[int]]
+
 _BATCH = 512
 
 
-def longest(rows: Rows, k: int, tokenizer: str | None = None) -> Choice:
-    """Keep the k longest responses, in words or in tokens of a tokenizer (a folder or hub id).
+def longest(rows: Rows, k: int, tokenizer: str | None = None, unit: Unit = "words") -> Choice:
+    """Keep the k longest responses.
 
     Of rows with the same prompt and the same response the first counts; of responses of the same
-    length the first is taken. The order of the rows stays. Raises UserError where fewer than k
-    rows are left without duplicates.
+    length the first is taken. The order of the rows stays.
+
+    Args:
+        rows: the rows to choose from.
+        k: how many to keep.
+        tokenizer: folder or hub id of a tokenizer whose tokens are counted; None counts `unit`.
+        unit: words as everywhere here, or NLTK's word tokens.
+
+    Raises:
+        UserError: fewer than k rows are left without duplicates; the tokenizer cannot be loaded;
+            NLTK is not installed.
     """
     import numpy as np
 
-    lengths, first = _in_tokens(rows, tokenizer) if tokenizer else _in_words(rows)
+    name, count, figures = _counts(tokenizer, unit)
+    lengths, first = _measure(rows, count)
     unique = np.flatnonzero(first < 0)
     if k > len(unique):
         twice = len(rows) - len(unique)
@@ -37,36 +51,35 @@ def longest(rows: Rows, k: int, tokenizer: str | None = None) -> Choice:
     keep = np.zeros(len(rows), bool)
     keep[chosen] = True
     short = ~keep & (first < 0)
-    unit = "tokens" if tokenizer else "words"
     return Choice(
         rows.only(keep),
         (
             Dropped("duplicate", rows.numbers[first >= 0], "duplicate_of", first[first >= 0]),
-            Dropped("short", rows.numbers[short], unit, lengths[short]),
+            Dropped("short", rows.numbers[short], name, lengths[short]),
         ),
         {
-            f"mean_{unit}": round(float(lengths.mean()), 1),
-            f"mean_{unit}_kept": round(float(lengths[keep].mean()), 1),
-            f"least_{unit}_kept": int(lengths[keep].min()),
+            f"mean_{name}": round(float(lengths.mean()), 1),
+            f"mean_{name}_kept": round(float(lengths[keep].mean()), 1),
+            f"least_{name}_kept": int(lengths[keep].min()),
+            **figures,
         },
     )
 
 
-def _in_words(rows: Rows) -> tuple[Ints, Ints]:
-    """Return the responses' words, and for each row the number of the equal one before it or -1."""
-    import numpy as np
+def _counts(tokenizer: str | None, unit: Unit) -> tuple[str, Counts, dict[str, Any]]:
+    """Return what is counted by name, what counts it, and what the report says of that."""
+    if tokenizer is not None:
+        return "tokens", partial(token_counts, tokenizer=tokenizer), {}
+    if unit == "nltk":
+        from selflengthen.curate.nltk_words import NltkWords
 
-    lengths, first = np.zeros(len(rows), np.int64), np.full(len(rows), -1)
-    seen: dict[bytes, int] = {}
-    for place, row in enumerate(rows):
-        before = seen.setdefault(digest(row), row.number)
-        if before != row.number:
-            first[place] = before
-        lengths[place] = word_count(row.response)
-    return lengths, first
+        words = NltkWords()
+        return "nltk_words", words.counts, {"sentences_by": words.sentences}
+    return "words", partial(map, word_count), {}
 
 
-def _in_tokens(rows: Rows, tokenizer: str) -> tuple[Ints, Ints]:
+def _measure(rows: Rows, count: Counts) -> tuple[Ints, Ints]:
+    """Return the lengths, and for each row the number of the equal one before it or -1."""
     import numpy as np
 
     first = np.full(len(rows), -1)
@@ -79,8 +92,7 @@ def _in_tokens(rows: Rows, tokenizer: str) -> tuple[Ints, Ints]:
                 first[place] = before
             yield row.response
 
-    counts = np.fromiter(token_counts(responses(), tokenizer), np.int64, len(rows))
-    return counts, first
+    return np.fromiter(count(responses()), np.int64, len(rows)), first
 
 
 def token_counts(texts: Iterator[str], tokenizer: str) -> Iterator[int]:
