@@ -144,9 +144,9 @@ def _source(found: Found) -> str | None:
 def _held_out(run: RunFolder, answer: Found, name: str) -> list[Found]:
     """Return the held-out instruction that a text answers; runs of old versions have none."""
     folder = run.path if answer.stage == _ANSWERS else run.final
-    for kept in read_structs(folder / HELD_OUT, Instruction):
-        if kept.id == name:
-            text = kept.instruction
+    for row in read_structs(folder / HELD_OUT, Instruction):
+        if row.id == name:
+            text = row.instruction
             record = Record(
                 id=name, source=None, text=text, attempts=0, words=word_count(text), tokens=0,
                 seed=0, finish_reason="", seconds=0.0,
