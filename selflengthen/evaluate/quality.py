@@ -33,7 +33,7 @@ def read_quality(rows: Iterable[Row]) -> dict[str, Any]:
 def quality(texts: Sequence[str], finish_reasons: Sequence[str | None] = ()) -> dict[str, Any]:
     """Return lengths, variety, and the shares that are cut off and that ended by themselves.
 
-    `truncated` is the share whose last mark ends no sentence, `ends` the share of finish reasons
+    `truncated` is the share that does not end (`checks.ending`), `ends` the share of finish reasons
     that are `stop` (None where no reason is known). All is the mean over the texts that are not
     empty, but for the shares, where an empty text is truncated.
     """

@@ -129,8 +129,8 @@ class RunFolder:
     def keep(self, config: str, prompts: Mapping[str, str], held_out: Mapping[str, str]) -> None:
         """Save what a start uses: configuration (YAML), prompts by file name, held-out by id."""
         rewrite(self.config, [config.encode()])
-        held = (Instruction(id=name, instruction=text) for name, text in held_out.items())
-        rewrite(self.path / HELD_OUT_FILE, map(encode, held))
+        rows = (Instruction(id=name, instruction=text) for name, text in held_out.items())
+        rewrite(self.path / HELD_OUT_FILE, map(encode, rows))
         for name, text in prompts.items():
             rewrite(self.prompts / name, [text.encode() + b"\n"])
 

@@ -71,6 +71,8 @@ _LINGUA = [*(_NAMES.keys() - {"la", "no", "iw"}), "nb", "da", "he"]
 
 _LATIN_LETTERS = "A-Za-zªºÀ-ÖØ-öø-ʯḀ-ỿ"
 _LATIN = re.compile(f"[{_LATIN_LETTERS}][{_LATIN_LETTERS}0-9'’._+#-]*")
+# What most texts of one script lack; looked for first, as that is fast.
+_ASCII, _BEYOND_LATIN = re.compile("[A-Za-z]"), re.compile("[Ͱ-᷿⺀-\U0010ffff]")
 # Words of other scripts; each ideograph by itself. A single letter (π) is a symbol.
 _OTHER = re.compile(rf"(?=\w)(?:[{CJK}]|[^\W\d_{_LATIN_LETTERS}{CJK}]{{2,}})")
 # Names: words in capitals, and small words between two of them (The Lord of the Rings).
@@ -83,7 +85,12 @@ _VERB = re.compile(
     r"|produce|generate|list|show|teach|help|what|how|why|who|when|where)\b",
     re.IGNORECASE,
 )
-_CODE = re.compile(r"(?ms)^[ \t>]*(`{3,}|~{3,}).*?(?:^[ \t>]*\1|\Z)|`[^`\n]*`")
+_CODE = re.compile(
+    r"(?ms)^[ \t>]*(`{3,}|~{3,})[ \t]*(?P<label>\w*)[^\n]*(?P<inside>.*?)(?:^[ \t>]*\1|\Z)"
+    r"|`[^`\n]*`"
+)
+# Labels of fences around what is no code: some models wrap a whole article.
+_NO_CODE = frozenset({"markdown", "md", "text", "txt", "plaintext"})
 _ADDRESS = re.compile(r"(?:https?://|www\.)[!-~]+")
 _MAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+\.[A-Za-z.]+")
 _TAG = re.compile(r"</?[A-Za-z!][^<>]*>")
@@ -127,9 +134,11 @@ def _wanted(begin: str, end: str) -> Wanted:
 
 def _parts(text: str) -> list[Part]:
     """Return the Latin part of a text and the other one, or the whole text where it has one."""
-    if text.isascii() or not _LATIN.search(text) or not _OTHER.search(text):
+    if text.isascii() or not (_ASCII.search(text) and _BEYOND_LATIN.search(text)):
         return [Part(text, 1)]
     latin, other = _LATIN.findall(text), _OTHER.findall(text)
+    if not other:
+        return [Part(text, 1)]
     # Two words of Chinese or Japanese are about three characters.
     words = sum(2 / 3 if len(word) == 1 else 1 for word in other)
     return [Part(" ".join(latin), len(latin)), Part(_LATIN.sub(" ", text), words)]
@@ -150,7 +159,7 @@ def prose(text: str) -> str:
     """Return a text without code, tags and addresses."""
     # Looking for one character is a hundred times as fast as for three.
     if "`" in text or "~" in text:
-        text = _CODE.sub(" ", text)
+        text = _CODE.sub(lambda code: code["inside"] if code["label"] in _NO_CODE else " ", text)
     if "/" in text and ("://" in text or "www." in text):
         text = _ADDRESS.sub(" ", text)
     if "@" in text:
@@ -187,30 +196,29 @@ def _is_foreign(sample: str, wanted: Wanted) -> bool:
 
 
 def _is_part_foreign(text: str, wanted: Wanted) -> bool:
-    found = language(text)
-    if found in wanted.named:
+    code = language(text)
+    if code in wanted.named:
         return False
     own = {part.language for part in wanted.own}
-    if found and None not in own and own:
-        return found not in own
+    if code and own and None not in own:
+        return code not in own
     scripts = {part.script for part in wanted.own} | {None}
     return not wanted.named and len(scripts) > 1 and script(text) not in scripts
 
 
 def _language_of_few_words(text: str) -> str | None:
     """Return the language of an instruction; of a short one only what lingua finds likely too."""
-    found = language(text)
-    if found and len(text) >= _SHORT:
-        return found
-    clean = _printable(text)
-    likely = [
-        (_ALIKE.get(code, code), chance.value)
-        for chance in _lingua().compute_language_confidence_values(clean)
-        if (code := chance.language.iso_code_639_1.name.lower())
+    sure = language(text)
+    if sure and len(text) >= _SHORT:
+        return sure
+    guesses = [
+        (guess.language.iso_code_639_1.name.lower(), guess.value)
+        for guess in _lingua().compute_language_confidence_values(_printable(text))
     ]
-    if found:
-        return found if found in [code for code, _ in likely[:3]] else None
-    return likely[0][0] if likely and likely[0][1] >= _CONFIDENT else None
+    if sure:
+        return sure if sure in [_ALIKE.get(code, code) for code, _ in guesses[:3]] else None
+    code, confidence = guesses[0]
+    return _ALIKE.get(code, code) if confidence >= _CONFIDENT else None
 
 
 _ALIKE = {"he": "iw", **_SAME}
@@ -235,8 +243,8 @@ def language(text: str) -> str | None:
     """Return the language of most of the text, None where CLD2 is not sure."""
     import pycld2  # type: ignore[import-untyped]
 
-    sure, _, found = pycld2.detect(_printable(text), isPlainText=True)
-    code: str = found[0][1].split("-")[0]
+    sure, _, guesses = pycld2.detect(_printable(text), isPlainText=True)
+    code: str = guesses[0][1].split("-")[0]
     if not sure or code == "un":
         return None
     if code == "ja" and script(text) != "KANA":
@@ -247,9 +255,9 @@ def language(text: str) -> str | None:
 def script(text: str) -> str | None:
     """Return the script of most letters, as Unicode names it; KANA where a tenth are kana."""
     names = (unicodedata.name(letter, "").partition(" ")[0] for letter in text if letter.isalpha())
-    found = Counter(names)
-    if not found:
+    counts = Counter(names)
+    if not counts:
         return None
-    if 10 * (found["HIRAGANA"] + found["KATAKANA"]) > found.total():
+    if 10 * (counts["HIRAGANA"] + counts["KATAKANA"]) > counts.total():
         return "KANA"
-    return found.most_common(1)[0][0]
+    return counts.most_common(1)[0][0]
