@@ -18,12 +18,23 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "selflengthen"
 
 GROUND = frozenset(
-    {"errors", "text", "languages", "talk", "likeness", "records", "models", "prompts", "seeds"}
+    {
+        "errors",
+        "printable",
+        "text",
+        "languages",
+        "talk",
+        "likeness",
+        "records",
+        "models",
+        "prompts",
+        "seeds",
+    }
     | {"checks", "config", "numerals", "lengths", "asides", "demand", "weave"}
 )
 ENGINE = frozenset(
     {"engines.base", "engines.chat", "engines.guard", "engines.vllm_log", "engines.vllm_start"}
-    | {"engines.wire"}
+    | {"engines.answers", "engines.wire"}
 )
 KEPT = GROUND | {"files", "store", "metrics", "identities"}
 ROUND = KEPT | {"engines.base", "engines", "training", "drive", "stages"}
@@ -33,6 +44,7 @@ WINGS = frozenset({"curate", "evaluate", "finish", "inspect", "pocket"})
 FLOORS: Mapping[str, frozenset[str]] = {
     # The ground: pure.
     "errors": frozenset(),
+    "printable": frozenset(),
     "text": frozenset({"errors"}),
     "languages": frozenset({"errors", "text"}),
     "talk": frozenset({"errors", "text"}),
@@ -46,7 +58,7 @@ FLOORS: Mapping[str, frozenset[str]] = {
     "lengths": frozenset({"numerals"}),
     "asides": frozenset({"lengths"}),
     "demand": frozenset({"asides", "lengths", "numerals"}),
-    "checks": frozenset({"errors", "text", "languages", "talk", "records"}),
+    "checks": frozenset({"errors", "printable", "text", "languages", "talk", "records"}),
     "config": frozenset({"errors", "text", "checks"}),
     "weave": frozenset({"checks", "demand", "languages", "lengths", "numerals"}),
     # What is kept on disk.
@@ -65,6 +77,7 @@ FLOORS: Mapping[str, frozenset[str]] = {
     "engines.vllm_log": frozenset(),
     "engines.vllm_start": frozenset(),
     "engines.wire": GROUND | {"engines.base", "engines.chat"},
+    "engines.answers": GROUND | {"engines.base", "engines.wire"},
     "engines": GROUND | ENGINE,
     "engines.ray": GROUND | ENGINE | {"engines"},  # replicas of the vllm engine
     "training": GROUND | {"files", "engines.base", "engines.chat"},

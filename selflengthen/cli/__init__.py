@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import os
+import re
 import sys
 from collections.abc import Sequence
 
+from selflengthen.cli.streams import ReaderGone, safe_streams
 from selflengthen.errors import SelfLengthenError, UserError, refused
 
 COMMANDS = {
@@ -38,41 +39,51 @@ options:
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what the command line asks and return the exit code; 2 is a mistake in what was asked."""
     words = list(sys.argv[1:] if argv is None else argv)
-    try:
-        return _main(words)
-    except SelfLengthenError as error:
-        print(f"selflengthen: {' '.join(str(error).split())}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("selflengthen: interrupted.", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # `status | head`: who reads has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except OSError as error:
-        told = refused(error)
-        if told is None:
-            raise
-        print(f"selflengthen: {told}", file=sys.stderr)
-        return 1
+    with safe_streams():
+        try:
+            return _main(words)
+        except SelfLengthenError as error:
+            _complain(str(error))
+            return error.exit_code
+        except KeyboardInterrupt:
+            _complain("interrupted.")
+            return 130
+        except ReaderGone:  # `status | head`: who reads has seen enough
+            return 1
+        except (OSError, UnicodeEncodeError) as error:
+            message = refused(error)
+            if message is None:
+                raise
+            _complain(message)
+            return 1
+
+
+def _complain(message: str) -> None:
+    """Print what went wrong, in one line; a password in an address is not shown."""
+    line = re.sub(r"://[^\s/@]+@", "://…@", " ".join(message.split()))
+    print(f"selflengthen: {line}", file=sys.stderr)
 
 
 def _main(words: list[str]) -> int:
     name = words[0] if words else "--help"
+    code = 0
     if name in ("-h", "--help", "help"):
         listed = "\n".join(f"  {name:<13}  {line}" for name, line in COMMANDS.items())
         print(_USAGE.format(commands=listed))
-        return 0
-    if name == "--version":
+    elif name == "--version":
         from selflengthen import __version__
 
         print(__version__)
-        return 0
-    if name not in COMMANDS:
+    elif name in COMMANDS:
+        command = importlib.import_module(f"selflengthen.cli.{name}")
+        try:
+            code = command.main(words[1:])
+        except SystemExit:  # argparse has printed a help text
+            sys.stdout.flush()
+            raise
+    else:
         from selflengthen.cli.parsing import nearest
 
         raise UserError(f"no command {name!r}{nearest(name, COMMANDS)}; see --help.")
-    command = importlib.import_module(f"selflengthen.cli.{name}")
-    code: int = command.main(words[1:])
-    sys.stdout.flush()
+    sys.stdout.flush()  # here it can still be told apart who has gone
     return code

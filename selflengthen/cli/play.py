@@ -102,6 +102,8 @@ def attend(
             stopper.watch(task)
             return await task
 
+        # A run outlives its terminal. Child processes inherit that the hang-up is ignored.
+        hang_up = signal.signal(signal.SIGHUP, signal.SIG_IGN)
         try:
             return asyncio.run(watched())
         except asyncio.CancelledError:
@@ -116,6 +118,7 @@ def attend(
             logging.getLogger(__name__).exception("ended by an error")
             raise
         finally:
+            signal.signal(signal.SIGHUP, hang_up)
             reporter.close()
 
 

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 
+from selflengthen.cli.streams import for_rich
 from selflengthen.cli.words import visible
 
 
@@ -23,4 +24,8 @@ def print_table(rows: Iterable[Sequence[str]]) -> None:
             table.add_row(*cells)
     plain = "NO_COLOR" in os.environ
     width = None if sys.stdout.isatty() else 120
-    Console(highlight=False, markup=False, emoji=False, no_color=plain, width=width).print(table)
+    console = Console(
+        file=for_rich(sys.stdout), highlight=False, markup=False, emoji=False, no_color=plain,
+        width=width,
+    )  # fmt: skip
+    console.print(table)
