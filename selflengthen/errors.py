@@ -13,9 +13,12 @@ broken promise of ours and shows its traceback; but for what the machine refuses
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 
 class SelfLengthenError(Exception):
@@ -91,6 +94,16 @@ def _unnameable(error: UnicodeEncodeError) -> str | None:
         f"{error.object}: the locale's encoding ({encoding}) cannot name this file; set "
         "LC_ALL=C.UTF-8, then give the same command again."
     )
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Name a file in the OSErrors that do not: a write that fails does not know where."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
 
 
 def in_a_line(error: Exception) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from selflengthen.errors import UserError
+from selflengthen.errors import UserError, naming
 
 
 @contextlib.contextmanager
@@ -20,14 +20,11 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.partial")
-    try:
+    with naming(path):
         yield temporary
         _sync(temporary)
         temporary.replace(path)
         _sync(path.parent)
-    except OSError as error:
-        error.filename = error.filename or str(path)  # a write that fails does not know where
-        raise
 
 
 def rewrite(path: Path, lines: Iterable[bytes]) -> None:

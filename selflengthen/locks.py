@@ -9,6 +9,8 @@ import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from selflengthen.errors import naming
+
 
 @contextlib.contextmanager
 def hold(path: Path, in_use: Callable[[str], Exception]) -> Iterator[None]:
@@ -22,9 +24,10 @@ def hold(path: Path, in_use: Callable[[str], Exception]) -> Iterator[None]:
         except OSError as error:  # a file system without locks does not say of which file
             error.filename = str(path)
             raise
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-        file.flush()
+        with naming(path):
+            file.truncate(0)
+            # Past the buffer: what a full disk does not take would fail once more at the end.
+            os.write(file.fileno(), f"process {os.getpid()} on {socket.gethostname()}\n".encode())
         yield
 
 

@@ -64,7 +64,7 @@ FLOORS: Mapping[str, frozenset[str]] = {
     # What is kept on disk.
     "files": frozenset({"errors"}),
     "lines": frozenset({"errors"}),
-    "locks": frozenset(),
+    "locks": frozenset({"errors"}),
     "store": GROUND | {"files", "lines", "locks"},
     "metrics": GROUND | {"files", "store"},
     "identities": GROUND | {"store"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import resource
 import sys
 from collections.abc import Sequence
 
@@ -22,6 +23,7 @@ COMMANDS = {
     "curate": "choose the rows to train on, from any data set",
     "pocket": "make the embedded model anew, from nothing",
 }
+_FILES = 64  # that a process must be allowed to have open
 _USAGE = """usage: python -m selflengthen COMMAND ...
 
 Teach a language model to write long from nothing but itself (arXiv 2410.23933).
@@ -58,6 +60,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 1
 
 
+def _check_limit() -> None:
+    """Refuse a limit on open files under which not even an event loop starts."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= files < _FILES:
+        raise UserError(
+            f"this process may open {files} files, which is too few to work with; raise the limit "
+            "(`ulimit -n 1024`), then give the same command again."
+        )
+
+
 def _complain(message: str) -> None:
     """Print what went wrong, in one line; a password in an address is not shown."""
     line = re.sub(r"://[^\s/@]+@", "://…@", " ".join(message.split()))
@@ -75,6 +87,7 @@ def _main(words: list[str]) -> int:
 
         print(__version__)
     elif name in COMMANDS:
+        _check_limit()
         command = importlib.import_module(f"selflengthen.cli.{name}")
         try:
             code = command.main(words[1:])
