@@ -14,8 +14,11 @@ broken promise of ours and shows its traceback; but for what the machine refuses
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -69,6 +72,7 @@ class Interrupted(SelfLengthenError):
 
 
 _AGAIN = "then the same command goes on from what is saved"
+_MANY = (errno.EMFILE, errno.ENFILE)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _TO_DO = {
     **dict.fromkeys(_FULL, f"make room on the disk, {_AGAIN}"),
@@ -77,6 +81,7 @@ _TO_DO = {
         (errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY),
         "something stands in its way; move that, then give the same command again",
     ),
+    **dict.fromkeys(_MANY, f"raise the limit on open files (`ulimit -n 1024`), {_AGAIN}"),
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), f"make it writable, {_AGAIN}"),
     **dict.fromkeys(
         (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP),
@@ -90,6 +95,8 @@ def refused(error: Exception) -> str | None:
 
     Libraries that write files of their own pass on the system's words for a full disk alone.
     """
+    if isinstance(error, UnicodeEncodeError):
+        return _unnameable(error)
     if isinstance(error, OSError):
         code, place = error.errno, error.filename
     else:
@@ -98,6 +105,27 @@ def refused(error: Exception) -> str | None:
         return None
     where = f"{place}: " if place else ""
     return f"{where}{os.strerror(code)}; {_TO_DO[code]}."
+
+
+def _unnameable(error: UnicodeEncodeError) -> str | None:
+    """Say that the locale has no name for a file; None where that is not what went wrong."""
+    encoding = sys.getfilesystemencoding()
+    if error.encoding.replace("-", "") != encoding.replace("-", "") or "utf" in encoding:
+        return None
+    return (
+        f"{error.object}: the locale's encoding ({encoding}) cannot name this file; set "
+        "LC_ALL=C.UTF-8, then give the same command again."
+    )
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Name a file in the OSErrors that do not: a write that fails does not know where."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
 
 
 def in_a_line(error: Exception) -> str:

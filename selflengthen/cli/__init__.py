@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import os
+import re
+import resource
 import sys
 from collections.abc import Sequence
 
+from selflengthen.cli.output.streams import ReaderGone, safe_streams
 from selflengthen.errors import SelfLengthenError, UserError, refused
 
 COMMANDS = {
@@ -22,6 +24,7 @@ COMMANDS = {
     "curate": "choose the rows to train on, from any data set",
     "pocket": "make the embedded model anew, from nothing",
 }
+_FILES = 64  # that a process must be allowed to have open
 _USAGE = """usage: python -m selflengthen COMMAND ...
 
 Teach a language model to write long from nothing but itself (arXiv 2410.23933).
@@ -39,41 +42,62 @@ options:
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what the command line asks and return the exit code; 2 is a mistake in what was asked."""
     words = list(sys.argv[1:] if argv is None else argv)
-    try:
-        return _main(words)
-    except SelfLengthenError as error:
-        print(f"selflengthen: {' '.join(str(error).split())}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("selflengthen: interrupted.", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # `status | head`: who reads has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except OSError as error:
-        told = refused(error)
-        if told is None:
-            raise
-        print(f"selflengthen: {told}", file=sys.stderr)
-        return 1
+    with safe_streams():
+        try:
+            return _main(words)
+        except SelfLengthenError as error:
+            _complain(str(error))
+            return error.exit_code
+        except KeyboardInterrupt:
+            _complain("interrupted.")
+            return 130
+        except ReaderGone:  # `status | head`: who reads has seen enough
+            return 1
+        except (OSError, UnicodeEncodeError) as error:
+            message = refused(error)
+            if message is None:
+                raise
+            _complain(message)
+            return 1
+
+
+def _check_limit() -> None:
+    """Refuse a limit on open files under which not even an event loop starts."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= files < _FILES:
+        raise UserError(
+            f"this process may open {files} files, which is too few to work with; raise the limit "
+            "(`ulimit -n 1024`), then give the same command again."
+        )
+
+
+def _complain(message: str) -> None:
+    """Print what went wrong, in one line; a password in an address is not shown."""
+    line = re.sub(r"://[^\s/@]+@", "://…@", " ".join(message.split()))
+    print(f"selflengthen: {line}", file=sys.stderr)
 
 
 def _main(words: list[str]) -> int:
     name = words[0] if words else "--help"
+    code = 0
     if name in ("-h", "--help", "help"):
         listed = "\n".join(f"  {name:<13}  {line}" for name, line in COMMANDS.items())
         print(_USAGE.format(commands=listed))
-        return 0
-    if name == "--version":
+    elif name == "--version":
         from selflengthen import __version__
 
         print(__version__)
-        return 0
-    if name not in COMMANDS:
+    elif name in COMMANDS:
+        _check_limit()
+        command = importlib.import_module(f"selflengthen.cli.{name}")
+        try:
+            code = command.main(words[1:])
+        except SystemExit:  # argparse has printed a help text
+            sys.stdout.flush()
+            raise
+    else:
         from selflengthen.cli.options.parser import nearest
 
         raise UserError(f"no command {name!r}{nearest(name, COMMANDS)}; see --help.")
-    command = importlib.import_module(f"selflengthen.cli.{name}")
-    code: int = command.main(words[1:])
-    sys.stdout.flush()
+    sys.stdout.flush()  # here it can still be told apart who has gone
     return code

@@ -120,8 +120,12 @@ def attend(
             stopper.watch(task)
             return await task
 
+        # A run outlives its terminal. Child processes inherit that the hang-up is ignored.
+        hang_up = signal.signal(signal.SIGHUP, signal.SIG_IGN)
         try:
-            return asyncio.run(watched())
+            with asyncio.Runner() as runner:
+                runner.get_loop()  # where no file can be opened, this fails before any work
+                return runner.run(watched())
         except asyncio.CancelledError:
             if stopper.code is None:
                 raise
@@ -134,6 +138,7 @@ def attend(
             logging.getLogger(__name__).exception("ended by an error")
             raise
         finally:
+            signal.signal(signal.SIGHUP, hang_up)
             reporter.close()
 
 

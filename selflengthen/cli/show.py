@@ -12,6 +12,7 @@ import msgspec
 
 from selflengthen.cli.options.parser import Parser
 from selflengthen.cli.output.format import opening, visible
+from selflengthen.cli.output.streams import for_rich
 from selflengthen.cli.trace import Found, lineage, listing, median_example, stage_of
 from selflengthen.storage.records import Record, Refusal
 from selflengthen.storage.stage_table import DRAFT, EXPAND, FINAL_STAGES, ROUND_STAGES
@@ -101,7 +102,8 @@ def _print_pair(left: Found, right: Found, width: int) -> None:
         cells.append(Text(visible(found.record.text if found.record else "")))
     sides.add_row(*cells)
     plain = "NO_COLOR" in os.environ
-    Console(width=width, highlight=False, emoji=False, no_color=plain).print(sides)
+    out = for_rich(sys.stdout)
+    Console(file=out, width=width, highlight=False, emoji=False, no_color=plain).print(sides)
 
 
 def _head(found: Found) -> str:

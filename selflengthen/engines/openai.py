@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from selflengthen.config import EngineConfig
-from selflengthen.engines import chat
+from selflengthen.engines import answers, chat
 from selflengthen.engines.base import Adapter, Adapters, Completion, Request, Role
 from selflengthen.engines.wire import Away, Refused, Wire
 from selflengthen.errors import EngineError, RequestRefused, UserError
+from selflengthen.text.printable import one_line
 
 _TOO_LONG = re.compile(r"context.{0,20}length|maximum.{0,40}(length|tokens)|too (long|large)", re.I)
 _UNKNOWN = re.compile(
@@ -42,6 +43,11 @@ _ASKED_AGAIN = 3  # for an answer from a closed list
 def longest(max_tokens: int) -> float:
     """Return how many seconds a completion of so many tokens may take on a busy server."""
     return 60 + 0.1 * max_tokens
+
+
+def most_bytes(max_tokens: int) -> int:
+    """Return how many bytes the answer with a completion of so many tokens may have."""
+    return 2**20 + 64 * max_tokens
 
 
 class OpenAIEngine:
@@ -86,7 +92,8 @@ class OpenAIEngine:
         try:
             served = await engine._models()
             engine._names["base"] = base = engine._base(name or str(model), str(model), served)
-            if engine._chat and isinstance(most := served[base].get("max_model_len"), int):
+            most = served[base].get("max_model_len")
+            if engine._chat and isinstance(most, int) and most > 0:
                 engine._chat.context = min(engine._chat.context, most)
             for role, adapter in adapters.items():
                 engine._names[role] = await engine._offer(adapter, served)
@@ -102,7 +109,7 @@ class OpenAIEngine:
             return await self._chat_completion(body, request.role)
         for again in range(_ASKED_AGAIN):
             got = await self._chat_completion(body | {"seed": body["seed"] + again}, request.role)
-            if (answer := _choice(got.text, request.choices)) is not None:
+            if (answer := answers.chosen(got.text, request.choices)) is not None:
                 return Completion(answer, "stop", got.prompt_tokens, got.tokens)
         raise RequestRefused(f"the server answered none of: {', '.join(request.choices)}")
 
@@ -148,14 +155,15 @@ class OpenAIEngine:
         return body
 
     async def _chat_completion(self, body: dict[str, Any], role: Role) -> Completion:
-        seconds = self._seconds(body["max_tokens"])
+        seconds, room = self._seconds(body["max_tokens"]), most_bytes(body["max_tokens"])
 
         async def attempt() -> Completion:
             sent = body if self._extras else _without_extras(body)
             if not self._schemas:
                 sent = {name: value for name, value in sent.items() if name != "response_format"}
             try:
-                return _completion(await self._wire.once("chat/completions", sent, seconds))
+                answer = await self._wire.once("chat/completions", sent, seconds, room)
+                return answers.completion(answer)
             except Refused as error:
                 await self._object(error, role, sent)
 
@@ -196,12 +204,21 @@ class OpenAIEngine:
     async def _models(self) -> dict[str, dict[str, Any]]:
         async def attempt() -> dict[str, dict[str, Any]]:
             answer = await self._wire.once("models", None, 30)
-            try:
-                return {card["id"]: card for card in answer["data"]}
-            except (TypeError, KeyError) as error:
-                raise Away("a list of models that is none") from error
+            return answers.models(answer)
 
-        return await self._wire.again(attempt)
+        try:
+            return await self._wire.again(attempt)
+        except Refused as error:
+            url = self._config.url
+            advice = (
+                "check that an OpenAI-compatible server answers there"
+                if url.rstrip("/").endswith("/v1")
+                else f"the address probably lacks /v1: {url.rstrip('/')}/v1"
+            )
+            raise EngineError(
+                f"engine.url {url}: it has no list of models (HTTP {error.status}: {error}); "
+                f"{advice}."
+            ) from error
 
     def _base(self, name: str, folder: str, served: dict[str, dict[str, Any]]) -> str:
         """Return what the server calls the model.
@@ -216,11 +233,12 @@ class OpenAIEngine:
             return same[0]
         if len(bases) == 1 and (name == "pocket" or Path(name).is_dir()):
             (only,) = bases
-            self._note(f"engine: {self._config.url} has one model, {only}; it is taken for {name}")
+            shown = one_line(only, 100)
+            self._note(f"engine: {self._config.url} has one model, {shown}; it is taken for {name}")
             return only
         raise EngineError(
             f"engine.url {self._config.url}: serves no model {name}; it has: "
-            f"{', '.join(bases) or 'none'}. Name one of them as the model, or serve it by that "
+            f"{answers.listed(bases)}. Name one of them as the model, or serve it by that "
             "name."
         )
 
@@ -256,30 +274,9 @@ class OpenAIEngine:
             ) from error
 
 
-def _completion(answer: Any) -> Completion:
-    try:
-        choice, usage = answer["choices"][0], answer.get("usage") or {}
-        text, reason = choice["message"].get("content") or "", choice["finish_reason"]
-        counts = int(usage.get("prompt_tokens", 0)), int(usage.get("completion_tokens", 0))
-    except (TypeError, KeyError, IndexError, AttributeError, ValueError) as error:
-        raise Away("an answer without a completion") from error
-    if not isinstance(text, str) or not isinstance(reason, str):
-        raise Away("an answer without a completion")
-    return Completion(text, reason, *counts)
-
-
 def _without_extras(body: dict[str, Any]) -> dict[str, Any]:
     """Return what any server takes; a begun turn then stands there as a turn of its own."""
     return {name: value for name, value in body.items() if name not in _EXTRAS}
-
-
-def _choice(text: str, choices: tuple[str, ...]) -> str | None:
-    """Return the choice that an answer gives: as it is, or as its first words."""
-    said = text.strip().strip("*\"'`").casefold()
-    for choice in sorted(choices, key=len, reverse=True):
-        if re.match(rf"{re.escape(choice.casefold())}(?!\w)", said):
-            return choice
-    return None
 
 
 def _digest(folder: Path) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, TypeVar
 
 import httpx
@@ -20,8 +23,11 @@ from tenacity import (
 
 from selflengthen.config import EngineConfig
 from selflengthen.errors import EngineError, RequestRefused, UserError
+from selflengthen.text.printable import one_line
 
 _FAULTS = 10  # that one request may meet while the server answers others
+_ROOM = 4 * 2**20  # bytes of an answer; a public list of hundreds of models is long
+_ERROR_ROOM = 2**16  # bytes that are read of an error; people are shown its first words
 
 T = TypeVar("T")
 
@@ -60,7 +66,10 @@ class Wire:
             )
         self._config, self._answered = config, 0.0
         self._http = httpx.AsyncClient(
-            headers={"Authorization": f"Bearer {key}"} if key else {},
+            headers={"Accept-Encoding": "identity"}
+            | ({"Authorization": f"Bearer {key}"} if key else {}),
+            # httpx would send a cookie back, and fail at one that no header can hold.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             limits=httpx.Limits(max_connections=config.in_flight),
         )
 
@@ -106,46 +115,103 @@ class Wire:
         self._answered = time.monotonic()
         return result
 
-    async def once(self, path: str, body: dict[str, Any] | None, seconds: float) -> Any:
+    async def once(
+        self, path: str, body: dict[str, Any] | None, seconds: float, room: int = _ROOM
+    ) -> Any:
         """Post `body` (or get, where there is none) and return the parsed answer.
 
-        Raises Away where trying again may help, Refused where it will not.
+        `room` is the most bytes that the answer may have. Raises Away where trying again may help,
+        Refused where it will not, and EngineError where the server cannot be used as it is.
         """
-        url = f"{self._config.url.rstrip('/')}/{path}"
-        limits = httpx.Timeout(seconds, connect=min(10, seconds), pool=None)
         try:
             # httpx's limit is per piece; a server that trickles must not hold a request for ever.
             async with asyncio.timeout(seconds):
-                if body is None:
-                    response = await self._http.get(url, timeout=limits)
-                else:
-                    response = await self._http.post(url, json=body, timeout=limits)
+                answer = await self._exchange(path, body, seconds, room)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-            raise UserError(f"engine.url {self._config.url}: is no address ({error}).") from error
+            raise UserError(
+                f"engine.url {self._config.url}: is no address ({one_line(str(error))})."
+            ) from error
         except TimeoutError as error:
             raise Away(f"no answer within {seconds:.0f} s") from error
         except httpx.HTTPError as error:
-            raise Away(str(error) or type(error).__name__) from error
-        if response.status_code >= 400:
-            raise self._refusal(response)
+            raise Away(one_line(str(error)) or type(error).__name__) from error
+        if not 200 <= answer.status < 300:
+            raise self._refusal(answer)
         try:
-            return response.json() if response.content else None
-        except ValueError as error:
+            return json.loads(answer.content) if answer.content else None
+        except (ValueError, RecursionError) as error:
             if path.endswith("_lora_adapter"):  # these answer with a sentence
                 return None
             raise Away("an answer that is no JSON") from error
 
-    def _refusal(self, response: httpx.Response) -> Exception:
-        """Return what an error response means."""
-        status, said = response.status_code, _message(response)
-        if status in (408, 409, 425, 429) or status >= 500:
-            return Away(f"HTTP {status}: {said}", _retry_after(response), status in (429, 503))
+    async def _exchange(
+        self, path: str, body: dict[str, Any] | None, seconds: float, room: int
+    ) -> _Answer:
+        """Send a request and read its answer, no more of it than there is room for.
+
+        The bytes are taken as they come off the wire: a decoder can make a gigabyte of a megabyte.
+        """
+        request = self._http.build_request(
+            "GET" if body is None else "POST",
+            f"{self._config.url.rstrip('/')}/{path}",
+            content=None if body is None else _encode(body),
+            headers={} if body is None else {"Content-Type": "application/json"},
+            timeout=httpx.Timeout(seconds, connect=min(10, seconds), pool=None),
+        )
+        response = await self._http.send(request, stream=True)
+        try:
+            failed = not response.is_success
+            coding = response.headers.get("content-encoding", "").strip().lower()
+            if coding not in ("", "identity"):
+                if failed:
+                    return _Answer(response.status_code, response.headers, b"")
+                raise EngineError(
+                    f"engine.url {self._config.url}: the server packs its answers "
+                    f"({one_line(coding, 40)}), though it is asked for plain ones; switch its "
+                    "compression off."
+                )
+            content = bytearray()
+            async for piece in response.aiter_raw():
+                content += piece
+                if len(content) > (_ERROR_ROOM if failed else room):
+                    if failed:
+                        break
+                    raise EngineError(
+                        f"engine.url {self._config.url}: the server's answer to {path} is longer "
+                        f"than {room:,} bytes, more than any answer needs; check what answers at "
+                        "that address."
+                    )
+            return _Answer(response.status_code, response.headers, bytes(content))
+        finally:
+            await response.aclose()
+
+    def _refusal(self, answer: _Answer) -> Exception:
+        """Return what a response means that is no success."""
+        status, message = answer.status, _message(answer.content)
+        if status in (408, 409, 425, 429) or status >= 500 or status < 200:
+            busy = status in (429, 503)
+            return Away(f"HTTP {status}: {message}", _retry_after(answer.headers), busy)
+        if status < 400:
+            target = one_line(answer.headers.get("location", "")) or "nowhere"
+            return EngineError(
+                f"engine.url {self._config.url}: the server sends requests on to {target} "
+                f"(HTTP {status}); set engine.url to the address that answers."
+            )
         if status in (401, 403):
             return EngineError(
                 f"engine.url {self._config.url}: the server refuses the key (HTTP {status}); put "
                 f"the right one in the environment variable {self._config.key_variable}."
             )
-        return Refused(status, said)
+        return Refused(status, message)
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """A response that was read: of an error, only the beginning."""
+
+    status: int
+    headers: httpx.Headers
+    content: bytes
 
 
 def _away(state: RetryCallState) -> Away:
@@ -153,25 +219,32 @@ def _away(state: RetryCallState) -> Away:
     return error if isinstance(error, Away) else Away("")
 
 
-def _message(response: httpx.Response) -> str:
-    """Return the server's own words, in one line."""
+def _encode(body: dict[str, Any]) -> bytes:
+    """Return a body as JSON; half a character, as in a name that a server made up, becomes `?`."""
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.encode("utf-8", "replace")
+
+
+def _message(content: bytes) -> str:
+    """Return the server's own words, printable and in one line."""
+    message: Any = None
     try:
-        answer = response.json()
+        answer = json.loads(content)
         error = answer.get("error", answer)
-        said = error.get("message", error) if isinstance(error, dict) else error
-    except (ValueError, AttributeError):
-        said = response.text
-    return " ".join(str(said).split())[:300]
+        message = error.get("message", error) if isinstance(error, dict) else error
+    except (ValueError, RecursionError, AttributeError):
+        pass
+    return one_line(message if isinstance(message, str) else content.decode("utf-8", "replace"))
 
 
-def _retry_after(response: httpx.Response) -> float:
+def _retry_after(headers: httpx.Headers) -> float:
     """Return the seconds of a Retry-After header; it may hold a date."""
-    value = response.headers.get("retry-after", "")
+    value = headers.get("retry-after", "")
     try:
         return max(0.0, float(value))
     except ValueError:
         pass
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, IndexError, OverflowError, OSError):
         return 0.0

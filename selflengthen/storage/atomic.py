@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from selflengthen.errors import DamagedFile, UserError
+from selflengthen.errors import DamagedFile, UserError, naming
 from selflengthen.storage.records import fingerprint
 
 RESTORE = "restore the file"
@@ -26,13 +26,13 @@ def replacing(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.partial")
     try:
-        yield temporary
-        _sync(temporary)
-        temporary.replace(path)
-        _sync(path.parent)
+        with naming(path):
+            yield temporary
+            _sync(temporary)
+            temporary.replace(path)
+            _sync(path.parent)
     except OSError as error:
-        # A write that fails does not know where, and nobody knows the temporary name.
-        if error.filename in (None, temporary, str(temporary)):
+        if error.filename in (temporary, str(temporary)):  # a name that nobody knows
             error.filename = str(path)
         raise
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
-from selflengthen.errors import DamagedFile
+from selflengthen.errors import DamagedFile, naming
 
 _REMEDY = "move it away, then give the same command again"
 
@@ -39,9 +39,10 @@ def hold(path: Path, in_use: Callable[[str], Exception]) -> Iterator[Lock]:
         if not _lock_folder(path.parent, held):
             raise in_use(_named(path))
         file = _lock_file(path, in_use, held)
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-        file.flush()
+        with naming(path):
+            file.truncate(0)
+            # Past the buffer: what a full disk does not take would fail once more at the end.
+            os.write(file.fileno(), f"process {os.getpid()} on {socket.gethostname()}\n".encode())
         yield Lock(path, file)
 
 

@@ -12,7 +12,7 @@ import torch
 from peft import get_peft_model_state_dict
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from selflengthen.errors import TrainingError
+from selflengthen.errors import TrainingError, naming
 from selflengthen.storage.atomic import rewrite
 from selflengthen.training import checkpoints
 from selflengthen.training.guard import Stop, Stopped
@@ -124,7 +124,7 @@ class Progress(TrainerCallback):
         )
         self.last, self.tokens = now, tokens
         if state.is_world_process_zero:
-            with self.metrics.open("ab") as file:
+            with naming(self.metrics), self.metrics.open("ab") as file:
                 file.write(msgspec.json.encode(line) + b"\n")
 
     def on_save(

@@ -163,7 +163,7 @@ def test_show_of_nothing(
 def test_no_orders_to_the_terminal() -> None:
     text = "a\x1b[2Jb\x07\x9b1m\x7f\r\u202eend\n\ttab [red]"
     shown = visible(text)
-    assert shown == "a␛[2Jb␇\\u009b1m␡␍\\u202eend\n\ttab [red]"
+    assert shown == "a␛[2Jb␇\\u009b1m\\u007f␍\\u202eend\n\ttab [red]"
 
 
 def test_estimate_says_what_it_assumes(work: Path, capsys: pytest.CaptureFixture[str]) -> None:

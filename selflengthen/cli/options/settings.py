@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -43,12 +44,51 @@ def resolve(source: str | None, overrides: Mapping[str, str], run_dir: str | Non
     for field, text in overrides.items():
         _put(values, field, _value(field, text))
         places[field] = f"--{field}"
+    _check_addresses(values, places, path)
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
         raise UserError(_explain(error.errors()[0], places, path)) from None
     _check_steps(config, places, path)
     return Settings(config, name or path.stem, _folder(path, name, run_dir), places)
+
+
+def _check_addresses(values: Mapping[str, Any], places: Places, path: Path) -> None:
+    """Raise UserError for an address with a password or without a host; none is shown."""
+    for field in fields():
+        if field.endswith(".url"):
+            value: Any = values
+            for part in field.split("."):
+                value = value.get(part) if isinstance(value, dict) else None
+            if fault := _fault_of_address(value):
+                where = places.get(field, str(path))
+                shown = where if where == f"--{field}" else f"{where}: {field}"
+                raise UserError(f"{shown}: {fault}.")
+
+
+def _fault_of_address(value: Any) -> str | None:
+    """Say what is wrong with the address of a server, without showing it: it may hold a secret."""
+    if "@" in str(value):
+        return (
+            "the address holds a user name or a password, which would be saved in config.yaml; "
+            "leave them out, and put the key into the environment variable OPENAI_API_KEY, or "
+            "the one that key_variable names"
+        )
+    if not isinstance(value, str):
+        return None  # the types are checked with those of all fields
+    try:
+        parts = urlsplit(value)
+        fits = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits or not value.isprintable() or " " in value:
+        return "is not the address of a server; it looks like http://127.0.0.1:8000/v1"
+    if parts.query or parts.fragment:
+        return (
+            "the address has a part after ? or #, which no server takes here; leave it out, and "
+            "put a key into the environment variable that key_variable names"
+        )
+    return None
 
 
 def _check_steps(config: Config, places: Places, path: Path) -> None:

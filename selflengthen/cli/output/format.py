@@ -4,25 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-_CONTROLS = {code: 0x2400 + code for code in range(0x20) if code not in (0x09, 0x0A)}
-_CONTROLS[0x7F] = 0x2421
-# What turns the writing direction round can make a line seem to say something else.
-_HIDDEN = [*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x2028, 0x2029]
-_SHOWN: Mapping[int, int | str] = {
-    **_CONTROLS,
-    **{code: f"\\u{code:04x}" for code in [*_HIDDEN, *range(0xD800, 0xE000)]},
-}
+from selflengthen.text.printable import one_line, visible
 
-
-def visible(text: str) -> str:
-    """Make control characters visible: what a model wrote gives no orders to a terminal."""
-    return text.translate(_SHOWN)
+__all__ = ["duration", "opening", "reasons", "visible"]
 
 
 def opening(text: str, most: int = 60) -> str:
     """Return the beginning of a text on one line."""
-    line = " ".join(visible(text[: 4 * most]).split())
-    return line if len(line) <= most else line[: most - 1].rstrip() + "…"
+    return one_line(text, most)
 
 
 def duration(seconds: float | None) -> str:

@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
+from selflengthen.cli.output.streams import for_people
+from selflengthen.text.printable import visible
+
 
 @contextlib.contextmanager
 def quiet(log: Path) -> Iterator[TextIO]:
@@ -18,8 +21,8 @@ def quiet(log: Path) -> Iterator[TextIO]:
     Libraries and their native parts write to the streams as they like, and child processes
     inherit them; redirected as file descriptors, all of it stands in the log.
     """
-    handler = logging.FileHandler(log, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler = logging.FileHandler(log, encoding="utf-8", errors="backslashreplace")
+    handler.setFormatter(_Printable("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     level = root.level
     root.addHandler(handler)
@@ -29,14 +32,14 @@ def quiet(log: Path) -> Iterator[TextIO]:
     sys.stderr.flush()
     streams = [os.dup(1), os.dup(2)]
     file = os.open(log, os.O_WRONLY | os.O_APPEND)
-    with open(os.dup(2), "w", encoding="utf-8", errors="replace") as terminal:
-        os.dup2(file, 1)
-        os.dup2(file, 2)
-        os.close(file)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    os.close(file)
+    with _terminal(streams[1]) as terminal, _stdout_for_libraries():
         try:
             yield terminal
         finally:
-            for stream in (sys.stdout, sys.stderr):
+            for stream in (terminal, sys.stdout, sys.stderr):
                 with contextlib.suppress(OSError):  # a full disk takes no log; people shall hear it
                     stream.flush()
             for number, saved in enumerate(streams, 1):
@@ -45,4 +48,35 @@ def quiet(log: Path) -> Iterator[TextIO]:
             logging.captureWarnings(False)
             root.removeHandler(handler)
             root.setLevel(level)
-            handler.close()
+            with contextlib.suppress(OSError):  # as above: what the full disk did not take
+                handler.close()
+
+
+class _Printable(logging.Formatter):
+    """Shows the control characters of what is logged: a log is read at a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write a record, and its traceback if it has one."""
+        return visible(super().format(record))
+
+
+@contextlib.contextmanager
+def _terminal(descriptor: int) -> Iterator[TextIO]:
+    """Yield a stream to `descriptor` for people, in the encoding that their terminal takes."""
+    encoding = sys.stderr.encoding or "utf-8"
+    stream = open(descriptor, "w", encoding=encoding, closefd=False)  # noqa: SIM115
+    try:
+        yield for_people(stream)
+    finally:
+        with contextlib.suppress(OSError):  # the terminal has gone
+            stream.close()
+
+
+@contextlib.contextmanager
+def _stdout_for_libraries() -> Iterator[None]:
+    """Let libraries print into the log; where the disk takes no more, that ends nothing."""
+    before, sys.stdout = sys.stdout, for_people(sys.stdout)
+    try:
+        yield
+    finally:
+        sys.stdout = before

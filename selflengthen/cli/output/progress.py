@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
 from selflengthen.cli.output.format import duration, visible
+from selflengthen.cli.output.streams import for_people, for_rich
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -24,7 +25,7 @@ class Reporter:
 
     def __init__(self, out: TextIO, environment: Mapping[str, str] = os.environ) -> None:
         """Write to `out`, with a bar where that is a terminal that can show one."""
-        self._out = out
+        self._out = for_people(out)
         plain = environment.get("CI") or environment.get("TERM", "dumb") == "dumb"
         self._live = out.isatty() and not plain
         self._bar: Bar | None = None
@@ -80,7 +81,7 @@ class Reporter:
 
     def note(self, text: str) -> None:
         """Print a line, above the bar where there is one."""
-        self._line(visible(text))
+        self._line(" ".join(visible(text).split()))
 
     def close(self) -> None:
         """Take the bar away; what was going on is not over."""
@@ -101,7 +102,7 @@ class Reporter:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
-        console = Console(file=self._out, markup=False, emoji=False, highlight=False)
+        console = Console(file=for_rich(self._out), markup=False, emoji=False, highlight=False)
         self._bar = Progress(
             SpinnerColumn("line"), TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24), TextColumn("{task.fields[said]}", markup=False),

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from selflengthen.cli.output.format import visible
+from selflengthen.cli.output.streams import for_rich
 
 
 def print_table(rows: Iterable[Sequence[str]]) -> None:
@@ -23,4 +24,8 @@ def print_table(rows: Iterable[Sequence[str]]) -> None:
             table.add_row(*cells)
     plain = "NO_COLOR" in os.environ
     width = None if sys.stdout.isatty() else 120
-    Console(highlight=False, markup=False, emoji=False, no_color=plain, width=width).print(table)
+    console = Console(
+        file=for_rich(sys.stdout), highlight=False, markup=False, emoji=False, no_color=plain,
+        width=width,
+    )  # fmt: skip
+    console.print(table)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selflengthen.curate.io.rows import Row, Rows, digest
+from selflengthen.errors import naming
 from selflengthen.storage.records import fingerprint
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class Kept:
         made["key"] = np.frombuffer(b"".join(keys), f"V{_KEY}")
         made["values"] = values
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with open(self._path, "ab") as file:
+        with naming(self._path), open(self._path, "ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             size = os.fstat(file.fileno()).st_size
             first = max(0, size - _HEAD) // made.itemsize

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from array import array
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -167,6 +168,11 @@ def _index(path: Path) -> array[int]:
 
 def _decoder(fields: Fields) -> Callable[[bytes], tuple[str, str]]:
     """Return a reader of one line that passes over all fields but those of the texts."""
+    names = (fields.messages, fields.response, *fields.prompt)
+    odd = any(name != json.dumps(name, ensure_ascii=False)[1:-1] for name in names)
+    if odd or (not fields.messages and (fields.turns or len(fields.prompt) > 1)):
+        parse = msgspec.json.Decoder().decode
+        return lambda raw: fields.texts(parse(raw))  # a struct takes no name that JSON escapes
     if fields.messages:
         rename = {"turns": fields.messages}
         kind: Any = msgspec.defstruct("Line", [("turns", list[_Turn])], rename=rename)
@@ -179,9 +185,6 @@ def _decoder(fields: Fields) -> Callable[[bytes], tuple[str, str]]:
             return "\n\n".join(turn.content for turn in turns[:-1]), turns[-1].content
 
         return parted
-    if fields.turns or len(fields.prompt) > 1:
-        parse = msgspec.json.Decoder().decode
-        return lambda raw: fields.texts(parse(raw))
     rename = {"prompt": fields.prompt[0], "response": fields.response}
     plain: Any = msgspec.defstruct("Line", [("prompt", str), ("response", str)], rename=rename)
     read = msgspec.json.Decoder(plain).decode
