@@ -10,9 +10,8 @@ from typing import Any
 import msgspec
 
 from selflengthen.errors import UserError
-from selflengthen.lines import read_structs
-from selflengthen.records import Instruction, Record, Refusal
-from selflengthen.store import HELD_OUT, STAGES, RunFolder, StageFolder
+from selflengthen.records import Record, Refusal
+from selflengthen.store import STAGES, RunFolder, StageFolder
 from selflengthen.text import word_count
 
 _ID = re.compile(
@@ -143,8 +142,7 @@ def _source(found: Found) -> str | None:
 
 def _held_out(run: RunFolder, answer: Found, name: str) -> list[Found]:
     """Return the held-out instruction that a text answers; runs of old versions have none."""
-    folder = run.path if answer.stage == _ANSWERS else run.final
-    for row in read_structs(folder / HELD_OUT, Instruction):
+    for row in run.held_out(final=answer.stage != _ANSWERS):
         if row.id == name:
             text = row.instruction
             record = Record(
