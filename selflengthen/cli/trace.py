@@ -12,8 +12,8 @@ import msgspec
 from selflengthen.errors import UserError
 from selflengthen.runner.verify import require_sound
 from selflengthen.storage.jsonl import read_raw, read_structs
-from selflengthen.storage.records import Instruction, Record, Refusal
-from selflengthen.storage.run_dir import HELD_OUT_FILE, RunFolder, StageFolder
+from selflengthen.storage.records import Record, Refusal
+from selflengthen.storage.run_dir import RunFolder, StageFolder
 from selflengthen.storage.stage_table import (
     CURATE,
     DRAFT,
@@ -175,10 +175,9 @@ def _source(found: Found) -> str | None:
 
 def _held_out(run: RunFolder, answer: Found, name: str) -> list[Found]:
     """Return the held-out instruction that a text answers; runs of old versions have none."""
-    folder = run.path if answer.stage == HELD_OUT.name else run.final
-    for line in read_structs(folder / HELD_OUT_FILE, Instruction):
-        if line.id == name:
-            text = line.instruction
+    for row in run.held_out(final=answer.stage != HELD_OUT.name):
+        if row.id == name:
+            text = row.instruction
             record = Record(
                 id=name, source=None, text=text, attempts=0, words=word_count(text), tokens=0,
                 seed=0, finish_reason="", seconds=0.0,

@@ -134,6 +134,10 @@ class RunFolder:
         for name, text in prompts.items():
             rewrite(self.prompts / name, [text.encode() + b"\n"])
 
+    def held_out(self, *, final: bool) -> Iterator[Instruction]:
+        """Read the held-out instructions; `final`: as they ask for a length after the rounds."""
+        return read_structs((self.final if final else self.path) / HELD_OUT_FILE, Instruction)
+
     def new_log(self) -> Path:
         """Start the log of this attempt, and point `latest` at it."""
         self.logs.mkdir(parents=True, exist_ok=True)

@@ -125,7 +125,8 @@ def test_what_a_run_holds(work: Path, capfd: pytest.CaptureFixture[str]) -> None
     assert json.loads(out)["run"] == name
     for stage in ("instruct", "draft", "expand", "held-out"):
         play(capfd, "show", name, "--round", "1", "--stage", stage)
-    out, _ = play(capfd, "show", name, "--round", "1", "--stage", "draft", "--json")
+    out, err = play(capfd, "show", name, "--round", "1", "--stage", "draft", "--json")
+    assert not err, err
     listed = json.loads(out)
     assert all(text["text"].endswith(BAD) for text in listed)
     play(capfd, "show", name, "--id", listed[0]["id"])
