@@ -130,7 +130,7 @@ def _done(
 ) -> StageFolder:
     folder, listed = _begun(rounds, spec), list(items)
     rewrite(folder.records_path, map(encode, _records(listed, texts)))
-    folder.finish("0" * 64, metrics.summary(folder, len(listed), 1.0, 1))
+    folder.finish(folder.settle({}), metrics.summary(folder, len(listed), 1.0, 1))
     return folder
 
 

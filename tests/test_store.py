@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -136,6 +137,43 @@ def test_a_second_controller_is_refused_with_the_firsts_pid(tmp_path: Path) -> N
         holder.kill()
     with RunFolder(tmp_path).locked():
         assert str(os.getpid()) in (tmp_path / "lock").read_text()
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_lock_that_is_taken_away_lets_nobody_in(tmp_path: Path, replaced: bool) -> None:
+    run, lock = RunFolder(tmp_path), tmp_path / "lock"
+    with run.locked():
+        assert not run.lock_is_lost()
+        lock.unlink()
+        if replaced:
+            lock.write_text("process 1 on elsewhere\n")
+        assert run.lock_is_lost()
+        with pytest.raises(UserError, match="in use by"), RunFolder(tmp_path).locked():
+            pass
+        assert replaced or run.holder() == "another process"
+    with RunFolder(tmp_path).locked():
+        assert str(os.getpid()) in lock.read_text()
+
+
+def test_a_lock_that_is_replaced_while_it_is_taken_is_taken_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process may remove the file between opening and locking it."""
+    lock, taken = tmp_path / "lock", []
+
+    def replace_first(file: object, how: int) -> None:
+        if hasattr(file, "name") and not taken:
+            lock.unlink()
+            lock.write_text("")
+        taken.append(file)
+        flock(file, how)  # type: ignore[arg-type]
+
+    flock = fcntl.flock
+    monkeypatch.setattr(fcntl, "flock", replace_first)
+    run = RunFolder(tmp_path)
+    with run.locked():
+        assert not run.lock_is_lost()
+        assert str(os.getpid()) in lock.read_text()
 
 
 def test_what_is_done_again_is_set_aside(folder: StageFolder, tmp_path: Path) -> None:

@@ -55,7 +55,8 @@ def look(run: RunFolder, model: str) -> Seen:
         # A sample is enough, and a round may hold hundreds of thousands.
         sample = islice(first[DRAFT].records(dropped=True), _SAMPLE)
         drawn = [(r.attempts, r.tokens / r.attempts) for r in sample]
-        attempts, tokens = (sum(column) / len(drawn) for column in zip(*drawn, strict=True))
+        if drawn:  # else the file is damaged, which whatever reads it says
+            attempts, tokens = (sum(column) / len(drawn) for column in zip(*drawn, strict=True))
     if drafts and expansions and expansions.get("accepted") and drafts["words"]["mean"]:
         growth = expansions["words"]["mean"] / drafts["words"]["mean"]
     chosen = done.get((CURATE, ""))

@@ -73,6 +73,23 @@ def test_a_signal_saves_and_the_same_command_goes_on(
     assert Path("runs/small/logs/attempt-02.log").exists()
 
 
+def test_a_run_whose_lock_is_taken_away_saves_and_stops(work: Path) -> None:
+    words = ["run", "small.yaml", "--engine.latency", "0.3", "--engine.in_flight", "2"]
+    process, lock = start(*words), Path("runs/small/lock")
+    records = Path("runs/small/rounds/01/1-instruct/records.jsonl")
+    wait_for(records, process)
+    lock.unlink()
+    _, err = process.communicate(timeout=20)
+    line = err.strip().splitlines()[-1]
+    assert process.returncode == 1 and "Traceback" not in err
+    assert f"selflengthen: {lock}: was removed or replaced" in line and "To go on: " in line
+    saved = records.read_text()
+    assert saved.endswith("\n") and not (records.parent / "DONE.json").exists()
+    process = start("run", "small.yaml", "--iterations", "1")
+    assert "Complete: 1 of 1 rounds." in process.communicate(timeout=60)[0]
+    assert set(saved.splitlines()) <= set(records.read_text().splitlines())
+
+
 def test_status_sees_the_controller_and_a_second_one_is_refused(work: Path) -> None:
     words = ["run", "small.yaml", "--engine.latency", "1", "--engine.in_flight", "1"]
     first = start(*words)
