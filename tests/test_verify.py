@@ -23,7 +23,7 @@ texts = st.text(st.characters(codec="utf-8"), max_size=40)
 
 def stage(folder: Path, written: list[str]) -> StageFolder:
     """Return a finished stage of these texts; every third is dropped."""
-    made = RunFolder(folder).stage(1, "2-draft")
+    made = RunFolder(folder).named("2-draft", 1)
     made.begin({"inputs": {}})
     records = [
         Record(
@@ -78,7 +78,7 @@ def test_texts_that_another_program_wrote_again_are_the_same(tmp_path: Path) -> 
 
 
 def test_chosen_rows_are_verified(tmp_path: Path) -> None:
-    folder = RunFolder(tmp_path).stage(1, "4b-curate")
+    folder = RunFolder(tmp_path).named("4b-curate", 1)
     folder.begin({"inputs": {}})
     paths = [folder.path / f"{role}.jsonl" for role in ("generator", "expander")]
     rows = [Row(id=f"r01-expand-{n}", prompt=[], completion=[]) for n in range(4)]
