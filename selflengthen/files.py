@@ -22,9 +22,9 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.partial")
     try:
         yield temporary
-        _sync(temporary)
+        sync(temporary)
         temporary.replace(path)
-        _sync(path.parent)
+        sync(path.parent)
     except OSError as error:
         error.filename = error.filename or str(path)  # a write that fails does not know where
         raise
@@ -57,7 +57,7 @@ def check_folder(path: Path, option: str) -> None:
             raise UserError(f"{place}: is a file; name a folder with {option}.")
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Wait until a file or a folder is on the disk."""
     number = os.open(path, os.O_RDONLY)
     try:

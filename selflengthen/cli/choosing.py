@@ -109,9 +109,7 @@ def leave(
         "steps": steps,
         "version": __version__,
     }
-    write.write_set(kept, out)
-    write.write_dropped(played, out)
-    write.write_report(report, out)
+    write.write_result(kept, steps=played, report=report, out=out)
     print(json.dumps(report, indent=1) if asked.json else "\n".join(_told(report)))
 
 
