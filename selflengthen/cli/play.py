@@ -144,7 +144,7 @@ def training(reporter: Reporter) -> Train:
     """Return how a model is trained: in a child process whose steps are reported."""
 
     async def trained(job: TrainingJob, log: Path) -> TrainingResult:
-        number, stage, name = job.folder.parts[-3:]
+        number, stage, name = job.folder.absolute().parts[-3:]
         title = f"{number}/{stage} {name}" if stage == "5-train" else f"{stage}/{name}"
         steps = steps_of({"rows": job.rows, "batch": job.batch, "epochs": job.epochs})
         reporter.train(title, steps or 0, 0)

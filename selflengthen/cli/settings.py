@@ -40,6 +40,8 @@ def resolve(source: str | None, overrides: Mapping[str, str], run_dir: str | Non
     own_model = overrides.get("model", "pocket") != "pocket"
     name, path = _find(source or ("paper" if own_model else "pocket"))
     values, places = _read(path, str(path) if name is None else f"preset {name}")
+    if _is_of_a_run(path, name):
+        _find_again(values, path.parent)
     for field, text in overrides.items():
         _put(values, field, _value(field, text))
         places[field] = f"--{field}"
@@ -91,9 +93,41 @@ def _folder(path: Path, name: str | None, run_dir: str | None) -> Path:
     """Return the run's folder; the config.yaml that a run saved means that run."""
     if run_dir is not None:
         return Path(run_dir)
-    if name is None and path.name == "config.yaml" and (path.parent / "logs").is_dir():
+    if _is_of_a_run(path, name):
         return path.parent
     return Path("runs") / (name or path.stem)
+
+
+def _is_of_a_run(path: Path, name: str | None) -> bool:
+    """Whether a file is the one that a run saved in its folder."""
+    return name is None and path.name == "config.yaml" and (path.parent / "logs").is_dir()
+
+
+_BY_PATH = {
+    "model": "config.json",
+    "prompts": "judge.answers.md",
+    "seeds": "",
+    "held_out.source": "",
+}
+"""Fields that may be relative paths; what stands below the folder that is meant."""
+
+
+def _find_again(values: dict[str, Any], run: Path) -> None:
+    """Find what a run's configuration names by relative paths, when the command is given elsewhere.
+
+    The run was started in a folder above it, usually the one that holds `runs/`. What is found is
+    checked by content, as anything that a run is made of.
+    """
+    for field, below in _BY_PATH.items():
+        section, _, last = field.rpartition(".")
+        inside = values.get(section) if section else values
+        named = inside.get(last) if isinstance(inside, dict) else None
+        if not isinstance(named, str) or (Path(named) / below).is_file():
+            continue
+        for above in run.resolve().parents:
+            if (above / named / below).is_file():
+                _put(values, field, str(above / named))
+                break
 
 
 def _read(path: Path, shown: str) -> tuple[dict[str, Any], Places]:
