@@ -55,6 +55,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _TO_DO = {
     **dict.fromkeys(_FULL, f"make room on the disk, {_AGAIN}"),
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), f"make it writable, {_AGAIN}"),
+    errno.ENAMETOOLONG: "give it a shorter name",
     **dict.fromkeys(
         (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP),
         "here two processes could not be kept apart; put the folder on a file system with locks",

@@ -20,6 +20,7 @@ PACKAGE = Path(__file__).parents[1] / "selflengthen"
 GROUND = frozenset(
     {"errors", "text", "languages", "talk", "likeness", "records", "models", "prompts", "seeds"}
     | {"checks", "config", "numerals", "lengths", "asides", "demand", "weave"}
+    | {"templates", "user_files", "user_yaml"}
 )
 ENGINE = frozenset(
     {"engines.base", "engines.chat", "engines.guard", "engines.vllm_log", "engines.vllm_start"}
@@ -40,8 +41,11 @@ FLOORS: Mapping[str, frozenset[str]] = {
     "records": frozenset({"errors"}),
     "models": frozenset({"errors"}),
     "shapes": frozenset({"models"}),
-    "prompts": frozenset({"errors"}),
-    "seeds": frozenset({"errors", "text", "prompts"}),
+    "templates": frozenset(),
+    "user_files": frozenset({"errors"}),
+    "user_yaml": frozenset({"errors", "user_files"}),
+    "prompts": frozenset({"errors", "templates", "user_files"}),
+    "seeds": frozenset({"errors", "text", "prompts", "user_files"}),
     "numerals": frozenset(),
     "lengths": frozenset({"numerals"}),
     "asides": frozenset({"lengths"}),

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from selflengthen.cli.parsing import Parser
+from selflengthen.cli.parsing import Parser, file_name
 from selflengthen.cli.progress import EVERY
 from selflengthen.cli.words import reasons, visible
 
@@ -27,10 +27,11 @@ def parser_of(
         f"curate {name}", f"{about[0].upper()}{about[1:]}.\n{SETS}", config=bool(only),
         takes=f"{takes} --out FILE", only=only,
     )  # fmt: skip
-    parser.add_argument("data", metavar="DATA", help="the data set")
+    parser.add_argument("data", metavar="DATA", type=file_name, help="the data set")
     parser.add_argument(
         "--out",
         metavar="FILE",
+        type=file_name,
         required=True,
         help=out or "where the result goes: .jsonl, .parquet, or a folder for load_from_disk",
     )

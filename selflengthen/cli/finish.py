@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from selflengthen.cli.parsing import Parser
+from selflengthen.cli.parsing import Parser, file_name
 from selflengthen.errors import UserError
 
 if TYPE_CHECKING:
@@ -39,7 +39,9 @@ def main(words: Sequence[str]) -> int:
 def parser_of(name: Literal["collect", "finish"], about: str, stages: str) -> Parser:
     """Return a parser with what both commands take; `stages` are those that it can make again."""
     parser = Parser(name, about, config=True, takes="RUN")
-    parser.add_argument("run", metavar="RUN", help="folder of a run, or its name below runs/")
+    parser.add_argument(
+        "run", metavar="RUN", type=file_name, help="folder of a run, or its name below runs/"
+    )
     parser.add_argument(
         "--redo", metavar="STAGE",
         help=f"make again from there on: {stages}; what is there is set aside",

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from selflengthen.cli.parsing import Parser
+from selflengthen.cli.parsing import Parser, file_name
 from selflengthen.errors import UserError
 
 _ABOUT = """\
@@ -22,9 +22,14 @@ of kind `runtime` may change between two starts; fields of kind `identity` decid
 def main(words: Sequence[str]) -> int:
     """Check all there is to check, then play the rounds."""
     parser = Parser("run", _ABOUT, config=True)
-    parser.add_argument("source", nargs="?", metavar="CONFIG", help="a YAML file, or paper, pocket")
     parser.add_argument(
-        "--run-dir", metavar="DIR", help="the run's folder; by default runs/ and the config's name"
+        "source", nargs="?", metavar="CONFIG", type=file_name, help="a YAML file, or paper, pocket"
+    )
+    parser.add_argument(
+        "--run-dir",
+        metavar="DIR",
+        type=file_name,
+        help="the run's folder; by default runs/ and the config's name",
     )
     parser.add_argument(
         "--redo", metavar="ROUND/STAGE",

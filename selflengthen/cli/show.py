@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from selflengthen.cli.lineage import Found, lineage, listing, median_example, stage_of
-from selflengthen.cli.parsing import Parser
+from selflengthen.cli.parsing import Parser, file_name
 from selflengthen.cli.words import opening, visible
 from selflengthen.records import Record, Refusal
 
@@ -27,7 +27,9 @@ def main(words: Sequence[str]) -> int:
         "Show a text with what it came from and what was refused on the way. Without --id: the\n"
         "texts of --stage, or else the median expansion of --round (by default the last).",
     )
-    parser.add_argument("run", metavar="RUN", help="folder of a run, or its name below runs/")
+    parser.add_argument(
+        "run", metavar="RUN", type=file_name, help="folder of a run, or its name below runs/"
+    )
     parser.add_argument("--round", type=int, metavar="N", help="a round; 0 is the base model")
     parser.add_argument(
         "--stage", metavar="S",

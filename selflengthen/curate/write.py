@@ -7,6 +7,7 @@ For `--out chosen.jsonl`: `chosen.dropped.jsonl`, `chosen.report.json` and, last
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -20,6 +21,7 @@ from selflengthen.curate.jsonl import Jsonl
 from selflengthen.curate.rows import Choice, Dropped, Rows
 from selflengthen.errors import UserError
 from selflengthen.files import replacing, rewrite, sync, write_json
+from selflengthen.user_files import NAME_BYTES
 
 _BATCH = 1000
 LINES, PARQUET = (".jsonl", ".ndjson"), ".parquet"
@@ -37,6 +39,8 @@ def refuse_existing(out: Path) -> None:
         raise UserError(f"{out}: is there already; move it away, or give another --out.")
     if not out.parent.is_dir():
         raise UserError(f"{out.parent}: no such folder; make it, or give another --out.")
+    if len(os.fsencode(f".{beside(out, 'dropped.jsonl').name}.partial")) > NAME_BYTES:
+        raise UserError(f"{out}: its name is too long for the files beside it; give a shorter one.")
     if out.suffix and out.suffix not in (*LINES, PARQUET):
         raise UserError(
             f"{out}: --out ends in .jsonl or .parquet; a name without an ending is a folder for "
