@@ -16,9 +16,10 @@ from selflengthen.errors import UserError
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary name beside a file; what is written there takes its place in the end.
 
-    It is on the disk before it takes the name. Where the body raises, the file stays as it was.
+    It is on the disk before it takes the name. Where the body raises, the file stays as it was. Its
+    folder is made, but none above it: a run that was moved away must not begin anew where it was.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(exist_ok=True)
     temporary = path.with_name(f".{path.name}.partial")
     try:
         yield temporary

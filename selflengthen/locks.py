@@ -28,6 +28,28 @@ def hold(path: Path, in_use: Callable[[str], Exception]) -> Iterator[None]:
         yield
 
 
+class Presence:
+    """Whether a locked file is still where it was: its folder may be moved or deleted meanwhile."""
+
+    def __init__(self, path: Path) -> None:
+        """Remember which file it is."""
+        self._path = path
+        self._file = self._look()
+
+    def lost(self) -> bool:
+        """Say whether another file is there by now, or none."""
+        return self._file is not None and self._look() != self._file
+
+    def _look(self) -> tuple[int, int] | None:
+        try:
+            found = self._path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError:  # a network's hiccup: nothing is known
+            return self._file if hasattr(self, "_file") else None
+        return found.st_dev, found.st_ino
+
+
 def holder(path: Path) -> str | None:
     """Return who holds a lock, or None; nothing is written.
 

@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 
 from selflengthen import locks
-from selflengthen.errors import UserError
+from selflengthen.errors import SelfLengthenError, UserError
 from selflengthen.files import read_json, rewrite, write_json
 from selflengthen.lines import pick, read_ids, read_lines, read_structs, trim
 from selflengthen.records import Record, Refusal, encode, fingerprint
@@ -46,14 +46,15 @@ class RunFolder:
         self.rounds = path / "rounds"
         self.final = path / "final"
         self.logs = path / "logs"
+        self._presence: locks.Presence | None = None
 
     def stage(self, number: int, name: str) -> StageFolder:
         """Return the folder of a stage; round 0 holds what was measured before the first."""
-        return StageFolder(self.rounds / f"{number:02d}" / name)
+        return StageFolder(self.rounds / f"{number:02d}" / name, run=self)
 
     def last(self, name: str) -> StageFolder:
         """Return the folder of a stage that comes after the last round."""
-        return StageFolder(self.final / name, f"final/{name}")
+        return StageFolder(self.final / name, f"final/{name}", run=self)
 
     def finished(self) -> int:
         """Return how many rounds are done, their held-out texts included."""
@@ -82,7 +83,12 @@ class RunFolder:
         """Hold the run's lock; raise UserError naming who holds it."""
         self.path.mkdir(parents=True, exist_ok=True)
         with locks.hold(self.path / "lock", self.in_use):
+            self._presence = locks.Presence(self.path / "lock")
             yield
+
+    def lost(self) -> bool:
+        """Say whether the folder was locked, and has been moved or deleted since."""
+        return self._presence is not None and self._presence.lost()
 
     def holder(self) -> str | None:
         """Return who holds the lock, or None; nothing is written."""
@@ -130,12 +136,24 @@ class RunFolder:
         return place
 
 
+def moved(path: Path) -> SelfLengthenError:
+    """Return what is said where a folder that is worked in is no longer there."""
+    return SelfLengthenError(
+        f"{path}: was moved or deleted while this command worked in it. What was finished is "
+        "in it; to go on, give the command with the folder's new place."
+    )
+
+
 class StageFolder:
     """One stage on disk, of a round or after the last."""
 
-    def __init__(self, path: Path, title: str | None = None) -> None:
-        """Name the folder; nothing is read or made. A stage of a round knows its title."""
+    def __init__(self, path: Path, title: str | None = None, run: RunFolder | None = None) -> None:
+        """Name the folder; nothing is read or made. A stage of a round knows its title.
+
+        Where `run` is locked, it has to be in its place still when a stage begins.
+        """
         self.path = path
+        self._run = run
         self._title = title
         self.records_path = path / "records.jsonl"
         self.rejected_path = path / "rejected.jsonl"
@@ -151,6 +169,8 @@ class StageFolder:
 
     def begin(self, identity: Mapping[str, Any]) -> None:
         """Say what this stage is made of, and drop what a kill left half-written."""
+        if self._run is not None and self._run.lost():
+            raise moved(self._run.path)
         self.path.mkdir(parents=True, exist_ok=True)
         if not (self.path / "stage.json").exists():
             write_json(self.path / "stage.json", {"key": key_of(identity), "identity": identity})

@@ -86,7 +86,7 @@ FLOORS: Mapping[str, frozenset[str]] = {
     "finish": WING | {"curate", "evaluate", "evaluate.counters", "evaluate.scores", "lines"},
     "inspect": WING,
     "pocket": GROUND,
-    "cli": WING | WINGS | {"curate.refine", "estimate"},
+    "cli": WING | WINGS | {"curate.refine", "estimate", "locks"},
     "__main__": frozenset({"cli"}),
 }
 # Modules of these packages do not know each other; only the package's front door knows them.

@@ -81,7 +81,7 @@ def go(name: Literal["collect", "finish"], words: Sequence[str], asked: argparse
         from selflengthen.cli.run import command
         from selflengthen.finish.steps import Final
 
-        with run.locked():
+        with parts.run.locked():
             again = identities.check_last(redo)
             if again:
                 print(f"set aside: {run.set_aside(again)}", file=sys.stderr)

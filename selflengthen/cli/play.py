@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
@@ -20,10 +21,15 @@ from selflengthen.controller import Controller, EngineRoom, Train
 from selflengthen.engines import open_engine
 from selflengthen.engines.base import Adapters, Engine
 from selflengthen.errors import Interrupted, SelfLengthenError
+from selflengthen.locks import Presence
+from selflengthen.store import moved
 from selflengthen.training.job import TrainingJob, TrainingResult
 from selflengthen.training.launch import train
 
 T = TypeVar("T")
+
+LOOK_EVERY = 0.5
+"""Seconds between two looks whether the folder is still there."""
 
 PATIENCE = 18.0
 """Seconds after a signal in which engine and training may end by themselves."""
@@ -90,7 +96,9 @@ def attend(
     """Await what `act` makes, with all output in the log but what it reports.
 
     A signal cancels it; then all that is finished must be on disk. Raises Interrupted after that.
+    The locked folder `place` may be moved or deleted meanwhile; that cancels it, too.
     """
+    presence = Presence(place / "lock")
     with quiet(log) as terminal:
         reporter = Reporter(terminal)
         reporter.note(f"{place}: log in {log}")
@@ -100,10 +108,11 @@ def attend(
         async def watched() -> T:
             task = asyncio.create_task(act(reporter))
             stopper.watch(task)
-            return await task
+            return await while_there(task, presence)
 
         try:
-            return asyncio.run(watched())
+            with saying_moved(place, presence):
+                return asyncio.run(watched())
         except asyncio.CancelledError:
             if stopper.code is None:
                 raise
@@ -117,6 +126,28 @@ def attend(
             raise
         finally:
             reporter.close()
+
+
+async def while_there(task: asyncio.Task[T], presence: Presence) -> T:
+    """Await a task, and cancel it when the folder that it works in is gone."""
+    while not (await asyncio.wait([task], timeout=LOOK_EVERY))[0]:
+        if presence.lost():
+            task.cancel()
+            break
+    return await task
+
+
+@contextlib.contextmanager
+def saying_moved(place: Path, presence: Presence) -> Iterator[None]:
+    """Say of whatever ends the body that the folder is gone, where it is."""
+    try:
+        yield
+    except (asyncio.CancelledError, OSError, SelfLengthenError) as error:
+        if presence.lost():
+            raise moved(place) from error
+        raise
+    if presence.lost():
+        raise moved(place)
 
 
 async def play(make: Make, parts: Parts, log: Path, reporter: Reporter) -> None:
