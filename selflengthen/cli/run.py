@@ -15,8 +15,9 @@ Make rounds of instructions, drafts, expansions and training, or go on with a ru
 
 CONFIG is a YAML file or a preset: paper (the paper's constants) or pocket (the embedded model).
 Without it: pocket, or paper where --model names a model of your own. The command line goes before
-the file, the file before the defaults. Running the same command again goes on with the run. Fields
-of kind `runtime` may change between two starts; fields of kind `identity` decide what is made."""
+the file, the file before the defaults. Running the same command again goes on with the run; what it
+does not say is as it was in the last start. Fields of kind `runtime` may change between two starts;
+fields of kind `identity` decide what is made."""
 
 
 def main(words: Sequence[str]) -> int:
@@ -44,7 +45,7 @@ def main(words: Sequence[str]) -> int:
     from selflengthen.prompts import files
 
     redo = parse_redo(asked.redo)
-    settings = resolve(asked.source, asked.fields, asked.run_dir)
+    settings = resolve(asked.source, asked.fields, asked.run_dir, goes_on=True)
     parts = gather(settings)
     run = parts.run
     again = parts.identities.check(redo)

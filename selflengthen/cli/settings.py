@@ -34,17 +34,35 @@ class Settings:
     given: Places
 
 
-def resolve(source: str | None, overrides: Mapping[str, str], run_dir: str | None) -> Settings:
+def resolve(
+    source: str | None,
+    overrides: Mapping[str, str],
+    run_dir: str | None,
+    *,
+    goes_on: bool = False,
+) -> Settings:
     """Read the YAML file or preset `source`, lay `overrides` (dotted name to text) over it.
 
     Without a source: the preset `paper` for a model of one's own, `pocket` for the embedded one.
+    A command that `goes_on` with a run that is there takes what neither says from the run's own
+    configuration, and no preset that was not named: defaults that change later do not stop a run.
     Raises UserError naming the field and the place.
     """
     own_model = overrides.get("model", "pocket") != "pocket"
     name, path = _find(source or ("paper" if own_model else "pocket"))
-    values, places = _read(path, str(path) if name is None else f"preset {name}")
-    if _is_of_a_run(path, name):
-        _find_again(values, path.parent)
+    folder = _folder(path, name, run_dir)
+    files = [(path, str(path) if name is None else f"preset {name}")]
+    own = folder / "config.yaml"
+    if goes_on and own.is_file() and _is_of_a_run(own, None):
+        files = [(own, str(own)), *(files if source else [])]
+    values: dict[str, Any] = {}
+    places: Places = {}
+    for file, shown in files:
+        read, lines = _read(file, shown)
+        if _is_of_a_run(file, name if file == path else None):
+            _find_again(read, file.parent)
+        values = _over(values, read)
+        places |= lines
     for field, text in overrides.items():
         _put(values, field, _value(field, text))
         places[field] = f"--{field}"
@@ -54,7 +72,7 @@ def resolve(source: str | None, overrides: Mapping[str, str], run_dir: str | Non
         raise UserError(_explain(error.errors()[0], places, path)) from None
     _check_texts(config, places, path)
     _check_steps(config, places, path)
-    return Settings(config, name or path.stem, _folder(path, name, run_dir), places)
+    return Settings(config, name or path.stem, folder, places)
 
 
 _PATHS = frozenset({"model", "prompts", "seeds", "held_out.source", "judge.model"})
@@ -200,6 +218,16 @@ def _check_name(name: str, prefix: str, where: str) -> None:
             f"{where}: no config field {name:.80}"
             f"{nearest(name[:80], known) or '; see docs/configuration.md.'}"
         )
+
+
+def _over(below: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay the fields of a configuration over those of another, section by section."""
+    merged = dict(below)
+    for name, value in values.items():
+        under = below.get(name)
+        both = isinstance(under, dict) and isinstance(value, dict)
+        merged[name] = _over(under, value) if both and under is not None else value
+    return merged
 
 
 def _put(values: dict[str, Any], field: str, value: Any) -> None:

@@ -17,7 +17,6 @@ from typing import Annotated, Any
 
 import msgspec
 
-from selflengthen import user_yaml
 from selflengthen.curate.fields import Asked
 from selflengthen.curate.rows import Choice, Rows, Tell
 from selflengthen.errors import UserError
@@ -194,6 +193,8 @@ def check_names(options: Mapping[str, Any], where: str) -> None:
 
 def read(path: Path) -> Steps:
     """Read a list of steps; raises UserError naming the step that is none."""
+    from selflengthen import user_yaml
+
     listed, _ = user_yaml.read(path, str(path))
     if not isinstance(listed, list) or not listed:
         raise UserError(f"{path}: is no list of steps; write `- METHOD: {{OPTION: VALUE}}` lines.")

@@ -44,7 +44,8 @@ NASTY = [
     "small.yaml", "data.jsonl", "mine", "gone", "gone/gone", "pocket", "paper", "en", "zh", "auto",
     "scripted", "cosine", "greedy", "longest", "published", "--", "-", "-h", "--seed", "@x", "a=b",
 ]  # fmt: skip
-words = st.one_of(st.sampled_from(NASTY), st.text(max_size=12), st.integers().map(str))
+nasty = st.sampled_from(NASTY)
+words = st.one_of(nasty, nasty, nasty, st.text(max_size=12), st.integers().map(str))
 names = st.sampled_from([*fields(), *filter(None, sections())])
 lasts = names.map(lambda name: name.rpartition(".")[2])
 
@@ -71,23 +72,33 @@ trees = st.recursive(
 LINES = CONFIG.format(model="tiny").splitlines()
 
 
+EDITS = (
+    "{line}\n{line}", " {line}", "{bare}", "{word}", "{head}: {word}", "{head}: {word}",
+    "{head}: {quoted}", "{head}: {quoted}", "{head}:\n  {last}: {word}", "{last}: {word}\n{line}",
+    "{word}: 1\n{line}", "{head}: &a", "{head}: *a", "<<: *a\n{line}", "\t{line}", "{line} {word}",
+    "{head}: [{quoted}, {word}]", "curate: [{{{word}: {{k: {word}}}}}]\n{line}",
+)  # fmt: skip
+
+
+BAD = [
+    "9" * 5000, "-" + "9" * 400, "2023-99-99", "2024-01-01", "1e999", "!!int x", "!!float x",
+    "!!bool x", "!!timestamp x", "!!binary x", "!!set {a}", "!!pairs [a]", "!!str", "! x",
+    "&a [*a]", "&a {b: *a}", "{<<: {seed: 1}}", "{<<: x}", "{<<: [x]}", "{[a]: b}", "{{a: b}: c}",
+    "? a", "[[[[a]]]]", "[" * 500, "{a: " * 500, "|", ">-", '"\\0"', '"\\ud800"',
+    "[a, 1, null, 2024-01-01]", "0o17", "0b1", "1:20:30", "+1", "1_0", "~", "- 1", "{k: 1, k: 2}",
+    "yes", "!!python/tuple [1]", "{}", "[]",
+]  # fmt: skip
+
+
 @st.composite
 def mutated(draw: st.DrawFn, lines: list[str]) -> str:
-    """Return lines of which some are lost, doubled, indented, or have other words in them."""
+    """Return lines of which some are doubled, indented, or have other words in them."""
     lines = list(lines)
-    for _ in range(draw(st.integers(1, 4))):
-        at = draw(st.integers(0, len(lines) - 1))
-        head, colon, _ = lines[at].partition(":")
-        lines[at] = draw(
-            st.sampled_from(
-                [
-                    "", lines[at] + "\n" + lines[at], " " + lines[at], lines[at].lstrip(),
-                    f"{head}: {draw(words)}", f"{head}: {json.dumps(draw(words))}", draw(words),
-                    f"{draw(words)}{colon} 1", f"{head}: &a", f"{head}: *a", "<<: *a", "\t" + head,
-                    lines[at][: draw(st.integers(0, 20))],
-                    f"{head}:\n  {draw(lasts)}: {draw(words)}",
-                ]
-            )
+    for _ in range(draw(st.integers(1, 3))):
+        at, word = draw(st.integers(0, len(lines) - 1)), draw(words)
+        lines[at] = draw(st.sampled_from([*EDITS, *["{head}: {bad}"] * 12])).format(
+            line=lines[at], bare=lines[at].lstrip(), head=lines[at].partition(":")[0],
+            bad=draw(st.sampled_from(BAD)), word=word, quoted=json.dumps(word), last=draw(lasts),
         )  # fmt: skip
     return "\n".join(lines)
 
@@ -102,7 +113,7 @@ configurations = st.one_of(
     st.dictionaries(st.one_of(names, lasts), trees, max_size=4)
     .map(dumped)
     .map(lambda text: text.encode("utf-8", "surrogatepass")),
-    mutated(LINES).map(lambda text: text.encode("utf-8", "surrogatepass")),
+    *[mutated(LINES).map(lambda text: text.encode("utf-8", "surrogatepass"))] * 3,
 )
 
 
@@ -136,7 +147,7 @@ def play(work: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., int]:
 
 
 @pytest.mark.soak
-@fuzz(100, 4_000)
+@fuzz(200, 8_000)
 @given(content=configurations)
 def test_configurations(play: Callable[..., int], content: bytes) -> None:
     Path("fuzz.yaml").write_bytes(content)
@@ -240,7 +251,7 @@ def rows(draw: st.DrawFn) -> bytes:
 
 
 @pytest.mark.soak
-@fuzz(200, 8_000)
+@fuzz(100, 4_000)
 @given(content=rows(), field=st.sampled_from(["", "prompt", "id", "x", "instruction,input"]))
 def test_seeds_and_data(play: Callable[..., int], content: bytes, field: str) -> None:
     Path("fuzz.jsonl").write_bytes(content)
