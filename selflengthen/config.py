@@ -26,9 +26,15 @@ def runtime(default: Any, sentence: str, **bounds: Any) -> Any:
     return _field("runtime", default, sentence, bounds)
 
 
+MOST = 1_000_000_000
+"""The largest number that a field takes where nothing less is said; no real setting is near it."""
+
+
 def _field(
     kind: str, default: Any, sentence: str, bounds: dict[str, Any], newer: bool = False
 ) -> Any:
+    if bounds.keys() & {"ge", "gt"} and not bounds.keys() & {"le", "lt"}:
+        bounds = {**bounds, "le": MOST}
     extra: dict[str, Any] = {"kind": kind, "newer": newer}
     if isinstance(default, list):
         return Field(
@@ -73,7 +79,7 @@ class ChecksConfig(Section):
 class InstructConfig(Section):
     """How instructions are made from seeds."""
 
-    per_round: int = identity(5_000, "Instructions a round.", ge=1)
+    per_round: int = identity(5_000, "Instructions a round.", ge=1, le=1_000_000)
     attempts: int = identity(10, "Most attempts an instruction.", ge=1)
     wave: int = identity(500, "Instructions that draw their two examples from the same pool.", ge=1)
     words_over: int = identity(3, "An instruction has more words than this.", ge=0)
@@ -125,6 +131,13 @@ class RoleTraining(Section):
     epochs: float = identity(4, "Epochs over the round's rows.", gt=0)
 
 
+Scheduler = Literal[
+    "linear", "cosine", "cosine_with_restarts", "polynomial", "constant", "constant_with_warmup",
+    "inverse_sqrt",
+]  # fmt: skip
+"""The schedules of transformers that need no arguments of their own and no evaluations."""
+
+
 class TrainConfig(Section):
     """TRL SFT with LoRA, loss on the completion alone."""
 
@@ -136,7 +149,7 @@ class TrainConfig(Section):
         16_384, "Rows with more tokens are dropped and counted, never cut.", ge=16
     )
     batch: int = identity(8, "Rows an optimizer step, over all devices.", ge=1)
-    scheduler: str = identity("cosine", "Learning-rate schedule, by transformers' name.")
+    scheduler: Scheduler = identity("cosine", "Learning-rate schedule, by transformers' name.")
     warmup: float = identity(0.1, "Share of the steps in which the rate rises.", ge=0, lt=1)
     continue_adapter: bool = identity(True, "From round 2 on, go on from the role's adapter.")
     min_rows: int = identity(
@@ -194,7 +207,9 @@ class HeldOutConfig(Section):
 class CollectConfig(Section):
     """After the last round: more texts by the last generator, and all rounds' texts in one set."""
 
-    instructions: int = identity(5_000, "Instructions that the last generator answers.", ge=0)
+    instructions: int = identity(
+        5_000, "Instructions that the last generator answers.", ge=0, le=1_000_000
+    )
     keep: int = identity(4, "Most texts that stay of one instruction, the longest.", ge=1)
 
 
@@ -252,8 +267,8 @@ class Config(Section):
     seeds: str | None = identity(
         None, "JSONL file, hub id or shipped set of seed instructions; none is the language's."
     )
-    seed: int = identity(0, "Source of all chance.", ge=0)
-    iterations: int = runtime(3, "Rounds; may grow from start to start.", ge=1)
+    seed: int = identity(0, "Source of all chance.", ge=0, le=10**100)
+    iterations: int = runtime(3, "Rounds; may grow from start to start.", ge=1, le=10_000)
     sampling: SamplingConfig = SamplingConfig()
     checks: ChecksConfig = ChecksConfig()
     instruct: InstructConfig = InstructConfig()

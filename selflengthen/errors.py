@@ -83,6 +83,7 @@ _TO_DO = {
     ),
     **dict.fromkeys(_MANY, f"raise the limit on open files (`ulimit -n 1024`), {_AGAIN}"),
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), f"make it writable, {_AGAIN}"),
+    errno.ENAMETOOLONG: "give it a shorter name",
     **dict.fromkeys(
         (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP),
         "here two processes could not be kept apart; put the folder on a file system with locks",

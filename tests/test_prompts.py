@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jinja2.exceptions import SecurityError
 
 from selflengthen.errors import UserError
 from selflengthen.inputs import prompts
@@ -116,7 +115,8 @@ def test_missing_placeholder(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["{% set x = instruction %}", "{{ instruction | upper }}", "{# {{ instruction }} #}"]
+    "text",
+    ["{% if instruction %}{% endif %}", "{{ instruction | upper }}", "{# {{ instruction }} #}"],
 )
 def test_placeholder_that_is_not_written(folder: Path, text: str) -> None:
     """Mentioning the instruction is not enough: it must come out."""
@@ -155,7 +155,7 @@ def test_sandbox(folder: Path, text: str) -> None:
     path = folder / "draft.user.md"
     path.write_text(text)
     message = refusal(folder)
-    assert message.startswith((f"{path}: cannot be filled: ", f"{path}: is no valid template: "))
+    assert message.startswith((f"{path}: cannot be filled: ", f"{path}, line 1: "))
 
 
 def test_sandbox_holds_when_a_template_waits(folder: Path) -> None:
@@ -164,7 +164,7 @@ def test_sandbox_holds_when_a_template_waits(folder: Path) -> None:
     (folder / "draft.user.md").write_text(text)
     loaded = prompts.load(folder)
     assert loaded.fill("draft.user", instruction="later") == "later"
-    with pytest.raises(SecurityError):
+    with pytest.raises(UserError, match=r"^draft.user.md: cannot be filled: access to attribute"):
         loaded.fill("draft.user", instruction="now")
 
 

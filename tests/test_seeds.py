@@ -128,8 +128,7 @@ def test_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind("mine.jsonl")
         message = refusal("mine.jsonl")
-    assert message.startswith("mine.jsonl: cannot read this seeds file (")
-    assert message.endswith("; give a readable JSONL file.")
+    assert message == "mine.jsonl: is a socket, not a file; save its content to a file first."
 
 
 @pytest.mark.parametrize("content", [b"", b"\n \n\r\n", b"\xef\xbb\xbf"])

@@ -6,7 +6,7 @@ import dataclasses
 import json
 from collections.abc import Sequence
 
-from selflengthen.cli.options.parser import Parser
+from selflengthen.cli.options.parser import Parser, file_name
 
 
 def main(words: Sequence[str]) -> int:
@@ -16,10 +16,13 @@ def main(words: Sequence[str]) -> int:
         "Reckon what a run takes. Where a run of it exists, its own lengths and speeds are used.",
         config=True,
     )
-    parser.add_argument("source", nargs="?", metavar="CONFIG", help="a YAML file, or paper, pocket")
+    parser.add_argument(
+        "source", nargs="?", metavar="CONFIG", type=file_name, help="a YAML file, or paper, pocket"
+    )
     parser.add_argument(
         "--run-dir",
         metavar="DIR",
+        type=file_name,
         help="the run to learn from; by default runs/ and the config's name",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -30,7 +33,7 @@ def main(words: Sequence[str]) -> int:
     from selflengthen.planning import estimate as room
     from selflengthen.storage.run_dir import RunFolder
 
-    settings = resolve(asked.source, asked.fields, asked.run_dir)
+    settings = resolve(asked.source, asked.fields, asked.run_dir, goes_on=True)
     model = models.find(settings.config.model)
     run = RunFolder(settings.folder) if settings.folder.is_dir() else None
     result = room.estimate(settings.config, model, run)

@@ -7,10 +7,9 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selflengthen.cli.options.parser import Parser
+from selflengthen.cli.options.parser import Parser, file_name, file_path
 from selflengthen.errors import UserError
 
 if TYPE_CHECKING:
@@ -34,14 +33,14 @@ def main(words: Sequence[str]) -> int:
     """Check all there is to check, have what is missing answered and graded, print the tables."""
     parser = Parser("evaluate", _ABOUT, config=True, takes="MODEL|RUN ... --benchmark BENCHMARK")
     parser.add_argument(
-        "targets", nargs="+", metavar="MODEL|RUN",
+        "targets", nargs="+", metavar="MODEL|RUN", type=file_name,
         help="model folder, hub id or `pocket`; folder of a run, or its name below runs/",
     )  # fmt: skip
     parser.add_argument(
         "--benchmark", required=True, choices=NAMES, metavar="BENCHMARK", help=", ".join(NAMES)
     )
     parser.add_argument(
-        "--data", type=Path, metavar="FILE", help="JSONL with the benchmark's instructions"
+        "--data", type=file_path, metavar="FILE", help="JSONL with the benchmark's instructions"
     )
     parser.add_argument(
         "--redo", action="store_true",

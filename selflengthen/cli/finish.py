@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from selflengthen.cli.options.parser import Parser
+from selflengthen.cli.options.parser import Parser, file_name
 from selflengthen.errors import UserError
 from selflengthen.storage.stage_table import (
     COLLECT_STAGES,
@@ -48,7 +48,9 @@ def main(words: Sequence[str]) -> int:
 def parser_of(name: Literal["collect", "finish"], about: str, stages: str) -> Parser:
     """Return a parser with what both commands take; `stages` are those that it can make again."""
     parser = Parser(name, about, config=True, takes="RUN")
-    parser.add_argument("run", metavar="RUN", help="folder of a run, or its name below runs/")
+    parser.add_argument(
+        "run", metavar="RUN", type=file_name, help="folder of a run, or its name below runs/"
+    )
     parser.add_argument(
         "--redo", metavar="STAGE",
         help=f"make again from there on: {stages}; what is there is set aside",
@@ -68,7 +70,8 @@ def go(name: Literal["collect", "finish"], words: Sequence[str], asked: argparse
 
     run, _ = open_run(asked.run)
     context = gather(resolve(str(run.config), asked.fields, str(run.path)))
-    config, merge = context.config, getattr(asked, "merge", False)
+    run, config = context.run, context.config
+    merge = getattr(asked, "merge", False)
     redo = _stage(asked.redo, name)
     if name == "finish":
         require(context.prompts, prompts_folder(config))

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from selflengthen.cli.options.parser import Parser
+from selflengthen.cli.options.parser import Parser, file_name
 from selflengthen.errors import SelfLengthenError, UserError
 from selflengthen.storage.atomic import check_folder
 
@@ -20,6 +20,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument(
         "--out",
         metavar="DIR",
+        type=file_name,
         default="runs/pocket-model",
         help="where it goes; default %(default)s",
     )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from selflengthen.cli.options.parser import Parser
+from selflengthen.cli.options.parser import Parser, file_name
 from selflengthen.errors import UserError
 
 _ABOUT = """\
@@ -16,16 +16,22 @@ Make rounds of instructions, drafts, expansions and training, or go on with a ru
 
 CONFIG is a YAML file or a preset: paper (the paper's constants) or pocket (the embedded model).
 Without it: pocket, or paper where --model names a model of your own. The command line goes before
-the file, the file before the defaults. Running the same command again goes on with the run. Fields
-of kind `runtime` may change between two starts; fields of kind `identity` decide what is made."""
+the file, the file before the defaults. Running the same command again goes on with the run; what it
+does not say is as it was in the last start. Fields of kind `runtime` may change between two starts;
+fields of kind `identity` decide what is made."""
 
 
 def main(words: Sequence[str]) -> int:
     """Check all there is to check, then play the rounds."""
     parser = Parser("run", _ABOUT, config=True)
-    parser.add_argument("source", nargs="?", metavar="CONFIG", help="a YAML file, or paper, pocket")
     parser.add_argument(
-        "--run-dir", metavar="DIR", help="the run's folder; by default runs/ and the config's name"
+        "source", nargs="?", metavar="CONFIG", type=file_name, help="a YAML file, or paper, pocket"
+    )
+    parser.add_argument(
+        "--run-dir",
+        metavar="DIR",
+        type=file_name,
+        help="the run's folder; by default runs/ and the config's name",
     )
     parser.add_argument(
         "--redo", metavar="ROUND/STAGE",
@@ -41,7 +47,7 @@ def main(words: Sequence[str]) -> int:
     from selflengthen.pipeline.fingerprints import Fingerprints
 
     redo = parse_redo(asked.redo)
-    settings = resolve(asked.source, asked.fields, asked.run_dir)
+    settings = resolve(asked.source, asked.fields, asked.run_dir, goes_on=True)
     context = gather(settings)
     run, config = context.run, context.config
     fingerprints = Fingerprints(context)

@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,14 +23,15 @@ from selflengthen.engines.base import Adapters, Engine
 from selflengthen.errors import Interrupted, SelfLengthenError
 from selflengthen.inputs.models import Model
 from selflengthen.runner.context import EngineProvider, Services, Train
+from selflengthen.storage.lock import Presence
 from selflengthen.storage.run_dir import RunFolder, StageFolder
 from selflengthen.training.job import TrainingJob, TrainingResult
 from selflengthen.training.launch import train
 
 T = TypeVar("T")
 
-LOOK_SECONDS = 1.0
-"""How often a run looks whether its lock is still there."""
+LOOK_SECONDS = 0.5
+"""How often a command looks whether its lock and its folder are still there."""
 PATIENCE = 18.0
 """Seconds after a signal in which engine and training may end by themselves."""
 
@@ -108,7 +109,9 @@ def attend(
     """Await what `act` makes, with all output in the log but what it reports.
 
     A signal cancels it; then all that is finished must be on disk. Raises Interrupted after that.
+    The locked folder `place` may be moved or deleted meanwhile; that cancels it, too.
     """
+    presence = Presence(place / "lock")
     with quiet(log) as terminal:
         reporter = Reporter(terminal)
         reporter.note(f"{place}: log in {log}")
@@ -118,12 +121,12 @@ def attend(
         async def watched() -> T:
             task = asyncio.create_task(act(reporter))
             stopper.watch(task)
-            return await task
+            return await while_there(task, presence)
 
         # A run outlives its terminal. Child processes inherit that the hang-up is ignored.
         hang_up = signal.signal(signal.SIGHUP, signal.SIG_IGN)
         try:
-            with asyncio.Runner() as runner:
+            with saying_lost(presence, again), asyncio.Runner() as runner:
                 runner.get_loop()  # where no file can be opened, this fails before any work
                 return runner.run(watched())
         except asyncio.CancelledError:
@@ -142,11 +145,30 @@ def attend(
             reporter.close()
 
 
-async def play(make: Callable[[Services], Playable], attempt: Attempt, reporter: Reporter) -> None:
-    """Play the stages; raises CancelledError after a signal, with everything finished on disk.
+async def while_there(task: asyncio.Task[T], presence: Presence) -> T:
+    """Await a task, and cancel it when its lock or the folder that it works in is gone."""
+    while not (await asyncio.wait([task], timeout=LOOK_SECONDS))[0]:
+        if presence.lost():
+            task.cancel()
+            break
+    return await task
 
-    The same where the run's lock is taken away: another process may then work on the run.
-    """
+
+@contextlib.contextmanager
+def saying_lost(presence: Presence, again: str) -> Iterator[None]:
+    """Say of whatever ends the body that its lock or its folder is gone, where it is."""
+    try:
+        yield
+    except (asyncio.CancelledError, OSError, SelfLengthenError) as error:
+        if presence.lost():
+            raise presence.error(again) from error
+        raise
+    if presence.lost():
+        raise presence.error(again)
+
+
+async def play(make: Callable[[Services], Playable], attempt: Attempt, reporter: Reporter) -> None:
+    """Play the stages; raises CancelledError after a signal, with everything finished on disk."""
 
     async def opened(adapters: Adapters) -> Engine:
         return await open_engine(
@@ -163,39 +185,10 @@ async def play(make: Callable[[Services], Playable], attempt: Attempt, reporter:
         engines=engines, train=training(reporter), progress=reporter, note=reporter.note
     )
     try:
-        async with _guarded(attempt.run, attempt.resume):
-            await make(services).play()
+        await make(services).play()
     finally:
         reporter.close()
         await engines.close()
-
-
-@contextlib.asynccontextmanager
-async def _guarded(run: RunFolder, resume: str) -> AsyncIterator[None]:
-    """Cancel the body where the lock of the run is lost, and raise SelfLengthenError for that."""
-    work, lost = asyncio.current_task(), False
-
-    async def look() -> None:
-        nonlocal lost
-        while not run.lock_is_lost():  # noqa: ASYNC110 - no event tells of a file that is gone
-            await asyncio.sleep(LOOK_SECONDS)
-        lost = True
-        if work is not None:
-            work.cancel()
-
-    looking = asyncio.create_task(look())
-    try:
-        yield
-    except asyncio.CancelledError:
-        if not lost or work is None:
-            raise
-        work.uncancel()
-        raise SelfLengthenError(
-            f"{run.path / 'lock'}: was removed or replaced while this run was at work, so it "
-            f"stopped. Everything finished is saved. To go on: {resume}"
-        ) from None
-    finally:
-        looking.cancel()
 
 
 def training(reporter: Reporter) -> Train:

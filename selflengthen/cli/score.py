@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from selflengthen.cli.options.parser import Parser
+from selflengthen.cli.options.parser import Parser, file_path
 from selflengthen.cli.output.format import visible
 from selflengthen.cli.output.tables import print_table
 
@@ -31,7 +31,7 @@ def main(words: Sequence[str]) -> int:
     """Print the scores of the responses in a file."""
     parser = Parser("score", _ABOUT)
     parser.add_argument("benchmark", choices=NAMES, metavar="BENCHMARK", help=", ".join(NAMES))
-    parser.add_argument("file", type=Path, metavar="FILE", help="JSONL with the responses")
+    parser.add_argument("file", type=file_path, metavar="FILE", help="JSONL with the responses")
     parser.add_argument("--json", action="store_true", help="print JSON")
     asked = parser.parse(words)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from selflengthen.cli.options.parser import Parser
+from selflengthen.cli.options.parser import Parser, file_name
 from selflengthen.cli.output.format import opening, visible
 from selflengthen.cli.output.streams import for_rich
 from selflengthen.cli.trace import Found, lineage, listing, median_example, stage_of
@@ -30,7 +30,9 @@ def main(words: Sequence[str]) -> int:
         "texts of --stage, or else the median expansion of --round. Without --round: the last\n"
         "round that has them.",
     )
-    parser.add_argument("run", metavar="RUN", help="folder of a run, or its name below runs/")
+    parser.add_argument(
+        "run", metavar="RUN", type=file_name, help="folder of a run, or its name below runs/"
+    )
     parser.add_argument("--round", type=int, metavar="N", help="a round; 0 is the base model")
     parser.add_argument(
         "--stage", metavar="S",

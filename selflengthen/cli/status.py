@@ -6,14 +6,16 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from selflengthen.cli.options.parser import Parser
+from selflengthen.cli.options.parser import Parser, file_name
 from selflengthen.cli.output.format import duration, reasons, visible
 
 
 def main(words: Sequence[str]) -> int:
     """Print where a run stands."""
     parser = Parser("status", "Say where a run stands, from its files; also while it goes on.")
-    parser.add_argument("run", metavar="RUN", help="folder of a run, or its name below runs/")
+    parser.add_argument(
+        "run", metavar="RUN", type=file_name, help="folder of a run, or its name below runs/"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     asked = parser.parse(words)
 

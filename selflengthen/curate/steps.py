@@ -20,6 +20,7 @@ import msgspec
 from selflengthen.curate.io.columns import Asked
 from selflengthen.curate.io.rows import Choice, Rows, Tell
 from selflengthen.errors import UserError
+from selflengthen.inputs.user_files import name_fault
 
 _K = Annotated[int, msgspec.Meta(ge=1, description="how many rows to keep")]
 _Text = str | None
@@ -183,6 +184,7 @@ def make(name: str, options: Mapping[str, Any], where: str, *, strict: bool = Tr
 
     Not `strict`: values may be texts, as they stand on a command line.
     """
+    check_names(options, where)
     try:
         return msgspec.convert(dict(options), METHODS[name], strict=strict)
     except msgspec.ValidationError as error:
@@ -194,16 +196,18 @@ def make(name: str, options: Mapping[str, Any], where: str, *, strict: bool = Tr
         raise UserError(f"{where}{option}{told[:1].lower()}{told[1:]}.") from error
 
 
+def check_names(options: Mapping[str, Any], where: str) -> None:
+    """Raise UserError for a text that can name no file or model, as those of options do."""
+    for name, value in options.items():
+        if isinstance(value, str) and (fault := name_fault(value)):
+            raise UserError(f"{where}{name}: {fault}.")
+
+
 def read(path: Path) -> Steps:
     """Read a list of steps; raises UserError naming the step that is none."""
-    import yaml
+    from selflengthen.inputs import user_yaml
 
-    try:
-        listed = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read ({error}).") from error
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: is no valid YAML ({' '.join(str(error).split())}).") from error
+    listed, _ = user_yaml.read(path, str(path))
     if not isinstance(listed, list) or not listed:
         raise UserError(f"{path}: is no list of steps; write `- METHOD: {{OPTION: VALUE}}` lines.")
     return made(listed, str(path))

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import orjson
 
 from selflengthen.errors import UserError
+from selflengthen.inputs.user_files import check_regular, lines_of
 
 _BUFFER = 1 << 20  # responses are long
 _BOM = b"\xef\xbb\xbf"
@@ -76,9 +77,10 @@ class Row:
 def read_rows(path: Path) -> Iterator[Row]:
     """Yield the lines of a JSONL file; blank ones are none. At least one has to be there."""
     rows = 0
+    check_regular(path)
     try:
         with open(path, "rb", buffering=_BUFFER) as file:
-            for number, line in enumerate(file, 1):
+            for number, line in enumerate(lines_of(path, file), 1):
                 if line.strip() and line != _BOM:
                     rows += 1
                     yield _row(f"{path}, line {number}", line.removeprefix(_BOM))

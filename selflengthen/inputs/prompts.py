@@ -21,6 +21,8 @@ from jinja2 import StrictUndefined, Template, TemplateError, meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from selflengthen.errors import UserError
+from selflengthen.inputs import templates
+from selflengthen.inputs.user_files import read_text, text_fault
 
 PLACEHOLDERS: Mapping[str, frozenset[str]] = {
     "instruct.user": frozenset(),
@@ -48,8 +50,11 @@ class Prompts:
     answers: tuple[str, str]
 
     def fill(self, name: str, **values: str) -> str:
-        """Fill the placeholders of prompt `name`."""
-        return fill(self.texts[name], **values)
+        """Fill the placeholders of prompt `name`; raises UserError where a value does not fit."""
+        try:
+            return fill(self.texts[name], **values)
+        except UserError as error:
+            raise UserError(f"{name}.md: {error}") from error
 
 
 def load(folder: Path) -> Prompts:
@@ -83,8 +88,14 @@ def read(folder: Path, name: str, expected: frozenset[str]) -> str:
 
 
 def fill(text: str, **values: str) -> str:
-    """Fill the placeholders of a prompt that was read."""
-    return _template(text).render(values)
+    """Fill the placeholders of a prompt that was read; raises UserError where it cannot be.
+
+    What depends on the values does not show when a prompt is checked.
+    """
+    try:
+        return _template(text).render(values)
+    except Exception as error:  # a template is the user's code: it can raise anything
+        raise UserError(f"cannot be filled: {_brief(error)}; mend the prompt.") from error
 
 
 def files(prompts: Prompts) -> dict[str, str]:
@@ -107,7 +118,7 @@ def root() -> Path:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8").rstrip("\n")
+        return read_text(path).rstrip("\n")
     except OSError as error:
         raise UserError(f"{path}: cannot read this prompt ({error.strerror}).") from error
     except UnicodeDecodeError as error:
@@ -126,8 +137,10 @@ def _answers(path: Path) -> tuple[str, str]:
 
 def _check(path: Path, text: str, expected: frozenset[str]) -> None:
     try:
+        if fault := templates.fault(text, _ENV):
+            raise UserError(f"{path}, line {fault.line}: {fault.text}.")
         found = meta.find_undeclared_variables(_ENV.parse(text))
-    except TemplateError as error:
+    except (TemplateError, RecursionError, ValueError) as error:  # also of numbers of many digits
         raise UserError(f"{path}: is no valid template: {_brief(error)}.") from error
     for name in sorted(found - expected):
         known = ", ".join(sorted(expected)) or "none"
@@ -148,6 +161,8 @@ def _try(path: Path, text: str, expected: frozenset[str]) -> None:
         filled = _template(text).render(values)
     except Exception as error:  # a template is the user's code: it can raise anything
         raise UserError(f"{path}: cannot be filled: {_brief(error)}.") from error
+    if fault := text_fault(filled):
+        raise UserError(f"{path}: what it writes {fault}; take it out.")
     for name, value in sorted(values.items()):
         if value not in filled:
             raise UserError(

@@ -16,6 +16,7 @@ import orjson
 
 from selflengthen.errors import UserError
 from selflengthen.inputs import prompts
+from selflengthen.inputs.user_files import check_regular, lines_of
 
 _HUB = re.compile(r"(?P<name>[A-Za-z0-9_][\w.-]*/[\w.-]+)(:(?P<split>[\w.-]+))?", re.ASCII)
 _FILE_SUFFIXES = {".json", ".jsonl", ".ndjson", ".txt", ".csv", ".parquet", ".yaml", ".yml"}
@@ -73,16 +74,18 @@ def _shipped() -> dict[str, Path]:
 
 def _lines(path: Path) -> Iterator[tuple[str, Any]]:
     """Yield (place, value) of each line of a JSONL file; blank lines are passed over."""
+    check_regular(path)
     try:
-        content = path.read_bytes().removeprefix(_BOM)
+        with open(path, "rb") as file:
+            # Lines end with "\n" alone: Unicode's other line breaks may stand in a JSON string.
+            for number, line in enumerate(lines_of(path, file), start=1):
+                text = line.removeprefix(_BOM) if number == 1 else line
+                if text.strip():
+                    yield f"line {number}", _parse(f"{path}, line {number}", text)
     except OSError as error:
         raise UserError(
             f"{path}: cannot read this seeds file ({error.strerror}); give a readable JSONL file."
         ) from error
-    # Split at "\n" alone: the other line breaks of Unicode may stand inside of a JSON string.
-    for number, line in enumerate(content.split(b"\n"), start=1):
-        if line.strip():
-            yield f"line {number}", _parse(f"{path}, line {number}", line)
 
 
 def _parse(where: str, line: bytes) -> Any:

@@ -21,16 +21,17 @@ _SEAL = "digest"
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary name beside a file; what is written there takes its place in the end.
 
-    It is on the disk before it takes the name. Where the body raises, the file stays as it was.
+    It is on the disk before it takes the name. Where the body raises, the file stays as it was. Its
+    folder is made, but none above it: a run that was moved away must not begin anew where it was.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(exist_ok=True)
     temporary = path.with_name(f".{path.name}.partial")
     try:
         with naming(path):
             yield temporary
-            _sync(temporary)
+            sync(temporary)
             temporary.replace(path)
-            _sync(path.parent)
+            sync(path.parent)
     except OSError as error:
         if error.filename in (temporary, str(temporary)):  # a name that nobody knows
             error.filename = str(path)
@@ -102,7 +103,7 @@ def check_folder(path: Path, option: str) -> None:
             raise UserError(f"{place}: is a file; name a folder with {option}.")
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Wait until a file or a folder is on the disk."""
     number = os.open(path, os.O_RDONLY)
     try:

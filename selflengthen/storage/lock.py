@@ -15,25 +15,42 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
-from selflengthen.errors import DamagedFile, naming
+from selflengthen.errors import DamagedFile, SelfLengthenError, naming
 
+_UNKNOWN = (-1, -1)
 _REMEDY = "move it away, then give the same command again"
 
 
-class Lock:
-    """A lock that this process holds."""
+class Presence:
+    """Whether a lock that is held is still where it was: it may be removed, or its folder moved."""
 
-    def __init__(self, path: Path, file: IO[str]) -> None:
-        """Keep the file that is held."""
-        self.path, self._file = path, file
+    def __init__(self, path: Path) -> None:
+        """Remember which file and which folder it is."""
+        self._path = path
+        self._file = _identity(path)
+        self._folder = _identity(path.parent)
 
-    def is_lost(self) -> bool:
-        """Say whether the file was removed or replaced: another process may then hold its name."""
-        return not _is_same(self.path, self._file)
+    def lost(self) -> bool:
+        """Say whether another file is there by now, or none."""
+        return self._file is not None and _identity(self._path) not in (self._file, _UNKNOWN)
+
+    def error(self, again: str) -> SelfLengthenError:
+        """Return what to say where it is lost; `again` is the command that resumes."""
+        folder = self._path.parent
+        if _identity(folder) != self._folder:
+            return SelfLengthenError(
+                f"{folder}: was moved or deleted while this command worked in it. What was "
+                "finished is in it; to resume, give the command with the folder's new place."
+            )
+        resume = f" To go on: {again}" if again else ""
+        return SelfLengthenError(
+            f"{self._path}: was removed or replaced while this run was at work, so it stopped. "
+            f"Everything finished is saved.{resume}"
+        )
 
 
 @contextlib.contextmanager
-def hold(path: Path, in_use: Callable[[str], Exception]) -> Iterator[Lock]:
+def hold(path: Path, in_use: Callable[[str], Exception]) -> Iterator[None]:
     """Hold a lock; raise what `in_use` makes of its holder's name where another process does."""
     with contextlib.ExitStack() as held:
         if not _lock_folder(path.parent, held):
@@ -43,7 +60,7 @@ def hold(path: Path, in_use: Callable[[str], Exception]) -> Iterator[Lock]:
             file.truncate(0)
             # Past the buffer: what a full disk does not take would fail once more at the end.
             os.write(file.fileno(), f"process {os.getpid()} on {socket.gethostname()}\n".encode())
-        yield Lock(path, file)
+        yield
 
 
 def holder(path: Path) -> str | None:
@@ -107,6 +124,17 @@ def _open(path: Path, mode: str) -> IO[str]:
         return open(path, mode, encoding="utf-8", errors="replace")
     except IsADirectoryError as error:
         raise DamagedFile(path, "there is a folder where a file belongs", _REMEDY) from error
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from others of its name; None where there is none."""
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError:  # a network's hiccup
+        return _UNKNOWN
+    return status.st_dev, status.st_ino
 
 
 def _is_same(path: Path, file: IO[str]) -> bool:

@@ -50,7 +50,7 @@ class RunFolder:
         self.rounds = path / "rounds"
         self.final = path / "final"
         self.logs = path / "logs"
-        self._lock: lock.Lock | None = None
+        self._presence: lock.Presence | None = None
 
     def stage(self, spec: StageSpec, number: int | None = None, part: str = "") -> StageFolder:
         """Return the folder of a stage of round `number`, or of what comes after the last (None).
@@ -61,7 +61,7 @@ class RunFolder:
         above = self.final if number is None else self.rounds / turn
         title = "/".join(filter(None, (turn, spec.name, part)))
         path = above / spec.name / part if part else above / spec.name
-        return StageFolder(path, title, spec=spec, number=number, part=part)
+        return StageFolder(path, title, run=self, spec=spec, number=number, part=part)
 
     def named(self, name: str, number: int | None = None) -> StageFolder:
         """Return the same by the name of its folder: `2-draft`, `5-train/generator`."""
@@ -108,12 +108,14 @@ class RunFolder:
     def locked(self) -> Iterator[None]:
         """Hold the run's lock; raise UserError naming who holds it."""
         self.path.mkdir(parents=True, exist_ok=True)
-        with lock.hold(self.path / "lock", self.in_use) as self._lock:
+        with lock.hold(self.path / "lock", self.in_use):
+            self._presence = lock.Presence(self.path / "lock")
             yield
 
-    def lock_is_lost(self) -> bool:
-        """Say whether the lock that this process holds was taken away or replaced."""
-        return self._lock is not None and self._lock.is_lost()
+    def require_present(self) -> None:
+        """Raise SelfLengthenError where the locked folder was moved or deleted meanwhile."""
+        if self._presence is not None and self._presence.lost():
+            raise self._presence.error("")
 
     def holder(self) -> str | None:
         """Return who holds the lock, or None; nothing is written."""
@@ -176,6 +178,7 @@ class StageFolder:
         path: Path,
         title: str,
         *,
+        run: RunFolder | None = None,
         spec: StageSpec | None = None,
         number: int | None = None,
         part: str = "",
@@ -187,6 +190,7 @@ class StageFolder:
         """
         self.path = path
         self.title = title
+        self._run = run
         self._spec = spec
         self.number = number
         self.part = part
@@ -205,6 +209,8 @@ class StageFolder:
 
     def begin(self, identity: Mapping[str, Any]) -> None:
         """Say what this stage is made of, and drop what a kill left half-written."""
+        if self._run is not None:
+            self._run.require_present()
         self.path.mkdir(parents=True, exist_ok=True)
         if not (self.path / "stage.json").exists():
             write_json(self.path / "stage.json", {"key": key_of(identity), "identity": identity})

@@ -55,7 +55,7 @@ async def train(
 
 
 def _prepare(job: TrainingJob) -> None:
-    job.folder.mkdir(parents=True, exist_ok=True)
+    job.folder.mkdir(exist_ok=True)
     for name in ("result.json", "failure.txt"):
         (job.folder / name).unlink(missing_ok=True)
     rewrite(job.folder / "job.json", [msgspec.json.format(msgspec.json.encode(job))])

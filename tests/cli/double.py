@@ -31,7 +31,7 @@ async def train(
     for step in steps:
         on_step(step)
         await asyncio.sleep(0)
-    job.folder.mkdir(parents=True, exist_ok=True)
+    job.folder.mkdir(exist_ok=True)
     (job.folder / "metrics.jsonl").write_text("".join(json.dumps(step) + "\n" for step in steps))
     (job.folder / "adapter_config.json").write_text(json.dumps({"r": job.lora_r}))
     weights = np.frombuffer(bytes.fromhex(job.digest()), dtype=np.uint8).astype(np.float32)

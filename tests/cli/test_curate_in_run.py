@@ -55,5 +55,6 @@ def test_status_and_show_know_of_it(work: Path, capsys: pytest.CaptureFixture[st
     assert "left out of training: longest, short" in capsys.readouterr().out
     assert main(["show", "small", "--id", name, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[-1]["left_out"]["reason"] == "short"
-    assert main(["run", "small.yaml", "--iterations", "1", "--redo", "1/curate"]) == 0
+    again = ["run", "small.yaml", "--iterations", "1", "--redo", "1/curate"]
+    assert main([*again, "--curate", "[]"]) == 0
     assert not Path("runs/small/rounds/01/4b-curate").exists()

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from selflengthen.cli.options.parser import Parser
+from selflengthen.cli.options.parser import Parser, file_name
 from selflengthen.cli.output.format import reasons, visible
 from selflengthen.cli.output.progress import EVERY
 
@@ -27,10 +27,11 @@ def parser_of(
         f"curate {name}", f"{about[0].upper()}{about[1:]}.\n{SETS}", config=bool(only),
         takes=f"{takes} --out FILE", only=only,
     )  # fmt: skip
-    parser.add_argument("data", metavar="DATA", help="the data set")
+    parser.add_argument("data", metavar="DATA", type=file_name, help="the data set")
     parser.add_argument(
         "--out",
         metavar="FILE",
+        type=file_name,
         required=True,
         help=out or "where the result goes: .jsonl, .parquet, or a folder for load_from_disk",
     )
@@ -109,9 +110,7 @@ def leave(
         "steps": steps,
         "version": __version__,
     }
-    write.write_set(kept, out)
-    write.write_dropped(played, out)
-    write.write_report(report, out)
+    write.write_result(kept, steps=played, report=report, out=out)
     print(json.dumps(report, indent=1) if asked.json else "\n".join(_told(report)))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selflengthen.cli.curate.choosing import add_options, given, leave, opened, parser_of
+from selflengthen.cli.options.parser import file_path
 
 if TYPE_CHECKING:
     from selflengthen.curate.io.rows import Rows
@@ -31,7 +32,7 @@ def refine(words: Sequence[str]) -> int:
     names = add_options(parser, steps.Longest)
     parser.add_argument("--refine", action="store_true", help="this")
     parser.add_argument(
-        "--work", metavar="FOLDER", type=Path,
+        "--work", metavar="FOLDER", type=file_path,
         help="where what the model wrote is kept (default: beside FILE, ending in .work)",
     )  # fmt: skip
     asked = parser.parse(words)

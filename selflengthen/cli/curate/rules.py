@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selflengthen.cli.curate.choosing import Teller, add_options, figure, given, opened, parser_of
-from selflengthen.cli.options.parser import Parser
+from selflengthen.cli.options.parser import Parser, file_name
 from selflengthen.cli.output.format import visible
 from selflengthen.errors import UserError
 
@@ -52,8 +52,9 @@ def with_models(named: Mapping[str, str]) -> Any:
     """Return the models that options name."""
     import msgspec
 
-    from selflengthen.curate.steps import WithModels
+    from selflengthen.curate.steps import WithModels, check_names
 
+    check_names(named, "--")
     try:
         return msgspec.convert(dict(named), WithModels, strict=False).models(Teller(sys.stderr))
     except msgspec.ValidationError as error:
@@ -69,8 +70,10 @@ def fit(words: Sequence[str]) -> int:
         "With --evaluation SET it takes a data set in place of the table, and tunes a model on\n"
         "subsets of it; `--evaluation SET --help` tells of that.",
     )
-    parser.add_argument("table", metavar="TABLE", help="the subsets")
-    parser.add_argument("--out", metavar="FILE", required=True, help="where the rule goes: .yaml")
+    parser.add_argument("table", metavar="TABLE", type=file_name, help="the subsets")
+    parser.add_argument(
+        "--out", metavar="FILE", type=file_name, required=True, help="where the rule goes: .yaml"
+    )
     parser.add_argument("--indicators", metavar="A,B", default="", help="which; default: all")
     parser.add_argument(
         "--target", choices=["log loss", "loss"], default="log loss", help="what it predicts"

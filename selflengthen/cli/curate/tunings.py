@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from selflengthen.cli.curate.choosing import add_options, given, leave, opened, parser_of
 from selflengthen.cli.curate.rules import refuse_existing, tell, with_models
-from selflengthen.cli.options.parser import Parser
+from selflengthen.cli.options.parser import Parser, file_name, file_path
 from selflengthen.errors import UserError
 
 if TYPE_CHECKING:
@@ -68,7 +68,11 @@ def search(words: Sequence[str]) -> int:
     parser = parser_of("search", _SEARCH, only=_FIELDS, takes="DATA --evaluation SET --rule RULE")
     _add_tuning(parser)
     parser.add_argument(
-        "--rule", required=True, metavar="RULE", help="YAML file, or `published`: InstructMining's"
+        "--rule",
+        required=True,
+        metavar="RULE",
+        type=file_name,
+        help="YAML file, or `published`: InstructMining's",
     )
     _add_count(parser, "trials", 16, "most tunings")
     _add_count(parser, "least", None, "smallest size tried (default: a 32nd of the set)")
@@ -117,11 +121,11 @@ def search(words: Sequence[str]) -> int:
 def _add_tuning(parser: Parser) -> None:
     group = parser.add_argument_group("tunings")
     group.add_argument(
-        "--evaluation", required=True, metavar="SET",
+        "--evaluation", required=True, metavar="SET", type=file_name,
         help="the set on which a tuned model's loss is measured, named as DATA is",
     )  # fmt: skip
     group.add_argument(
-        "--work", metavar="FOLDER", type=Path,
+        "--work", metavar="FOLDER", type=file_path,
         help="where tunings and their losses are kept (default: beside FILE, ending in .work)",
     )  # fmt: skip
     group.add_argument(

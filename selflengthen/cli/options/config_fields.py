@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from selflengthen.config import Config
+from selflengthen.config import MOST, Config
 
 _NAMES = {int: "whole number", float: "number", bool: "true or false", str: "text"}
 _BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
@@ -94,7 +94,7 @@ def _takes(annotation: Any, bounds: list[Any]) -> str:
         f"{sign} {written(getattr(bound, key))}"
         for bound in bounds
         for key, sign in _BOUNDS.items()
-        if hasattr(bound, key)
+        if hasattr(bound, key) and getattr(bound, key) < MOST
     ]
     return " and ".join([" ".join([_NAMES[annotation], *limits[:1]]), *limits[1:]])
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 import argparse
 import difflib
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from selflengthen.errors import UserError
+from selflengthen.inputs.user_files import name_fault
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -22,6 +24,18 @@ def nearest(name: str, known: Iterable[str]) -> str:
         ends = {k.rpartition(".")[2]: k for k in listed}
         found = [ends[e] for e in difflib.get_close_matches(name.rpartition(".")[2], ends, 1, 0.75)]
     return f"; did you mean {found[0]}?" if found else ""
+
+
+def file_name(text: str) -> str:
+    """Return the name of a file or folder as it is given; for argparse, which says what is not."""
+    if fault := name_fault(text):
+        raise argparse.ArgumentTypeError(fault)
+    return text
+
+
+def file_path(text: str) -> Path:
+    """Return such a name as a path."""
+    return Path(file_name(text))
 
 
 class Parser(argparse.ArgumentParser):

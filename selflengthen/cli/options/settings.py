@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,8 +16,10 @@ from pydantic_core import ErrorDetails
 
 from selflengthen.cli.options.config_fields import FieldOfConfig, fields, sections
 from selflengthen.cli.options.parser import nearest
-from selflengthen.config import Config
+from selflengthen.config import MOST, Config
 from selflengthen.errors import UserError
+from selflengthen.inputs import user_yaml
+from selflengthen.inputs.user_files import check_regular, name_fault, text_fault
 
 Places = dict[str, str]
 """Where a field was given, by dotted name: `--train.lora_r`, or `my.yaml, line 3`."""
@@ -32,15 +35,35 @@ class Settings:
     given: Places
 
 
-def resolve(source: str | None, overrides: Mapping[str, str], run_dir: str | None) -> Settings:
+def resolve(
+    source: str | None,
+    overrides: Mapping[str, str],
+    run_dir: str | None,
+    *,
+    goes_on: bool = False,
+) -> Settings:
     """Read the YAML file or preset `source`, lay `overrides` (dotted name to text) over it.
 
     Without a source: the preset `paper` for a model of one's own, `pocket` for the embedded one.
+    A command that `goes_on` with a run that is there takes what neither says from the run's own
+    configuration, and no preset that was not named: defaults that change later do not stop a run.
     Raises UserError naming the field and the place.
     """
     own_model = overrides.get("model", "pocket") != "pocket"
     name, path = _find(source or ("paper" if own_model else "pocket"))
-    values, places = _read(path, str(path) if name is None else f"preset {name}")
+    folder = _folder(path, name, run_dir)
+    files = [(path, str(path) if name is None else f"preset {name}")]
+    own = folder / "config.yaml"
+    if goes_on and own.is_file() and _is_of_a_run(own, None):
+        files = [(own, str(own)), *(files if source else [])]
+    values: dict[str, Any] = {}
+    places: Places = {}
+    for file, shown in files:
+        read, lines = _read(file, shown)
+        if _is_of_a_run(file, name if file == path else None):
+            _find_again(read, file.parent)
+        values = _over(values, read)
+        places |= lines
     for field, text in overrides.items():
         _put(values, field, _value(field, text))
         places[field] = f"--{field}"
@@ -49,8 +72,32 @@ def resolve(source: str | None, overrides: Mapping[str, str], run_dir: str | Non
         config = Config.model_validate(values)
     except ValidationError as error:
         raise UserError(_explain(error.errors()[0], places, path)) from None
+    _check_texts(config, places, path)
     _check_steps(config, places, path)
-    return Settings(config, name or path.stem, _folder(path, name, run_dir), places)
+    return Settings(config, name or path.stem, folder, places)
+
+
+_PATHS = frozenset({"model", "prompts", "seeds", "held_out.source", "judge.model"})
+"""Fields that may be the name of a file or folder."""
+
+
+def _check_texts(config: Config, places: Places, path: Path) -> None:
+    """Raise UserError for a text that cannot be a file's name, where it is one, or be written."""
+    for field in fields():
+        section, _, last = field.rpartition(".")
+        value = attrgetter(section)(config) if section else config
+        value = getattr(value, last)
+        for text in value if isinstance(value, list) else [value]:
+            if not isinstance(text, str):
+                continue
+            if fault := name_fault(text) if field in _PATHS else text_fault(text):
+                raise UserError(f"{_where(field, places, path)}: {fault}.")
+
+
+def _where(field: str, places: Places, path: Path) -> str:
+    """Say which field is meant and where it was given; on a command line that is its name."""
+    where = places.get(field, str(path))
+    return where if where == f"--{field}" else f"{where}: {field}"
 
 
 def _check_addresses(values: Mapping[str, Any], places: Places, path: Path) -> None:
@@ -97,8 +144,7 @@ def _check_steps(config: Config, places: Places, path: Path) -> None:
         if listed:
             from selflengthen.curate import steps
 
-            where = places.get(field, str(path))
-            steps.made(listed, where if where == f"--{field}" else f"{where}: {field}")
+            steps.made(listed, _where(field, places, path))
 
 
 def dump(config: Config) -> str:
@@ -116,6 +162,7 @@ def presets() -> dict[str, Path]:
 def _find(source: str) -> tuple[str | None, Path]:
     """Return (preset's name, its path), or (None, the file)."""
     known, path = presets(), Path(source)
+    check_regular(path)
     if source in known and not path.is_file():
         return source, known[source]
     if path.is_file():
@@ -131,55 +178,96 @@ def _folder(path: Path, name: str | None, run_dir: str | None) -> Path:
     """Return the run's folder; the config.yaml that a run saved means that run."""
     if run_dir is not None:
         return Path(run_dir)
-    if name is None and path.name == "config.yaml" and (path.parent / "logs").is_dir():
+    if _is_of_a_run(path, name):
         return path.parent
     return Path("runs") / (name or path.stem)
 
 
+def _is_of_a_run(path: Path, name: str | None) -> bool:
+    """Whether a file is the one that a run saved in its folder."""
+    return name is None and path.name == "config.yaml" and (path.parent / "logs").is_dir()
+
+
+_BY_PATH = {
+    "model": "config.json",
+    "prompts": "judge.answers.md",
+    "seeds": "",
+    "held_out.source": "",
+}
+"""Fields that may be relative paths; what stands below the folder that is meant."""
+
+
+def _find_again(values: dict[str, Any], run: Path) -> None:
+    """Find what a run's configuration names by relative paths, when the command is given elsewhere.
+
+    The run was started in a folder above it, usually the one that holds `runs/`. What is found is
+    checked by content, as anything that a run is made of.
+    """
+    for field, below in _BY_PATH.items():
+        section, _, last = field.rpartition(".")
+        inside = values.get(section) if section else values
+        named = inside.get(last) if isinstance(inside, dict) else None
+        if not isinstance(named, str) or (Path(named) / below).is_file():
+            continue
+        for above in run.resolve().parents:
+            if (above / named / below).is_file():
+                _put(values, field, str(above / named))
+                break
+
+
 def _read(path: Path, shown: str) -> tuple[dict[str, Any], Places]:
-    """Read YAML; a key that stands twice is a mistake, and so is anything but a mapping."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        loader = yaml.SafeLoader(text)
-        try:
-            root = loader.get_single_node()
-            if root is None:
-                return {}, {}
-            if not isinstance(root, yaml.MappingNode):
-                raise UserError(f"{shown}: is no configuration; write `field: value` lines.")
-            places: Places = {}
-            _check(root, "", shown, places)
-            return loader.construct_document(root), places
-        finally:
-            loader.dispose()
-    except OSError as error:
-        raise UserError(f"{shown}: cannot be read ({error.strerror}).") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{shown}: is not UTF-8 (byte {error.start}); save it as UTF-8.") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or getattr(error, "reason", "unreadable")
-        raise UserError(f"{shown}{line}: is no valid YAML ({problem}).") from error
+    """Read YAML; anything but a mapping of fields is a mistake."""
+    values, root = user_yaml.read(path, shown)
+    if root is None:
+        return {}, {}
+    if not isinstance(root, yaml.MappingNode):
+        raise UserError(f"{shown}: is no configuration; write `field: value` lines.")
+    places: Places = {}
+    _check(root, "", shown, places)
+    return values, places
 
 
 def _check(node: yaml.MappingNode, prefix: str, shown: str, places: Places) -> None:
-    """Note the line of every key; refuse one that stands twice or that is no field."""
+    """Note the line of every key; refuse one that is no field.
+
+    What is merged in with `<<` counts where the mapping itself says nothing.
+    """
+    merged: list[yaml.MappingNode] = []
     for key, value in node.value:
-        name, where = f"{prefix}{key.value}", f"{shown}, line {key.start_mark.line + 1}"
-        if key.tag == "tag:yaml.org,2002:merge":
+        if key.tag == user_yaml.MERGE:
+            merged += [value] if isinstance(value, yaml.MappingNode) else value.value
             continue
+        name, where = f"{prefix}{key.value}", f"{shown}, line {key.start_mark.line + 1}"
         if name in places:
-            raise UserError(f"{where}: {name} stands twice (first: {places[name]}); keep one.")
-        if name not in fields() and name not in sections():
-            known = [*fields(), *sections()]
-            raise UserError(
-                f"{where}: no config field {name}"
-                f"{nearest(name, known) or '; see docs/configuration.md.'}"
-            )
+            continue
+        _check_name(name, prefix, where)
         places[name] = where
         if isinstance(value, yaml.MappingNode) and name in sections():
             _check(value, f"{name}.", shown, places)
+    for one in merged:
+        _check(one, prefix, shown, places)
+
+
+def _check_name(name: str, prefix: str, where: str) -> None:
+    known = [*fields(), *sections()]
+    if name.removeprefix(prefix).count(".") and name in known:
+        section, _, field = name.rpartition(".")
+        raise UserError(f"{where}: {name}: write `{section}:`, and `{field}:` below it, indented.")
+    if name not in known or not name:
+        raise UserError(
+            f"{where}: no config field {name:.80}"
+            f"{nearest(name[:80], known) or '; see docs/configuration.md.'}"
+        )
+
+
+def _over(below: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay the fields of a configuration over those of another, section by section."""
+    merged = dict(below)
+    for name, value in values.items():
+        under = below.get(name)
+        both = isinstance(under, dict) and isinstance(value, dict)
+        merged[name] = _over(under, value) if both and under is not None else value
+    return merged
 
 
 def _put(values: dict[str, Any], field: str, value: Any) -> None:
@@ -200,8 +288,8 @@ def _value(field: str, text: str) -> Any:
         return None
     if takes.startswith("list"):
         try:
-            return yaml.safe_load(text)
-        except yaml.YAMLError:
+            return user_yaml.parse(text, f"--{field}")[0]
+        except UserError:
             return text
     return text
 
@@ -216,11 +304,11 @@ def _explain(error: ErrorDetails, places: Places, path: Path) -> str:
         told = error["msg"].removeprefix("Value error, ")
         where = next((f" ({places[f]})" for f in fields() if f in places and f in told), "")
         return f"{told}{where}."
-    where = places.get(name, str(path))
-    # On the command line the place is the field's name already.
-    shown = where if where == f"--{name}" else f"{where}: {name}"
+    shown = _where(name, places, path)
     if name not in fields():
         return f"{shown}: is a section; write its fields below it, indented."
+    if error["type"] == "less_than_equal" and error["ctx"]["le"] == MOST:
+        return f"{shown}: {_plain(error['input'])} is not allowed; it takes at most {MOST:,}."
     return f"{shown}: {_plain(error['input'])} is not allowed; it takes {_takes(fields()[name])}."
 
 

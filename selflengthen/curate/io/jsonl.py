@@ -14,6 +14,7 @@ import msgspec
 from selflengthen.curate.io.columns import Asked, Fault, Fields, find
 from selflengthen.curate.io.rows import Source
 from selflengthen.errors import UserError
+from selflengthen.inputs.user_files import lines_of
 
 if TYPE_CHECKING:
     from selflengthen.curate.io.rows import Ints
@@ -59,7 +60,7 @@ class Jsonl:
         for place, raw in zip(places.tolist(), self._lines(places), strict=True):
             try:
                 texts = fast(raw)
-            except (msgspec.DecodeError, UnicodeDecodeError, Fault):
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, Fault):
                 texts = self._slow(place, raw)
             yield (texts[0], self._responses[place]) if place in self._responses else texts
 
@@ -136,6 +137,11 @@ class Jsonl:
             raise UserError(
                 f"{self.where(place)}: is no JSON ({error}); write one object a line."
             ) from error
+        except RecursionError as error:
+            raise UserError(
+                f"{self.where(place)}: is nested too deeply to be read; repair the row or take it "
+                "out."
+            ) from error
 
     def _slow(self, place: int, raw: bytes) -> tuple[str, str]:
         """Read a line that the decoder refused; say what is wrong with it."""
@@ -157,7 +163,7 @@ def _index(path: Path) -> array[int]:
             if file.read(3) == _BOM:
                 at = 3
             file.seek(at)
-            for raw in file:
+            for raw in lines_of(path, file):
                 if not raw.isspace():
                     starts.append(at)
                 at += len(raw)

@@ -8,6 +8,7 @@ from pathlib import Path
 from selflengthen.curate.io.columns import Asked
 from selflengthen.curate.io.rows import Rows, Source
 from selflengthen.errors import UserError
+from selflengthen.inputs.user_files import check_regular
 
 _NAME = re.compile(r"(?P<path>.+?)(:(?P<split>[\w.-]+))?")
 _HUB = re.compile(r"[A-Za-z0-9_][\w.-]*/[\w.-]+", re.ASCII)
@@ -40,6 +41,7 @@ def _open(name: str, asked: Asked) -> Source:
     path, split = Path(name), None
     if not path.exists() and (parts := _NAME.fullmatch(name)):
         path, split = Path(parts["path"]), parts["split"]
+    check_regular(path)
     if path.is_file():
         if path.suffix == ".parquet":
             from selflengthen.curate.io.tables import Parquet

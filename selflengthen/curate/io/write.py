@@ -1,10 +1,13 @@
 """What a curation leaves behind: the rows it kept, the rows it dropped and why, and a report.
 
-For `--out chosen.jsonl`: `chosen.jsonl`, `chosen.dropped.jsonl` and `chosen.report.json`.
+For `--out chosen.jsonl`: `chosen.dropped.jsonl`, `chosen.report.json` and, last of all,
+`chosen.jsonl`.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -17,7 +20,8 @@ import orjson
 from selflengthen.curate.io.jsonl import Jsonl
 from selflengthen.curate.io.rows import Choice, Dropped, Rows
 from selflengthen.errors import UserError
-from selflengthen.storage.atomic import replacing, rewrite, write_json
+from selflengthen.inputs.user_files import NAME_BYTES
+from selflengthen.storage.atomic import replacing, rewrite, sync, write_json
 
 _BATCH = 1000
 LINES, PARQUET = (".jsonl", ".ndjson"), ".parquet"
@@ -35,6 +39,8 @@ def refuse_existing(out: Path) -> None:
         raise UserError(f"{out}: is there already; move it away, or give another --out.")
     if not out.parent.is_dir():
         raise UserError(f"{out.parent}: no such folder; make it, or give another --out.")
+    if len(os.fsencode(f".{beside(out, 'dropped.jsonl').name}.partial")) > NAME_BYTES:
+        raise UserError(f"{out}: its name is too long for the files beside it; give a shorter one.")
     if out.suffix and out.suffix not in (*LINES, PARQUET):
         raise UserError(
             f"{out}: --out ends in .jsonl or .parquet; a name without an ending is a folder for "
@@ -42,28 +48,81 @@ def refuse_existing(out: Path) -> None:
         )
 
 
+def write_result(
+    rows: Rows,
+    *,
+    steps: Sequence[tuple[str, Rows, Choice]],
+    report: Mapping[str, Any],
+    out: Path,
+) -> None:
+    """Write what steps dropped and a report, then the rows: `out` is there only with the others.
+
+    After a kill at any moment the same command writes the same files again.
+    """
+    with _staged(rows, out):
+        write_dropped(steps, out)
+        write_report(report, out)
+
+
 def write_set(rows: Rows, out: Path) -> None:
     """Write rows as the output's name says, untouched where it has the form of their set.
 
     Where it cannot be written nothing is left.
     """
+    with _staged(rows, out):
+        pass
+
+
+@contextlib.contextmanager
+def _staged(rows: Rows, out: Path) -> Iterator[None]:
+    """Write rows beside `out`; they take its name after the body has ended."""
+    from_lines = isinstance(rows.sources[0], Jsonl)
+    is_file = out.suffix in LINES or (out.suffix == PARQUET and not from_lines)
+    partial, work = (out.with_name(f".{out.name}.{what}") for what in ("partial", "work"))
     try:
-        _write_set(rows, out)
-    except BaseException:
-        partial = out.with_name(f".{out.name}.partial")
-        if partial.is_file():
-            partial.unlink()
-        raise
+        for path in (partial, work):  # what a kill left
+            _remove(path)
+        with _staged_file(rows, out) if is_file else _staged_table(rows, out, partial, work):
+            yield
+    finally:
+        for path in (partial, work):
+            _remove(path)
 
 
-def _write_set(rows: Rows, out: Path) -> None:
-    lines = isinstance(rows.sources[0], Jsonl)
-    if out.suffix in LINES:
-        rewrite(out, rows.originals() if lines else _as_lines(rows, out))
-    elif out.suffix == PARQUET and not lines:
-        _write_parquet(rows, out)
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
     else:
-        _convert(rows, out, lines)
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _staged_file(rows: Rows, out: Path) -> Iterator[None]:
+    import pyarrow.parquet as pq
+
+    with replacing(out) as temporary:
+        if out.suffix == PARQUET:
+            with pq.ParquetWriter(temporary, _schema(rows)) as writer:
+                for table in _tables(rows):
+                    writer.write_table(table)
+        else:
+            from_lines = isinstance(rows.sources[0], Jsonl)
+            with temporary.open("wb") as file:
+                file.writelines(rows.originals() if from_lines else _as_lines(rows, out))
+        yield
+
+
+@contextlib.contextmanager
+def _staged_table(rows: Rows, out: Path, partial: Path, work: Path) -> Iterator[None]:
+    """Stage JSONL as Parquet, or anything as a folder of `datasets`."""
+    work.mkdir()
+    _convert(rows, out, work).rename(partial)
+    _remove(work)
+    for path in [partial, *partial.rglob("*")]:
+        sync(path)
+    yield
+    partial.rename(out)
+    sync(out.parent)
 
 
 def write_dropped(steps: Sequence[tuple[str, Rows, Choice]], out: Path) -> None:
@@ -123,14 +182,6 @@ def _as_lines(rows: Rows, out: Path) -> Iterator[bytes]:
             ) from error
 
 
-def _write_parquet(rows: Rows, out: Path) -> None:
-    import pyarrow.parquet as pq
-
-    with replacing(out) as temporary, pq.ParquetWriter(temporary, _schema(rows)) as writer:
-        for table in _tables(rows):
-            writer.write_table(table)
-
-
 def _tables(rows: Rows) -> Iterator[Any]:
     import pyarrow as pa
 
@@ -143,31 +194,28 @@ def _schema(rows: Rows) -> Any:
     return rows.sources[0].schema  # type: ignore[attr-defined]
 
 
-def _convert(rows: Rows, out: Path, lines: bool) -> None:
-    """Write JSONL as Parquet, or anything as a folder, by way of a file that `datasets` reads."""
+def _convert(rows: Rows, out: Path, work: Path) -> Path:
+    """Make a table of rows in the folder `work`, by way of a file that `datasets` reads."""
     import datasets
 
-    work = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir()
+    from_lines = isinstance(rows.sources[0], Jsonl)
+    file = work / ("rows.jsonl" if from_lines else "rows.parquet")
+    table = work / "table"
     try:
-        file = work / ("rows.jsonl" if lines else "rows.parquet")
         write_set(rows, file)
-        read = datasets.Dataset.from_json if lines else datasets.Dataset.from_parquet
-        made = read(str(file), cache_dir=str(work / "cache"))
+        read = datasets.Dataset.from_json if from_lines else datasets.Dataset.from_parquet
+        data = read(str(file), cache_dir=str(work / "cache"))
         if out.suffix == PARQUET:
-            made.to_parquet(work / "made")
+            data.to_parquet(table)
         else:
-            made.save_to_disk(work / "made")
-        (work / "made").rename(out)
+            data.save_to_disk(table)
     except (datasets.exceptions.DatasetGenerationError, ValueError, TypeError) as error:
         reason = str(error.__cause__ or error).split("\n")[0]
         raise UserError(
             f"{out}: {rows.name} cannot be made a table ({reason:.200}); give an --out that ends "
             "in .jsonl."
         ) from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    return table
 
 
 def write_lines(out: Path, lines: Iterable[Mapping[str, Any]]) -> None:

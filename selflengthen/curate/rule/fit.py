@@ -11,6 +11,7 @@ import msgspec
 
 from selflengthen.curate.rule.rules import Rule, Statistics, Term
 from selflengthen.errors import UserError
+from selflengthen.inputs.user_files import check_regular, lines_of
 
 if TYPE_CHECKING:
     from selflengthen.curate.io.rows import Floats
@@ -79,16 +80,18 @@ def read(path: Path) -> list[Subset]:
     """Read subsets from JSONL; raises UserError naming the line that is none."""
     decode = msgspec.json.Decoder(Subset).decode
     subsets = []
+    check_regular(path)
     try:
-        lines = path.read_bytes().split(b"\n")
+        with open(path, "rb") as file:
+            lines = list(enumerate(lines_of(path, file), 1))
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}).") from error
-    for number, line in enumerate(lines, 1):
+    for number, line in lines:
         if not line.strip():
             continue
         try:
             subset = decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UserError(
                 f"{path}, line {number}: is no subset ({error}); a line has `indicators`, an object"
                 " of numbers, and `loss`, a number."

@@ -14,6 +14,8 @@ import msgspec
 import yaml
 
 from selflengthen.errors import UserError
+from selflengthen.inputs import user_yaml
+from selflengthen.inputs.user_files import check_regular
 from selflengthen.storage.atomic import rewrite
 
 if TYPE_CHECKING:
@@ -73,18 +75,16 @@ def shipped() -> dict[str, Path]:
 def load(name: str) -> Rule:
     """Read a rule: a YAML file, or a shipped one by name; raises UserError."""
     path = Path(name)
+    check_regular(path)
     if not path.is_file():
         if name not in shipped():
             raise UserError(
                 f"{name}: no such rule; give a YAML file or one of {', '.join(shipped())}."
             )
         path = shipped()[name]
+    values, _ = user_yaml.read(path, str(path))
     try:
-        rule = msgspec.convert(yaml.safe_load(path.read_text(encoding="utf-8")), Rule)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read ({error}).") from error
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: is no valid YAML ({' '.join(str(error).split())}).") from error
+        rule = msgspec.convert(values, Rule)
     except msgspec.ValidationError as error:
         raise UserError(f"{path}: is no rule ({error}); it has `intercept` and `weights`.") from (
             error

@@ -105,6 +105,7 @@ async def tuned(
     found: dict[str, Any] | None = read_json(folder / "tuned.json")
     if found is None:
         began = time.monotonic()
+        folder.parent.mkdir(exist_ok=True)
         _write(folder / "rows.jsonl", rows)
         _write(evaluation, setup.evaluation)
         job = _job(setup, folder / "rows.jsonl", folder / "adapter")

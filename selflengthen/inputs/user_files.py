@@ -1,0 +1,86 @@
+"""Files that a user names: what a name can be, and reading without hanging or filling the memory.
+
+Only regular files are read. A pipe would wait for a writer, a device may never end, and a run that
+goes on has to read the same again.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+from selflengthen.errors import UserError
+
+MOST_TEXT = 1 << 20
+"""Bytes of a file that is read whole: a configuration, a prompt."""
+MOST_LINE = 1 << 24
+"""Bytes of a line of JSONL."""
+NAME_BYTES, _PATH_BYTES = 255, 4095
+_KINDS = (
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISSOCK, "a socket"),
+)
+
+
+def name_fault(name: str) -> str | None:
+    """Say why no file or folder can have this name, or return None."""
+    if not name:
+        return "is empty"
+    if text_fault(name):
+        return text_fault(name)
+    encoded = os.fsencode(name)
+    if len(encoded) > _PATH_BYTES or any(len(p) > NAME_BYTES for p in encoded.split(b"/")):
+        return f"is too long for a file name (at most {NAME_BYTES} bytes between slashes)"
+    return None
+
+
+def text_fault(text: str) -> str | None:
+    """Say what keeps a text from being written to a file or given to a process, or return None."""
+    if "\0" in text:
+        return "contains a NUL character"
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return "contains half of a surrogate pair"
+    return None
+
+
+def check_regular(path: Path) -> None:
+    """Raise UserError for what is there and is neither a regular file nor a folder."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return  # whoever opens it says so
+    for is_kind, kind in _KINDS:
+        if is_kind(mode):
+            raise UserError(f"{path}: is {kind}, not a file; save its content to a file first.")
+
+
+def read_text(path: Path) -> str:
+    """Read a text file; raises UserError where it is too large or no regular file.
+
+    Raises OSError and UnicodeDecodeError as `Path.read_text` does.
+    """
+    check_regular(path)
+    with open(path, "rb") as file:
+        content = file.read(MOST_TEXT + 1)
+    if len(content) > MOST_TEXT:
+        raise UserError(f"{path}: has over {MOST_TEXT:,} bytes; is this the file that you mean?")
+    # As files are read in text mode: all line ends are one.
+    return content.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def lines_of(path: Path, file: BinaryIO) -> Iterator[bytes]:
+    """Yield the lines of an open file; raises UserError where one is too long to be read whole."""
+    for number, line in enumerate(iter(partial(file.readline, MOST_LINE + 1), b""), 1):
+        if len(line) > MOST_LINE:
+            raise UserError(
+                f"{path}, line {number}: has over {MOST_LINE:,} bytes; write one object a line."
+            )
+        yield line
