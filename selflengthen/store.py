@@ -146,8 +146,10 @@ class StageFolder:
 
     @classmethod
     def at(cls, path: Path) -> StageFolder:
-        """Return the stage of a run that has this folder."""
-        return cls(path, f"final/{path.name}" if path.parent.name == "final" else None)
+        """Return the stage that has this folder: of a round, after the last, or of no run."""
+        if path.parent.name == "final":
+            return cls(path, f"final/{path.name}")
+        return cls(path, None if "rounds" in path.parts else path.name)
 
     @property
     def title(self) -> str:

@@ -13,7 +13,6 @@ from selflengthen.errors import UserError
 from selflengthen.lines import read_raw, read_structs
 from selflengthen.records import Record, Refusal
 from selflengthen.store import STAGES, RunFolder, StageFolder
-from selflengthen.verify import require_sound
 
 _ID = re.compile(
     r"(?:r(?P<round>\d+)|final)-(?P<stage>instruct|draft|expand|demand|held-out(?:-base|-final)?)-.+",
@@ -81,7 +80,7 @@ def listing(run: RunFolder, folder: StageFolder) -> list[Record]:
     """Return the accepted texts of a stage, those set aside included."""
     if folder.identity() is None:
         raise UserError(f"{run.path}: has no stage {folder.title} yet; see status.")
-    require_sound(folder)
+    _require_sound(folder)
     return list(folder.records(dropped=True))
 
 
@@ -103,7 +102,7 @@ def median_example(run: RunFolder, number: int | None) -> str:
     rounds = [number] if number is not None else range(_last(run), 0, -1)
     for candidate in rounds:
         folder = run.stage(candidate, "3-expand")
-        require_sound(folder)
+        _require_sound(folder)
         records = list(folder.records())
         if records:
             return sorted(records, key=lambda r: (r.words, r.id))[len(records) // 2].id
@@ -118,7 +117,7 @@ def _find(run: RunFolder, name: str) -> Found:
             f"--id: {name!r:.80} is no id of a text; `show RUN --round 1 --stage draft` lists some."
         )
     stage, folder = _stage(run, match)
-    require_sound(folder)
+    _require_sound(folder)
     record = next((r for r in folder.records(dropped=True) if r.id == name), None)
     refusals = sorted(_refusals(folder, name), key=lambda r: r.attempt)
     if record is None and not refusals:
@@ -152,12 +151,19 @@ def _offspring(run: RunFolder, found: Found) -> Found | None:
     if later is None or match is None:
         return None
     folder = run.stage(int(match["round"]), later) if match["round"] else run.last(later)
-    require_sound(folder)
+    _require_sound(folder)
     made = [r for r in folder.records(dropped=True) if r.source == found.id]
     if not made:
         return None
     longest = max(made, key=lambda r: (r.words, r.id))
     return Found(later, longest.id, longest, list(_refusals(folder, longest.id)))
+
+
+def _require_sound(folder: StageFolder) -> None:
+    """Raise DamagedFile where the texts of a stage are not what was written."""
+    from selflengthen.verify import require_sound  # late: help must not wait for pydantic
+
+    require_sound(folder)
 
 
 def _left_out(run: RunFolder, found: Found) -> dict[str, Any] | None:
