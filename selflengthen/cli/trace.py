@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 
 from selflengthen.errors import UserError
-from selflengthen.runner.verify import require_sound
 from selflengthen.storage.jsonl import read_raw, read_structs
 from selflengthen.storage.records import Record, Refusal
 from selflengthen.storage.run_dir import RunFolder, StageFolder
@@ -98,7 +97,7 @@ def listing(run: RunFolder, folder: StageFolder) -> list[Record]:
     """Return the accepted texts of a stage, those set aside included."""
     if folder.identity() is None:
         raise UserError(f"{run.path}: has no stage {folder.title} yet; see status.")
-    require_sound(folder)
+    _require_sound(folder)
     return list(folder.records(dropped=True))
 
 
@@ -123,7 +122,7 @@ def median_example(run: RunFolder, number: int | None) -> str:
     rounds = [number] if number is not None else range(_last(run), 0, -1)
     for candidate in rounds:
         folder = run.stage(EXPAND, candidate)
-        require_sound(folder)
+        _require_sound(folder)
         records = list(folder.records())
         if records:
             return sorted(records, key=lambda r: (r.words, r.id))[len(records) // 2].id
@@ -140,7 +139,7 @@ def _find(run: RunFolder, name: str) -> Found:
             f"--id: {name!r:.80} is no id of a text; `show RUN --round 1 --stage draft` lists some."
         )
     stage, folder = _stage(run, match)
-    require_sound(folder)
+    _require_sound(folder)
     record = next((r for r in folder.records(dropped=True) if r.id == name), None)
     refusals = sorted(_refusals(folder, name), key=lambda r: r.attempt)
     if record is None and not refusals:
@@ -195,12 +194,19 @@ def _offspring(run: RunFolder, found: Found) -> Found | None:
     if later == EXPAND.name and not match["round"]:
         return None  # what is drafted after the last round is not expanded
     folder = run.named(later, int(match["round"]) if match["round"] else None)
-    require_sound(folder)
+    _require_sound(folder)
     made = [r for r in folder.records(dropped=True) if r.source == found.id]
     if not made:
         return None
     longest = max(made, key=lambda r: (r.words, r.id))
     return Found(later, longest.id, longest, list(_refusals(folder, longest.id)))
+
+
+def _require_sound(folder: StageFolder) -> None:
+    """Raise DamagedFile where the texts of a stage are not what was written."""
+    from selflengthen.runner.verify import require_sound  # late: help must not wait for pydantic
+
+    require_sound(folder)
 
 
 def _left_out(run: RunFolder, found: Found) -> dict[str, Any] | None:
