@@ -7,6 +7,7 @@ stays the same JSON, so program output can pass through here as well.
 
 from __future__ import annotations
 
+import codecs
 import re
 
 _CONTROL = re.compile(
@@ -30,12 +31,7 @@ def one_line(text: str, most: int = 300) -> str:
 
 def encodable(text: str, encoding: str) -> str:
     """Escape, as JSON does, the characters that an encoding does not have."""
-    try:
-        text.encode(encoding)
-    except UnicodeEncodeError as error:
-        tail = encodable(text[error.end :], encoding)
-        return text[: error.start] + "".join(map(_escape, text[error.start : error.end])) + tail
-    return text
+    return text.encode(encoding, "selflengthen.escape").decode(encoding)
 
 
 def _show(match: re.Match[str]) -> str:
@@ -47,3 +43,13 @@ def _escape(character: str) -> str:
     """Write a character as JSON does in ASCII: two escapes where it lies beyond U+FFFF."""
     units = character.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[i : i + 2].hex()}" for i in range(0, len(units), 2))
+
+
+def _escape_in(error: UnicodeError) -> tuple[str, int]:
+    """Escape what could not be encoded; the form is that of `codecs.register_error`."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(map(_escape, error.object[error.start : error.end])), error.end
+
+
+codecs.register_error("selflengthen.escape", _escape_in)

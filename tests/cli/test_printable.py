@@ -160,6 +160,10 @@ def test_json_stays_the_same_json() -> None:
             assert json.loads(carried) == text
 
 
+def test_a_long_text_of_which_every_other_character_is_unknown() -> None:
+    assert encodable("é " * 50_000, "ascii") == "\\u00e9 " * 50_000
+
+
 def test_one_line_is_one_and_not_long() -> None:
     assert one_line(f" a \n\n b\t{BAD}c ") == (
         "a b ␛]52;c;cm0=␇␛[2J\\u009b31m \\u007f \\u202e\\u2066 xc"

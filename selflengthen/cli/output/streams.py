@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any, TextIO, TypeVar, cast
@@ -53,14 +54,22 @@ class SafeStream:
         try:
             act()
         except OSError as error:
+            gone = error.errno == errno.EPIPE or (error.errno == errno.EIO and self._is_device())
             # What is buffered would fail again when Python exits.
             self._discard(error)
             if not self.essential:
                 return
-            if error.errno == errno.EPIPE:
+            if gone:
                 raise ReaderGone from error
             error.filename = error.filename or "standard output"
             raise
+
+    def _is_device(self) -> bool:
+        """Whether this is a terminal, also one that has hung up, and no file on a broken disk."""
+        try:
+            return stat.S_ISCHR(os.fstat(self.stream.fileno()).st_mode)
+        except OSError:
+            return False
 
     def _discard(self, error: OSError) -> None:
         """Let the stream lead nowhere, unless it is only busy."""
