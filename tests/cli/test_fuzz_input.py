@@ -123,13 +123,13 @@ def play(work: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., int]:
     Path("data.jsonl").write_text('{"prompt": "p", "response": "r"}\n' * 3)
     shutil.copytree(prompts.shipped("en"), "mine")
 
-    def command(*given: str) -> int:
-        kept = set(work.rglob("*"))
+    def command(*argv: str) -> int:
+        before = set(work.rglob("*"))
         began = time.process_time()
-        code = main(list(given))
+        code = main(list(argv))
         seconds = time.process_time() - began
         _, error = capsys.readouterr()
-        written = set(work.rglob("*")) - kept
+        written = set(work.rglob("*")) - before
         for path in sorted(written, reverse=True):
             path.rmdir() if path.is_dir() else path.unlink()
         assert code in (0, 1, 2)
@@ -187,12 +187,12 @@ def command_lines(draw: st.DrawFn) -> list[str]:
     """Return a command with some of its own options, each with any value, in any order."""
     command = draw(st.sampled_from(list(COMMANDS)))
     options = st.one_of(st.sampled_from(OPTIONS[command]), names.map("--{}".format), words)
-    given: list[str] = []
+    argv: list[str] = []
     for _ in range(draw(st.integers(0, 4))):
         option, value = draw(options), draw(words)
-        given += draw(st.sampled_from([[option], [option, value], [f"{option}={value}"], [value]]))
+        argv += draw(st.sampled_from([[option], [option, value], [f"{option}={value}"], [value]]))
     last = [] if draw(st.integers(0, 9)) == 0 and command[0] != "run" else COMMANDS[command]
-    return [*command, *given, *last]
+    return [*command, *argv, *last]
 
 
 @pytest.mark.soak

@@ -193,7 +193,7 @@ def test_names_that_no_file_has(
 def endless(work: Path) -> Iterator[Callable[[str], str]]:
     """Return what makes a pipe that nobody writes to, a folder, or a file without a line's end."""
 
-    def made(kind: str) -> str:
+    def make(kind: str) -> str:
         if kind == "pipe":
             os.mkfifo("pipe")
         elif kind == "folder":
@@ -203,7 +203,7 @@ def endless(work: Path) -> Iterator[Callable[[str], str]]:
                 file.truncate(5 << 30)
         return kind
 
-    yield made
+    yield make
     Path("sparse").unlink(missing_ok=True)
 
 
@@ -286,8 +286,8 @@ def test_prompts_may_still_choose_and_shorten(work: Path) -> None:
     folder = shutil.copytree(prompts.shipped("en"), "mine")
     text = "{% if instruction | length > 9 %}{{ instruction.strip()[:5] | upper }}{% endif %}"
     Path("mine/draft.user.md").write_text(text + "{{ instruction }}{# why #}")
-    made = prompts.load(Path(folder)).fill("draft.user", instruction="Write a lot.")
-    assert made == "WRITEWrite a lot."
+    filled = prompts.load(Path(folder)).fill("draft.user", instruction="Write a lot.")
+    assert filled == "WRITEWrite a lot."
 
 
 def test_a_prompt_that_fails_for_some_texts_alone(

@@ -30,12 +30,13 @@ def adapter(pocket_model: Path, tmp_path: Path) -> Path:
 
 
 def test_a_merged_model_is_the_base_with_the_adapter(
-    pocket_model: Path, adapter: Path, tmp_path: Path
+    pocket_model: Path, adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    output = tmp_path / "merged"
+    monkeypatch.chdir(tmp_path)  # as `finish . --merge` names what it reads and writes
+    output = Path("merged")
     output.mkdir()
     (output / "stale.txt").write_text("of an earlier merge")
-    asyncio.run(merge(pocket_model, adapter, output, tmp_path / "log"))
+    asyncio.run(merge(pocket_model, Path("adapter"), output, Path("log")))
     assert list(output.glob("*.safetensors")) and not (output / "stale.txt").exists()
     tokenizer, before = (AutoTokenizer.from_pretrained(p) for p in (output, pocket_model))
     text = "Write a story about Dina the miller. Use about 120 words."
