@@ -19,6 +19,7 @@ PACKAGE = Path(__file__).parents[1] / "selflengthen"
 
 GROUND = frozenset(
     {"errors", "text", "languages", "talk", "likeness", "records", "models", "prompts", "seeds"}
+    | {"model_files", "pretrained"}
     | {"checks", "config", "numerals", "lengths", "asides", "demand", "weave"}
 )
 ENGINE = frozenset(
@@ -38,8 +39,10 @@ FLOORS: Mapping[str, frozenset[str]] = {
     "talk": frozenset({"errors", "text"}),
     "likeness": frozenset({"errors", "text"}),
     "records": frozenset({"errors"}),
-    "models": frozenset({"errors"}),
-    "shapes": frozenset({"models"}),
+    "model_files": frozenset({"errors"}),
+    "pretrained": frozenset({"errors", "model_files"}),
+    "models": frozenset({"errors", "model_files"}),
+    "shapes": frozenset({"models", "model_files"}),
     "prompts": frozenset({"errors"}),
     "seeds": frozenset({"errors", "text", "prompts"}),
     "numerals": frozenset(),

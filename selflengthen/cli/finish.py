@@ -119,9 +119,9 @@ def _stage(text: str | None, command: str) -> str | None:
 def _check_disk(run: RunFolder, model: Model) -> None:
     """Raise UserError where the disk has no room for the merged model."""
     from selflengthen.estimate import size
-    from selflengthen.models import weights
+    from selflengthen.model_files import weight_files
 
-    needed = sum(path.stat().st_size for path in weights(model.path))
+    needed = sum(path.stat().st_size for path in weight_files(model.path))
     free = shutil.disk_usage(run.path).free
     if needed > free and not run.last("7-merge").done():
         raise UserError(

@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from selflengthen import pretrained
 from selflengthen.curate.rows import Row, Rows, digest
 from selflengthen.records import fingerprint
 
@@ -45,6 +46,7 @@ def scored(rows: Rows, name: str, model: str, options: Models) -> tuple[Values, 
     """
     import numpy as np
 
+    pretrained.check_model(model)  # what is wrong with it is said before the imports
     from selflengthen.curate.scorers import identity, load
 
     folder = options.cache or default_folder()

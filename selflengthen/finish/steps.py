@@ -21,7 +21,7 @@ from selflengthen.lines import read_structs
 from selflengthen.records import FinalRow, Pair, derive_seed, encode, fingerprint
 from selflengthen.stages import demand, draft, held_out, instruct, union
 from selflengthen.store import StageFolder
-from selflengthen.training.job import ADAPTER_FILES, job_of
+from selflengthen.training.job import ADAPTER_FILES, TOKENIZER_FILES, job_of
 from selflengthen.training.merge import merge
 
 BASE: Adapters = {}
@@ -181,8 +181,9 @@ class Final(Controller):
         folder.begin(self.identity(folder))
         trained = self.tuned
         await merge(
-            self.model.path, trained.path, self.run.final / "merged", folder.path / "merge.log"
-        )
+            self.model.path, trained.path, self.run.final / "merged", folder.path / "merge.log",
+            self.config.sampling,
+        )  # fmt: skip
         adapter = (trained.done() or {})["digest"]
         folder.finish(fingerprint([self.model.digest, adapter]).hex(), {})
 
@@ -196,6 +197,9 @@ class Final(Controller):
         for name in ADAPTER_FILES:
             content = cards.adapter_file(trained / name, self.config.model)
             rewrite(final / "adapter" / name, content)
+        for name in TOKENIZER_FILES:  # adapters trained by earlier versions came without
+            if (trained / name).exists():
+                rewrite(final / "adapter" / name, [(trained / name).read_bytes()])
         facts = cards.gather(self.config, self.model, self.run, measured)
         rewrite(final / "dataset" / "README.md", [cards.dataset(facts).encode()])
         rewrite(final / "adapter" / "README.md", [cards.model(facts, merged=False).encode()])
