@@ -59,7 +59,7 @@ def _long(work: Path, pocket: Path) -> TrainingResult:
     model = work / "model"
     from transformers import AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
 
-    tokenizer = AutoTokenizer.from_pretrained(pocket)
+    tokenizer = AutoTokenizer.from_pretrained(pocket, trust_remote_code=False)
     config = Qwen2Config(
         vocab_size=151_936,
         hidden_size=896,

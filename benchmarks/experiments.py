@@ -162,7 +162,9 @@ def _loss_of_base(rows: Path) -> float:
         CONFIG.train, model=str(models.POCKET), rows=rows, output=rows.parent, start_from=None,
         seed=0, learning_rate=0, epochs=0,
     )  # fmt: skip
-    model = AutoModelForCausalLM.from_pretrained(models.POCKET, dtype="float32")
+    model = AutoModelForCausalLM.from_pretrained(
+        models.POCKET, dtype="float32", trust_remote_code=False
+    )
     return Evaluation(rows, job).loss_of(model).loss
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from selflengthen.engines.base import Message, Request
 from selflengthen.errors import RequestRefused, UserError
-from selflengthen.inputs import models
+from selflengthen.inputs import models, pretrained
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -147,16 +147,7 @@ def load(model: str | Path, context: int) -> Chat:
 
     The context is cut to the positions that the model was made for.
     """
-    from transformers import AutoConfig, AutoTokenizer
-
-    try:
-        config = AutoConfig.from_pretrained(model)
-        tokenizer = AutoTokenizer.from_pretrained(model)
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise UserError(
-            f"model {model}: cannot be loaded ({reason}); give a folder with a model or a hub id."
-        ) from error
+    config, tokenizer = pretrained.config(model), pretrained.tokenizer(model)
     chat = Chat(tokenizer, min(context, positions(config) or context))
     try:
         begun = chat.begun(_ANY_CHAT)

@@ -21,7 +21,8 @@ from typing import Any
 from selflengthen.config import EngineConfig
 from selflengthen.engines import chat
 from selflengthen.engines.base import Adapters, Completion, Request, Role, Sampling
-from selflengthen.errors import EngineError
+from selflengthen.errors import EngineError, UserError
+from selflengthen.inputs import model_files, pretrained
 
 _BATCH = 32
 
@@ -60,7 +61,7 @@ class TransformersEngine:
         conversation = await asyncio.to_thread(chat.load, model, config.context)
         try:
             loaded, device = await asyncio.to_thread(_load, model, adapters)
-        except (OSError, ValueError, RuntimeError) as error:
+        except (UserError, OSError, ValueError, RuntimeError) as error:
             reason = str(error).strip().split("\n")[0]
             raise EngineError(f"model {model}: transformers cannot load it: {reason}") from error
         on_note(f"engine: transformers on {device}")
@@ -263,13 +264,12 @@ def _load(model: str | Path, adapters: Adapters) -> tuple[Any, str]:
     mps = torch.backends.mps.is_available()
     device = "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
     dtype = torch.float32 if device == "cpu" else "auto"
-    loaded: Any = AutoModelForCausalLM.from_pretrained(model, dtype=dtype).to(device).eval()
+    loaded: Any = pretrained.model(AutoModelForCausalLM, model, dtype=dtype).to(device).eval()
     if adapters:
-        from peft import PeftModel
-
         (first, adapter), *others = adapters.items()
-        loaded = PeftModel.from_pretrained(loaded, str(adapter.path), adapter_name=first)
+        loaded = pretrained.adapted(loaded, adapter.path, adapter_name=first)
         for role, adapter in others:
+            model_files.check_adapter(adapter.path)
             loaded.load_adapter(str(adapter.path), adapter_name=role)
         loaded.eval()
     return loaded, device

@@ -13,6 +13,7 @@ import gc
 import importlib.util
 import itertools
 import json
+import multiprocessing
 import os
 import warnings
 from collections.abc import Callable, Mapping
@@ -24,6 +25,7 @@ from selflengthen.engines import chat, vllm_log, vllm_start
 from selflengthen.engines.base import Adapters, Completion, Request, Role
 from selflengthen.engines.guard import Guard
 from selflengthen.errors import EngineError, RequestRefused
+from selflengthen.inputs import model_files
 
 # vLLM compares the end of a text with what stands before it, in Python and for each token, so every
 # length it tries costs about 1.6 microseconds a token (8 to 64 took a quarter of the speed on two
@@ -31,6 +33,7 @@ from selflengthen.errors import EngineError, RequestRefused
 _PATTERN, _TIMES = (117, 120), 2
 _LEAST_RANK = 8  # vLLM knows ranks from 8 up, in powers of two
 _SEEDS = 2**63
+_REAPED = 5.0  # seconds in which a killed process is gone
 # On a CPU vLLM puts its worker into a process of its own, only to pin it to all cores but one. The
 # engine core can do the work itself: one process less to start, and nothing left in shared memory.
 _ONE_PROCESS = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
@@ -64,6 +67,8 @@ class VllmEngine:
         Raises UserError for a model that cannot be used, EngineError when vLLM does not start.
         """
         conversation = await asyncio.to_thread(chat.load, model, config.context)
+        for adapter in adapters.values():
+            model_files.check_adapter(adapter.path)
         on_note("engine: starting vLLM (half a minute or more) ...")
         guard = Guard()
         log = log or guard.folder / "vllm.log"
@@ -74,14 +79,14 @@ class VllmEngine:
             llm = await asyncio.shield(start)
         except Exception as error:
             reason = vllm_log.last_error(log) or str(error)
-            await asyncio.to_thread(guard.close)
+            await asyncio.to_thread(_end, guard)
             raise EngineError(f"vLLM did not start: {reason}{vllm_log.whereabouts(log)}") from error
         except asyncio.CancelledError:
             # A thread cannot be stopped; without its engine core it ends by itself.
             while not start.done():
                 await asyncio.to_thread(guard.kill)
             start.exception()
-            await asyncio.to_thread(guard.close)
+            await asyncio.to_thread(_end, guard)
             raise
         from vllm.lora.request import LoRARequest
 
@@ -121,10 +126,11 @@ class VllmEngine:
         if self._closed:
             return
         self._closed = True
+        await _stop_reading(self._llm)
         # The core takes seconds to leave in good order and has nothing to put in order.
         await asyncio.to_thread(self._llm.shutdown, 0.1)
         self._llm = None
-        await asyncio.to_thread(self._guard.close)
+        await asyncio.to_thread(_end, self._guard)
         # What is left of AsyncLLM complains when it goes, most of all at interpreter exit.
         with warnings.catch_warnings(action="ignore"):
             gc.collect()
@@ -163,6 +169,29 @@ class VllmEngine:
             return "vLLM was closed while a request was in work."
         reason = vllm_log.last_error(self._log) or "it said nothing"
         return f"vLLM died: {reason}{vllm_log.whereabouts(self._log)}"
+
+
+async def _stop_reading(llm: Any) -> None:
+    """End the task that reads what the core writes, before the core goes.
+
+    It would take the end for an accident and log that. Requests in work, which would then wait for
+    ever, fail.
+    """
+    from vllm.v1.engine.exceptions import EngineDeadError
+
+    reader = llm.output_handler
+    if reader is not None and not reader.done():
+        reader.cancel()
+        await asyncio.wait([reader])
+    llm.output_processor.propagate_error(EngineDeadError())
+
+
+def _end(guard: Guard) -> None:
+    """Kill what vLLM started, and collect the core: else it stays as a zombie until we end."""
+    guard.close()
+    for process in multiprocessing.active_children():  # collects those that have ended
+        if process.name.startswith("EngineCore"):
+            process.join(_REAPED)
 
 
 def _start(
@@ -205,6 +234,8 @@ def _start(
         return AsyncLLM.from_engine_args(
             AsyncEngineArgs(
                 model=str(model),
+                trust_remote_code=False,  # code of a model's folder is never run
+                load_format="safetensors",  # and its pickled weights are never read
                 max_model_len=context,
                 max_num_seqs=config.in_flight,
                 gpu_memory_utilization=config.gpu_memory,

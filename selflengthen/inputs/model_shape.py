@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import math
-import struct
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from selflengthen.inputs.models import Model, weights
-
-# Of a number, by the name that safetensors gives its type.
-_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "I8": 1, "U8": 1}
+from selflengthen.inputs.model_files import read_header, weight_files
+from selflengthen.inputs.models import Model
 
 
 @dataclass(frozen=True)
@@ -40,34 +34,23 @@ class Shape:
 
 def shape_of(model: Model) -> Shape:
     """Read a model's numbers from config.json and from the headers of its weights."""
-    config: dict[str, Any] = {**model.config, **model.config.get("text_config", {})}
-    parameters = weight_bytes = 0
-    for path in weights(model.path):
-        count, held = _header(path)
-        parameters, weight_bytes = parameters + count, weight_bytes + held
-    hidden = int(config.get("hidden_size", 0))
-    heads = int(config.get("num_attention_heads") or 1)
-    head = int(config.get("head_dim") or hidden // heads)
+    config = model.text_config
+    headers = [read_header(path) for path in weight_files(model.path)]
+    hidden = _whole(config, "hidden_size")
+    heads = _whole(config, "num_attention_heads") or 1
+    head = _whole(config, "head_dim") or hidden // heads
     return Shape(
-        parameters=parameters,
-        weight_bytes=weight_bytes,
-        layers=int(config.get("num_hidden_layers", 0)),
+        parameters=sum(header.parameters for header in headers),
+        weight_bytes=sum(header.value_bytes for header in headers),
+        layers=_whole(config, "num_hidden_layers"),
         hidden=hidden,
-        inner=int(config.get("intermediate_size") or 4 * hidden),
-        kv_width=int(config.get("num_key_value_heads") or heads) * head,
-        vocabulary=int(config.get("vocab_size", 0)),
+        inner=_whole(config, "intermediate_size") or 4 * hidden,
+        kv_width=(_whole(config, "num_key_value_heads") or heads) * head,
+        vocabulary=_whole(config, "vocab_size"),
     )
 
 
-def _header(path: Path) -> tuple[int, int]:
-    """Return parameters and bytes of a safetensors file, from its header alone."""
-    try:
-        with open(path, "rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            header = json.loads(file.read(length))
-    except (OSError, ValueError, struct.error, OverflowError):
-        return 0, path.stat().st_size
-    tensors = [entry for name, entry in header.items() if name != "__metadata__"]
-    counts = [math.prod(t["shape"]) for t in tensors]
-    held = sum(n * _BYTES.get(t["dtype"], 2) for n, t in zip(counts, tensors, strict=True))
-    return sum(counts), held
+def _whole(config: dict[str, Any], name: str) -> int:
+    """Return a number of config.json; where each layer has its own, the largest; 0 without one."""
+    value = config.get(name) or 0
+    return max((n or 0 for n in value), default=0) if isinstance(value, list) else int(value)

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from os.path import lexists
 from pathlib import Path
 from typing import Any
 
 from selflengthen.errors import UserError
+from selflengthen.inputs import model_files
 
 POCKET = Path(__file__).parents[1] / "pocket" / "weights"
 _SAMPLES, _SAMPLE_BYTES = 64, 1 << 16
+_MOST = 1 << 40  # of a width, a count or a length: far beyond any model
+_ORIGINAL = "original_max_position_embeddings"
+_WHOLE = (
+    "max_position_embeddings", "hidden_size", "num_hidden_layers", "num_attention_heads",
+    "num_key_value_heads", "head_dim", "intermediate_size", "vocab_size",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -27,7 +34,12 @@ class Model:
     @property
     def positions(self) -> int | None:
         """The longest context in tokens, where the configuration says one."""
-        return positions({**self.config, **self.config.get("text_config", {})})
+        return positions(self.text_config)
+
+    @property
+    def text_config(self) -> dict[str, Any]:
+        """What config.json says of the language model, where it says more than that."""
+        return {**self.config, **(self.config.get("text_config") or {})}
 
 
 def positions(config: Mapping[str, Any]) -> int | None:
@@ -42,46 +54,23 @@ def positions(config: Mapping[str, Any]) -> int | None:
     return most
 
 
-def weights(folder: Path) -> list[Path]:
-    """Return the files that transformers loads a model's weights from, there or not.
-
-    Beside them a folder may hold the same weights in another format.
-    """
-    single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
-    if single.is_file():
-        return [single]
-    try:
-        names = set(json.loads(index.read_bytes())["weight_map"].values())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        found = folder.glob("*.safetensors")
-        return sorted(path for path in found if not path.name.startswith("consolidated"))
-    return sorted(folder / Path(name).name for name in names)
-
-
 def find(name: str) -> Model:
     """Return the model that `name` means: `pocket`, a folder, or a hub id (fetched if need be).
 
-    Raises UserError where it is none, has no chat template, or has no safetensors weights.
+    Raises UserError where it is none, lacks a chat template or safetensors, or is damaged.
     """
     folder = POCKET if name == "pocket" else Path(name)
     if not folder.is_dir():
         folder = _fetch(name)
-    try:
-        config = json.loads((folder / "config.json").read_bytes())
-    except (OSError, ValueError) as error:
+    if not lexists(folder / "config.json"):
         raise UserError(
-            f"model: {name} is no model folder (config.json: {_short(error)}); give a folder that "
+            f"model: {name} is no model folder (it has no config.json); give a folder that "
             "transformers can load, a hub id, or `pocket`."
-        ) from error
-    files = weights(folder)
-    if not files:
-        raise UserError(
-            f"model: {name} holds no *.safetensors; convert its weights to safetensors."
         )
-    if lacking := [path.name for path in files if not path.is_file()]:
-        raise UserError(
-            f"model: {name} lacks {lacking[0]}, which its index names; download it again."
-        )
+    model_files.check_folder(folder)
+    model_files.check_weights(folder)
+    config = model_files.read_object(folder / "config.json")
+    _check_numbers(folder / "config.json", config)
     if not _has_chat_template(folder):
         raise UserError(
             f"model: {name} has no chat template (tokenizer_config.json or chat_template.jinja); "
@@ -115,15 +104,45 @@ def _fetch(name: str) -> Path:
         ) from error
 
 
+def _check_numbers(path: Path, config: Mapping[str, Any]) -> None:
+    """Raise UserError for a number that this program reads from config.json and cannot use."""
+    nested = config.get("text_config")
+    for part in (config, {} if nested is None else nested):
+        if not isinstance(part, Mapping):
+            raise _wrong(path, "text_config", part, "an object")
+        for name in _WHOLE:
+            value = part.get(name)
+            # Some models say one number a layer.
+            for number in value if isinstance(value, list) else [value]:
+                if number is not None and not _is_number(number, int):
+                    raise _wrong(path, name, value, f"a whole number from 0 to {_MOST:,}")
+        for name in ("rope_parameters", "rope_scaling"):
+            rope = part.get(name)
+            if rope is None:
+                continue
+            if not isinstance(rope, Mapping):
+                raise _wrong(path, name, rope, "an object")
+            for field, kinds in (("factor", (int, float)), (_ORIGINAL, (int,))):
+                if not _is_number(rope.get(field, 1), *kinds):
+                    raise _wrong(path, f"{name}.{field}", rope[field], f"a number up to {_MOST:,}")
+
+
+def _is_number(value: Any, *kinds: type) -> bool:
+    return type(value) in kinds and bool(0 <= value <= _MOST)
+
+
+def _wrong(path: Path, name: str, value: Any, takes: str) -> UserError:
+    return UserError(
+        f"{path}: {name} is {value!r:.80}, but takes {takes}; correct it, or download the model "
+        "again."
+    )
+
+
 def _has_chat_template(folder: Path) -> bool:
     if (folder / "chat_template.jinja").is_file() or (folder / "chat_template.json").is_file():
         return True
-    try:
-        return bool(
-            json.loads((folder / "tokenizer_config.json").read_bytes()).get("chat_template")
-        )
-    except (OSError, ValueError):
-        return False
+    path = folder / "tokenizer_config.json"
+    return lexists(path) and bool(model_files.read_object(path).get("chat_template"))
 
 
 def _digest(folder: Path) -> str:
@@ -133,9 +152,8 @@ def _digest(folder: Path) -> str:
     """
     digest = hashlib.sha256()
     for path in sorted(folder.iterdir()):
-        if path.suffix not in (".json", ".safetensors", ".jinja", ".model", ".txt"):
-            continue
-        _add(digest, path)
+        if path.suffix in model_files.SUFFIXES:
+            _add(digest, path)
     return digest.hexdigest()
 
 

@@ -47,7 +47,7 @@ from selflengthen.storage.stage_table import (
     MERGE,
     UNION,
 )
-from selflengthen.training.job import ADAPTER_FILES, job_of
+from selflengthen.training.job import ADAPTER_FILES, TOKENIZER_FILES, job_of
 from selflengthen.training.merge import merge
 
 BASE: Adapters = {}
@@ -231,7 +231,13 @@ class Final(Controller):
             return
         model, trained = self.context.model, self.tuned
         await self.begin(folder, trained)
-        await merge(model.path, trained.path, self.run.final / "merged", folder.path / "merge.log")
+        await merge(
+            model.path,
+            trained.path,
+            self.run.final / "merged",
+            log=folder.path / "merge.log",
+            sampling=self.config.sampling,
+        )
         adapter = (trained.done() or {})["digest"]
         # Minutes for a large model, in which a signal must be heard.
         files = await asyncio.to_thread(digests, self.run.final / "merged", folder.remedy)
@@ -246,6 +252,9 @@ class Final(Controller):
         for name in ADAPTER_FILES:
             content = cards.adapter_file(trained / name, self.config.model)
             rewrite(final / "adapter" / name, content)
+        for name in TOKENIZER_FILES:  # adapters trained by earlier versions came without
+            if (trained / name).exists():
+                rewrite(final / "adapter" / name, [(trained / name).read_bytes()])
         facts = cards.gather(self.config, self.context.model, self.run, figures)
         rewrite(final / "dataset" / "README.md", [cards.dataset(facts).encode()])
         rewrite(final / "adapter" / "README.md", [cards.model(facts, merged=False).encode()])

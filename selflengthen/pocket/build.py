@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as functional
 from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
 
-from selflengthen.inputs import prompts
+from selflengthen.inputs import model_files, prompts
 from selflengthen.pocket.corpus import Corpus, Example
 from selflengthen.pocket.gate import measure, passes
 from selflengthen.pocket.model import VOCABULARY, new_model, train_tokenizer
@@ -109,6 +109,7 @@ def save(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Pa
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    model_files.share(folder)
 
 
 def _optimizers(model: Qwen2ForCausalLM) -> list[torch.optim.Optimizer]:

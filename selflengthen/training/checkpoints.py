@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from selflengthen.inputs import model_files
 from selflengthen.storage.atomic import rewrite
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Seal(msgspec.Struct, frozen=True):
 
 def seal(folder: Path, job: str, step: int) -> None:
     """Declare a checkpoint whole."""
+    model_files.share(folder)
     sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
     stamp = Seal(job, step, digest_of_file(folder / _WEIGHTS), sizes)
     rewrite(folder / _SEAL, [msgspec.json.encode(stamp)])

@@ -26,6 +26,11 @@ _ALLOCATOR = {
 }
 
 
+# Threads that wait for each other sleep. By default they spin, which on a core that has other work
+# keeps the very thread from running that they wait for (docs/engines.md has the figures).
+_THREADS = {"OMP_WAIT_POLICY": "passive"}
+
+
 def environment() -> dict[str, str]:
     """Return the environment of a child that imports this package, wherever it lies."""
     package = str(Path(__file__).parents[2])
@@ -39,10 +44,11 @@ def environment() -> dict[str, str]:
 
 
 def training_environment(launcher: str) -> dict[str, str]:
-    """Return the environment of a child that trains."""
+    """Return the environment of a child that trains; what the user has set stays."""
     if not has_gpu():
         # glibc gives memory back and takes it again all the time; steps are 25 to 70 % quicker so.
-        return {**environment(), **(_ALLOCATOR if sys.platform == "linux" else {})}
+        allocator = _ALLOCATOR if sys.platform == "linux" else {}
+        return {**_THREADS, **allocator, **environment()}
     if launcher != "plain":
         return environment()
     # TRL refuses a single process that sees several GPUs.

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
 from selflengthen.config import RoleTraining, TrainConfig
-from selflengthen.errors import TrainingError
+from selflengthen.errors import TrainingError, UserError
+from selflengthen.inputs import model_files
 from selflengthen.storage.records import fingerprint
 
-ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+ADAPTER_FILES = (model_files.ADAPTER_CONFIG, model_files.ADAPTER_WEIGHTS)
+TOKENIZER_FILES = (
+    "tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json",
+    "added_tokens.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model",
+    "vocab.json", "merges.txt", "vocab.txt",
+)  # fmt: skip
+"""What a tokenizer may be saved as; it lies beside an adapter where the libraries look for it."""
 
 
 class TrainingJob(msgspec.Struct, kw_only=True, frozen=True):
@@ -89,11 +95,12 @@ class TrainingJob(msgspec.Struct, kw_only=True, frozen=True):
         """Raise where the adapter to go on from is none, or of another rank."""
         if self.start_from is None:
             return
-        path = Path(self.start_from) / ADAPTER_FILES[0]
+        folder = Path(self.start_from)
         try:
-            rank = json.loads(path.read_bytes())["r"]
-        except (OSError, ValueError, KeyError) as error:
-            raise TrainingError(f"{path}: is no configuration of a LoRA adapter.") from error
+            model_files.check_adapter(folder)
+            rank = model_files.read_object(folder / ADAPTER_FILES[0])["r"]
+        except UserError as error:
+            raise TrainingError(str(error)) from error
         if rank != self.lora_r:
             raise TrainingError(
                 f"{self.start_from}: this adapter has rank {rank}, train.lora_r is {self.lora_r}; "

@@ -16,11 +16,12 @@ import torch
 from accelerate import PartialState
 from datasets import Dataset
 from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, set_seed
+from transformers import AutoModelForCausalLM, PreTrainedModel, set_seed
 from transformers.utils.import_utils import is_flash_attn_2_available
 from trl.trainer.sft_config import SFTConfig
 
 from selflengthen.errors import TrainingError
+from selflengthen.inputs import model_files, pretrained
 from selflengthen.storage.atomic import rewrite
 from selflengthen.storage.records import Row
 from selflengthen.training import checkpoints, rows
@@ -37,7 +38,7 @@ def run(job: TrainingJob, given: list[Row], stop: Stop, started: float) -> Train
     is saved, and TrainingError with the reason where the job cannot be done.
     """
     digest = job.digest()
-    tokenizer = AutoTokenizer.from_pretrained(job.model)
+    tokenizer = pretrained.tokenizer(job.model)
     model = _base(job)
     data, counts = _data(job, given, tokenizer, _stops(model, tokenizer))
     arguments = _arguments(job)
@@ -59,7 +60,7 @@ def run(job: TrainingJob, given: list[Row], stop: Stop, started: float) -> Train
         raise Stopped
     result = _result(trainer, progress, counts, digest, progress.began - started)
     if trainer.is_world_process_zero():
-        _save(trainer.model, job.folder, result)
+        _save(trainer.model, tokenizer, job.folder, result)
     trainer.accelerator.wait_for_everyone()
     return result
 
@@ -82,7 +83,7 @@ def _base(job: TrainingJob) -> PreTrainedModel:
     kwargs: dict[str, Any] = {"dtype": torch.bfloat16 if _half(job) else torch.float32}
     if _padding_free(job):
         kwargs["attn_implementation"] = "flash_attention_2"
-    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(job.model, **kwargs)
+    model: PreTrainedModel = pretrained.model(AutoModelForCausalLM, job.model, **kwargs)
     return model
 
 
@@ -98,7 +99,7 @@ def _adapted(model: PreTrainedModel, job: TrainingJob) -> PeftModel:
         )
         fresh: PeftModel = get_peft_model(model, lora)
         return fresh
-    adapted: PeftModel = PeftModel.from_pretrained(model, job.start_from, is_trainable=True)
+    adapted: PeftModel = pretrained.adapted(model, job.start_from, is_trainable=True)
     return adapted
 
 
@@ -144,6 +145,7 @@ def _arguments(job: TrainingJob) -> SFTConfig:
         logging_nan_inf_filter=False,
         disable_tqdm=True,
         report_to="none",
+        trust_remote_code=False,
         save_strategy="steps",
         save_steps=job.save_every,
         save_total_limit=2,  # one would be deleted before the next is sealed
@@ -172,15 +174,22 @@ def _result(
     )
 
 
-def _save(model: Any, folder: Path, result: TrainingResult) -> None:
-    """Put the adapter and then the result into `folder`; each file is there whole or not at all."""
+def _save(model: Any, tokenizer: Any, folder: Path, result: TrainingResult) -> None:
+    """Put the adapter, its tokenizer and then the result into `folder`.
+
+    Each file is there whole or not at all.
+    """
     partial = folder / ".partial"
     shutil.rmtree(partial, ignore_errors=True)
     model.save_pretrained(partial)
-    for name in ADAPTER_FILES:
-        with (partial / name).open("rb") as file:
-            os.fsync(file.fileno())
-        (partial / name).replace(folder / name)
+    tokenizer.save_pretrained(partial)
+    model_files.share(partial)
+    (partial / "README.md").unlink(missing_ok=True)  # peft's model card, which says nothing
+    for path in sorted(partial.iterdir()):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+            path.replace(folder / path.name)
     shutil.rmtree(partial)
     digest = checkpoints.digest_of_file(folder / ADAPTER_FILES[1])
     whole = msgspec.structs.replace(result, adapter=digest)

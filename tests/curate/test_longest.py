@@ -71,7 +71,9 @@ def test_tokens_of_a_tokenizer(work: Path, curate: Command, pocket_model: Path) 
     )
     curate("longest", "three.jsonl", *words)
     assert [r["id"] for r in read("out.jsonl")] == ["r1"]
-    counts = AutoTokenizer.from_pretrained(pocket_model)(["a b c d e f", "a"])["input_ids"]
+    counts = AutoTokenizer.from_pretrained(pocket_model, trust_remote_code=False)(
+        ["a b c d e f", "a"]
+    )["input_ids"]
     assert [r["tokens"] for r in read("out.dropped.jsonl")] == [len(ids) for ids in counts]
 
 

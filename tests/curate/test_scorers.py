@@ -58,8 +58,10 @@ def both(indicator: str, model: Path) -> np.ndarray:
 
 @torch.inference_mode()
 def test_reward(made: Path) -> None:
-    model = AutoModelForSequenceClassification.from_pretrained(made / "reward").eval()
-    tokenizer = AutoTokenizer.from_pretrained(made / "reward")
+    model = AutoModelForSequenceClassification.from_pretrained(
+        made / "reward", trust_remote_code=False
+    ).eval()
+    tokenizer = AutoTokenizer.from_pretrained(made / "reward", trust_remote_code=False)
     expected = [
         model(**tokenizer(r.prompt, r.response, return_tensors="pt")).logits.item() for r in ROWS
     ]
@@ -70,8 +72,10 @@ def test_reward(made: Path) -> None:
 def test_a_reward_head_on_a_language_model(tmp_path: Path) -> None:
     """Without a token for padding, as such models come."""
     folder = tiny.language_reward(tmp_path / "model")
-    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForSequenceClassification.from_pretrained(
+        folder, trust_remote_code=False
+    ).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     assert tokenizer.pad_token is None
     inputs = [tokenizer(r.prompt, r.response, return_tensors="pt").input_ids for r in ROWS]
     expected = [model.score(model.gpt_neox(ids).last_hidden_state[:, -1]).item() for ids in inputs]
@@ -82,8 +86,8 @@ def test_a_reward_head_on_a_language_model(tmp_path: Path) -> None:
 @torch.inference_mode()
 def test_unieval(made: Path, indicator: str) -> None:
     """As its authors score: softmax over all tokens, then Yes over Yes and No."""
-    model = AutoModelForSeq2SeqLM.from_pretrained(made / "unieval").eval()
-    tokenizer = AutoTokenizer.from_pretrained(made / "unieval")
+    model = AutoModelForSeq2SeqLM.from_pretrained(made / "unieval", trust_remote_code=False).eval()
+    tokenizer = AutoTokenizer.from_pretrained(made / "unieval", trust_remote_code=False)
     words = {"naturalness": "a natural response in the dialogue",
              "coherence": "a coherent response given the dialogue history",
              "understandability": "an understandable response in the dialogue"}  # fmt: skip
@@ -101,8 +105,10 @@ def test_unieval(made: Path, indicator: str) -> None:
 
 @torch.inference_mode()
 def test_perplexity(made: Path) -> None:
-    model = AutoModelForCausalLM.from_pretrained(made / "language_model").eval()
-    tokenizer = AutoTokenizer.from_pretrained(made / "language_model")
+    model = AutoModelForCausalLM.from_pretrained(
+        made / "language_model", trust_remote_code=False
+    ).eval()
+    tokenizer = AutoTokenizer.from_pretrained(made / "language_model", trust_remote_code=False)
     expected = []
     for row in ROWS:
         prompt, response = (tokenizer.encode(text) for text in (row.prompt, row.response))
@@ -114,8 +120,10 @@ def test_perplexity(made: Path) -> None:
 
 @torch.inference_mode()
 def test_perplexity_of_a_text_that_is_read_in_parts(made: Path) -> None:
-    model = AutoModelForCausalLM.from_pretrained(made / "language_model").eval()
-    tokenizer = AutoTokenizer.from_pretrained(made / "language_model")
+    model = AutoModelForCausalLM.from_pretrained(
+        made / "language_model", trust_remote_code=False
+    ).eval()
+    tokenizer = AutoTokenizer.from_pretrained(made / "language_model", trust_remote_code=False)
     rows = [Row(0, "write a", text(1, 590)), Row(1, "write", text(2, 3)), Row(2, "a", text(3, 700))]
     score = scorers.load("perplexity", str(made / "language_model"))(rows)
     ids = torch.tensor([tokenizer.encode("write a " + rows[0].response)])
@@ -126,8 +134,10 @@ def test_perplexity_of_a_text_that_is_read_in_parts(made: Path) -> None:
 
 @torch.inference_mode()
 def test_perplexity_of_a_model_with_a_chat_template(pocket_model: Path) -> None:
-    model = AutoModelForCausalLM.from_pretrained(pocket_model, dtype=torch.float32).eval()
-    tokenizer = AutoTokenizer.from_pretrained(pocket_model)
+    model = AutoModelForCausalLM.from_pretrained(
+        pocket_model, dtype=torch.float32, trust_remote_code=False
+    ).eval()
+    tokenizer = AutoTokenizer.from_pretrained(pocket_model, trust_remote_code=False)
     row = Row(0, "Tell of a fox.", "At noon. The fox walked home.")
     chat = [{"role": "user", "content": row.prompt}]
     before = tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False)
@@ -156,8 +166,8 @@ def test_no_number_is_refused(made: Path, work: Path, refused: Command) -> None:
 
 @torch.inference_mode()
 def test_embedding(made: Path) -> None:
-    model = AutoModel.from_pretrained(made / "embedder").eval()
-    tokenizer = AutoTokenizer.from_pretrained(made / "embedder")
+    model = AutoModel.from_pretrained(made / "embedder", trust_remote_code=False).eval()
+    tokenizer = AutoTokenizer.from_pretrained(made / "embedder", trust_remote_code=False)
     expected = []
     for row in ROWS:
         inputs = tokenizer(f"{row.prompt}\n\n{row.response}", return_tensors="pt")
@@ -198,9 +208,9 @@ def test_a_model_of_another_kind_is_refused(made: Path, tmp_path: Path) -> None:
         scorers.load("reward", str(made / "embedder"))
     with pytest.raises(UserError, match="gives 3 scores a row"):
         scorers.load("reward", str(tiny.reward(tmp_path / "three", labels=3)))
-    with pytest.raises(UserError, match="cannot be loaded as UniEval"):
+    with pytest.raises(UserError, match="cannot be loaded as a UniEval"):
         scorers.load("coherence", str(made / "language_model"))
-    with pytest.raises(UserError, match="no such model"):
+    with pytest.raises(UserError, match="cannot be loaded"):
         scorers.load("perplexity", str(tmp_path))
 
 

@@ -35,7 +35,9 @@ def adapters(pocket_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Ad
     made = {}
     for seed, role in enumerate(("generator", "expander")):
         torch.manual_seed(seed)
-        model = AutoModelForCausalLM.from_pretrained(pocket_model, dtype=torch.float32)
+        model = AutoModelForCausalLM.from_pretrained(
+            pocket_model, dtype=torch.float32, trust_remote_code=False
+        )
         config = LoraConfig(
             r=4, lora_alpha=16, target_modules="all-linear", init_lora_weights=False
         )

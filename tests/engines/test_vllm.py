@@ -156,6 +156,39 @@ def test_chat_markup_in_a_text_is_data(vllm: Running, ask: Callable[..., Request
     assert done[0].tokens > 0
 
 
+def test_closing_leaves_no_process_and_no_error(
+    pocket_model: Path, tmp_path: Path, ask: Callable[..., Request]
+) -> None:
+    """Also on a busy machine, where what reads the core's answers sees its end before its own."""
+    log = tmp_path / "vllm.log"
+    before = {process.pid for process in psutil.Process().children(recursive=True)}
+
+    async def live() -> list[Completion | BaseException]:
+        engine = await open_engine(CONFIG, pocket_model, {}, on_note=print, log=log)
+        await engine.complete(ask())
+        long = [ask(seed=i, max_tokens=480, temperature=2.0) for i in range(8)]
+        pending = [asyncio.ensure_future(engine.complete(one)) for one in long]
+        await asyncio.sleep(0.2)
+        core = engine._llm.engine_core  # type: ignore[attr-defined]
+        shut_down = core.shutdown
+
+        def slowly(timeout: float) -> None:
+            shut_down(timeout)
+            time.sleep(1)
+
+        core.shutdown = slowly
+        await engine.close()
+        return await asyncio.wait_for(asyncio.gather(*pending, return_exceptions=True), 30)
+
+    failed = [one for one in asyncio.run(live()) if not isinstance(one, Completion)]
+    assert {str(one) for one in failed} == {"vLLM was closed while a request was in work."}
+    left = [p for p in psutil.Process().children(recursive=True) if p.pid not in before]
+    dead = [p for p in left if p.status() == psutil.STATUS_ZOMBIE]
+    assert not dead
+    assert all("resource_tracker" in " ".join(p.cmdline()) for p in left)
+    assert "Error" not in log.read_text(), log.read_text()
+
+
 def test_a_dead_core_is_an_engine_error(vllm: Running, ask: Callable[..., Request]) -> None:
     """Runs last: it ends the module's engine."""
 

@@ -47,8 +47,8 @@ def test_weights_of_tokens_follow_their_spans(corpus: Corpus) -> None:
 def test_tokenizers_agree() -> None:
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-    loaded = AutoTokenizer.from_pretrained(models.POCKET)
-    trained = PreTrainedTokenizerFast.from_pretrained(models.POCKET)
+    loaded = AutoTokenizer.from_pretrained(models.POCKET, trust_remote_code=False)
+    trained = PreTrainedTokenizerFast.from_pretrained(models.POCKET, trust_remote_code=False)
     corpus = Corpus(prompts.load(prompts.shipped("pocket")), random.Random(5))
     for _ in range(100):
         text = "".join(t for t, _ in corpus.extend((3, 5), (0, 1)))

@@ -91,14 +91,16 @@ def test_what_is_given_away_loads(run: Path) -> None:
 
     from selflengthen.inputs import models
 
-    merged = AutoModelForCausalLM.from_pretrained(run / "final/merged")
-    tokenizer = AutoTokenizer.from_pretrained(run / "final/merged")
+    merged = AutoModelForCausalLM.from_pretrained(run / "final/merged", trust_remote_code=False)
+    tokenizer = AutoTokenizer.from_pretrained(run / "final/merged", trust_remote_code=False)
     chat = [{"role": "user", "content": "Write a story about Adam. Use about 60 words."}]
     text = str(tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
     made = merged.generate(**tokenizer(text, return_tensors="pt"), max_new_tokens=8)
     assert made.shape[1] > len(tokenizer(text).input_ids)
-    base = AutoModelForCausalLM.from_pretrained(models.POCKET)
+    base = AutoModelForCausalLM.from_pretrained(models.POCKET, trust_remote_code=False)
     PeftModel.from_pretrained(base, run / "final/adapter")
+    beside = AutoTokenizer.from_pretrained(run / "final/adapter", trust_remote_code=False)
+    assert beside.apply_chat_template(chat, tokenize=False, add_generation_prompt=True) == text
     assert models.find(str(run / "final/merged")).digest != models.find("pocket").digest
     for name in ("adapter", "merged", "dataset"):
         assert (run / "final" / name / "README.md").read_text().startswith("---\n")

@@ -145,7 +145,7 @@ def test_the_adapters_load_in_peft(run: Path) -> None:
     from transformers import AutoModelForCausalLM
 
     for role in ("generator", "expander"):
-        base = AutoModelForCausalLM.from_pretrained(models.POCKET)
+        base = AutoModelForCausalLM.from_pretrained(models.POCKET, trust_remote_code=False)
         adapter = run / "rounds" / "01" / "5-train" / role
         assert (adapter / "adapter_model.safetensors").is_file()
         tuned = PeftModel.from_pretrained(base, adapter)

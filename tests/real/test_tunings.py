@@ -105,9 +105,11 @@ def plainly(folder: Path, job: TrainingJob) -> tuple[float, int]:
 
     from selflengthen.training import rows
 
-    base = AutoModelForCausalLM.from_pretrained(job.model, dtype=torch.float32)
+    base = AutoModelForCausalLM.from_pretrained(
+        job.model, dtype=torch.float32, trust_remote_code=False
+    )
     model = PeftModel.from_pretrained(base, job.output).eval()
-    tokenizer = AutoTokenizer.from_pretrained(job.model)
+    tokenizer = AutoTokenizer.from_pretrained(job.model, trust_remote_code=False)
     ends = base.generation_config.eos_token_id
     stops = {*(ends if isinstance(ends, list) else [ends]), tokenizer.eos_token_id} - {None}
     made = rows.tokenize(rows.read(folder / "held.rows"), tokenizer, stops, job.max_length)

@@ -37,7 +37,7 @@ def token_losses(job: TrainingJob, model: Any) -> Iterator[Any]:
 
     from selflengthen.training import rows, sft
 
-    tokenizer = AutoTokenizer.from_pretrained(job.model)
+    tokenizer = AutoTokenizer.from_pretrained(job.model, trust_remote_code=False)
     given = [msgspec.json.decode(x, type=Row) for x in Path(job.rows).read_bytes().splitlines()]
     data = rows.tokenize(given, tokenizer, sft._stops(model, tokenizer), job.max_length)
     for ids, labels in zip(data.input_ids, data.labels, strict=True):
@@ -73,7 +73,10 @@ def trainer_of(job: TrainingJob) -> Any:
     from selflengthen.training import rows, sft
     from selflengthen.training.trainer import RoleTrainer
 
-    model, tokenizer = sft._base(job), AutoTokenizer.from_pretrained(job.model)
+    model, tokenizer = (
+        sft._base(job),
+        AutoTokenizer.from_pretrained(job.model, trust_remote_code=False),
+    )
     data = rows.tokenize(
         rows.read(Path(job.rows)), tokenizer, sft._stops(model, tokenizer), job.max_length
     )
@@ -113,7 +116,9 @@ def test_a_long_row_weighs_as_its_tokens_do(job: TrainingJob) -> None:
     import torch
     from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_pretrained(job.model, dtype=torch.float32)
+    model = AutoModelForCausalLM.from_pretrained(
+        job.model, dtype=torch.float32, trust_remote_code=False
+    )
     with torch.no_grad():
         losses = list(token_losses(job, model))
     tokens = [len(each) for each in losses]
@@ -133,7 +138,9 @@ def test_children_average_so_over_accumulation_and_ranks(
     import torch
     from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_pretrained(job.model, dtype=torch.float32)
+    model = AutoModelForCausalLM.from_pretrained(
+        job.model, dtype=torch.float32, trust_remote_code=False
+    )
     with torch.no_grad():
         losses = list(token_losses(job, model))
     other = "row-mean" if loss == "long-ce" else "long-ce"
@@ -169,7 +176,9 @@ def test_neftune_changes_the_training_and_leaves_nothing_behind(
     saved = [load_file(Path(j.output, "adapter_model.safetensors")) for j in (job, noisy)]
     assert saved[0].keys() == saved[1].keys()
     assert any(not torch.equal(saved[0][name], saved[1][name]) for name in saved[0])
-    base = AutoModelForCausalLM.from_pretrained(job.model, dtype=torch.float32)
+    base = AutoModelForCausalLM.from_pretrained(
+        job.model, dtype=torch.float32, trust_remote_code=False
+    )
     tuned = PeftModel.from_pretrained(base, noisy.output).train()
     ids = torch.tensor([[1, 5, 9]])
     with torch.no_grad():

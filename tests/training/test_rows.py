@@ -20,7 +20,7 @@ def tokenizer(pocket_model: Path) -> Any:
     """The pocket model's tokenizer."""
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(pocket_model)
+    return AutoTokenizer.from_pretrained(pocket_model, trust_remote_code=False)
 
 
 def _lists(columns: Iterable[Any]) -> list[list[int]]:

@@ -99,8 +99,24 @@ def test_it_learns_and_reports(trained: tuple[TrainingJob, TrainingResult, list[
     files = {path.name for path in job.folder.iterdir()}
     assert files == {
         "adapter_config.json", "adapter_model.safetensors", "job.json", "metrics.jsonl",
-        "result.json",
+        "result.json", "chat_template.jinja", "tokenizer.json", "tokenizer_config.json",
     }  # fmt: skip
+
+
+def test_the_adapter_carries_its_tokenizer_and_others_may_read_it(
+    trained: tuple[TrainingJob, TrainingResult, list[Any]],
+) -> None:
+    from transformers import AutoTokenizer
+
+    job, _, _ = trained
+    own = AutoTokenizer.from_pretrained(job.folder, trust_remote_code=False)
+    base = AutoTokenizer.from_pretrained(job.model, trust_remote_code=False)
+    assert own.chat_template == base.chat_template
+    turns = [{"role": "user", "content": "Write a story about bread."}]
+    rendered = [t.apply_chat_template(turns, add_generation_prompt=True) for t in (own, base)]
+    assert rendered[0] == rendered[1]
+    modes = {path.name: path.stat().st_mode & 0o777 for path in job.folder.iterdir()}
+    assert len(set(modes.values())) == 1, modes
 
 
 def test_the_adapter_loads_and_changes_the_model(
@@ -111,7 +127,9 @@ def test_the_adapter_loads_and_changes_the_model(
     from transformers import AutoModelForCausalLM
 
     job, result, _ = trained
-    base = AutoModelForCausalLM.from_pretrained(job.model, dtype=torch.float32)
+    base = AutoModelForCausalLM.from_pretrained(
+        job.model, dtype=torch.float32, trust_remote_code=False
+    )
     ids = torch.tensor([[1, 5, 9]])
     with torch.no_grad():
         before = base(ids).logits

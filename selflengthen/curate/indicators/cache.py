@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from selflengthen.curate.io.rows import Row, Rows, digest
 from selflengthen.errors import naming
+from selflengthen.inputs import pretrained
 from selflengthen.storage.records import fingerprint
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def scored(rows: Rows, name: str, model: str, options: Models) -> tuple[Values, 
     """
     import numpy as np
 
+    pretrained.check_model(model)  # what is wrong with it is said before the imports
     from selflengthen.curate.indicators.scorers import identity, load
 
     folder = options.cache or default_folder()

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftModel
-from transformers import AutoTokenizer, GenerationConfig
 
 from selflengthen.curate.indicators.scorers import summed_losses
 from selflengthen.curate.rule.tuning import Loss
 from selflengthen.errors import TrainingError
+from selflengthen.inputs import pretrained
 from selflengthen.training import rows, sft
 from selflengthen.training.job import TrainingJob
 from selflengthen.training.rows import IGNORED
@@ -27,7 +26,7 @@ class Evaluation:
 
     def __init__(self, path: Path, job: TrainingJob) -> None:
         """Read and tokenize; raises TrainingError where no row is short enough."""
-        tokenizer = AutoTokenizer.from_pretrained(job.model)
+        tokenizer = pretrained.tokenizer(job.model)
         made = rows.tokenize(rows.read(path), tokenizer, _stops(job, tokenizer), job.max_length)
         if not made.input_ids:
             raise TrainingError(
@@ -43,7 +42,7 @@ class Evaluation:
     def loss(self, job: TrainingJob) -> Loss:
         """Load the job's model with the adapter that it made, and measure it."""
         base: Any = sft._base(job)
-        model = PeftModel.from_pretrained(base, job.output)
+        model = pretrained.adapted(base, job.output)
         model.to("cuda" if torch.cuda.is_available() else "cpu")
         found = self.loss_of(model)
         del base, model
@@ -75,10 +74,7 @@ def free() -> None:
 
 def _stops(job: TrainingJob, tokenizer: Any) -> set[int]:
     """Return the tokens at which generation ends, without loading the model."""
-    try:
-        ends = GenerationConfig.from_pretrained(job.model).eos_token_id
-    except OSError:  # a model without such a file ends as its tokenizer says
-        ends = None
+    ends = pretrained.ends(job.model)  # without such a file a model ends as its tokenizer says
     stops = set(ends) if isinstance(ends, list) else {ends}
     return {int(token) for token in (*stops, tokenizer.eos_token_id) if token is not None}
 

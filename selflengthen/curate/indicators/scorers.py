@@ -17,12 +17,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from transformers import (
-    AutoConfig,
     AutoModel,
     AutoModelForCausalLM,
     AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
-    AutoTokenizer,
 )
 from transformers.utils import logging
 
@@ -30,6 +28,7 @@ from selflengthen.curate.io.rows import Row
 from selflengthen.engines.base import Message
 from selflengthen.engines.chat import Chat, clean, positions
 from selflengthen.errors import UserError
+from selflengthen.inputs import model_files, pretrained
 from selflengthen.storage.records import fingerprint
 
 Scorer = Callable[[Sequence[Row]], NDArray[np.float32]]
@@ -50,10 +49,11 @@ def identity(model: str) -> str:
     The files are read whole: two reward models may differ in a head of some kilobytes alone.
     """
     if not Path(model).is_dir():
-        return f"{model}@{_config(model)._commit_hash}"
+        return f"{model}@{pretrained.config(model)._commit_hash}"
     digests = []
     for path in sorted(Path(model).iterdir()):
         if path.suffix in _FILES:
+            model_files.file_size(path)  # a pipe would be read for ever
             with open(path, "rb") as file:
                 digests.append((path.name, hashlib.file_digest(file, "sha256").hexdigest()))
     return fingerprint(digests).hex()
@@ -78,16 +78,12 @@ class _Loaded:
         logging.set_verbosity_error()
         logging.disable_progress_bar()
         cuda = torch.cuda.is_available()
-        config = _config(name)
-        try:
-            self.tokenizer = AutoTokenizer.from_pretrained(name)
-            dtype = "auto" if cuda else torch.float32
-            self.model, info = kind.from_pretrained(name, dtype=dtype, output_loading_info=True)
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
-            raise UserError(
-                f"{name}: cannot be loaded as {what} ({_line(error)}); give a folder or a hub id "
-                "of one."
-            ) from error
+        config = pretrained.config(name)
+        self.tokenizer = pretrained.tokenizer(name)
+        dtype = "auto" if cuda else torch.float32
+        self.model, info = pretrained.model(
+            kind, name, f"a {what}", dtype=dtype, output_loading_info=True
+        )
         if self.tokenizer.pad_token is None:  # padding is masked; any token will do
             self.tokenizer.pad_token = self.tokenizer.eos_token
         if self.model.config.pad_token_id is None:  # a classifier looks for the last other token
@@ -265,17 +261,3 @@ def _result(values: torch.Tensor, cut: Sequence[bool]) -> NDArray[np.float32]:
     found = values.float().cpu().numpy().reshape(len(cut), -1)
     marks = np.array(cut, np.float32)[:, None]
     return np.concatenate([found, marks], axis=1)
-
-
-def _config(name: str) -> Any:
-    try:
-        return AutoConfig.from_pretrained(name)
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(
-            f"{name}: no such model ({_line(error)}); give a folder that transformers can load or "
-            "a hub id."
-        ) from error
-
-
-def _line(error: Exception) -> str:
-    return f"{(str(error).strip().splitlines() or [type(error).__name__])[0].rstrip('.'):.200}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from selflengthen.curate.io.rows import Choice, Dropped, Rows, counted, digest
 from selflengthen.errors import UserError
+from selflengthen.inputs import pretrained
 from selflengthen.text.measures import word_count
 
 if TYPE_CHECKING:
@@ -99,16 +100,7 @@ def token_counts(texts: Iterator[str], tokenizer: str) -> Iterator[int]:
     """Count tokens by a model's tokenizer, special ones left out."""
     from itertools import islice
 
-    from transformers import AutoTokenizer
-
-    try:
-        encode = AutoTokenizer.from_pretrained(tokenizer)
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise UserError(
-            f"tokenizer {tokenizer}: cannot be loaded ({reason:.200}); give a folder with a "
-            "tokenizer or a hub id."
-        ) from error
+    encode = pretrained.tokenizer(tokenizer)
     while batch := list(islice(texts, _BATCH)):
         found = encode(batch, add_special_tokens=False, return_attention_mask=False, verbose=False)
         yield from map(len, found["input_ids"])

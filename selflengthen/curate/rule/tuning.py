@@ -26,7 +26,7 @@ from selflengthen.errors import TrainingError
 from selflengthen.inputs.models import Model
 from selflengthen.storage.atomic import read_json, rewrite, write_json
 from selflengthen.storage.records import Row, encode
-from selflengthen.training.job import ADAPTER_FILES, TrainingJob, job_of
+from selflengthen.training.job import ADAPTER_FILES, TOKENIZER_FILES, TrainingJob, job_of
 
 
 class Tuning(msgspec.Struct, frozen=True):
@@ -119,7 +119,7 @@ async def tuned(
         found["seconds"] = round(time.monotonic() - began, 2)
         write_json(folder / "tuned.json", found)
     if not setup.keep:
-        for file in ADAPTER_FILES:
+        for file in (*ADAPTER_FILES, *TOKENIZER_FILES):
             (folder / "adapter" / file).unlink(missing_ok=True)
     return found
 

@@ -1,0 +1,104 @@
+"""The one place where configurations, tokenizers, models and adapters are loaded.
+
+A model's folder is data. Its Python code is never run, whatever the answer on standard input, and
+pickled weights are never read. Whatever a library makes of files that are not ours, the user gets
+one line.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from selflengthen.errors import UserError, refused
+from selflengthen.inputs import model_files
+
+
+def check(name: str | Path) -> None:
+    """Check a model's folder before a library reads it; a hub id passes."""
+    folder = Path(name)
+    if folder.is_dir():
+        model_files.check_folder(folder)
+    elif folder.exists():
+        raise UserError(f"{name}: is not a folder; give a model's folder or a hub id.")
+
+
+def check_model(name: str | Path) -> None:
+    """Check a model's folder and its weights before a library reads them; a hub id passes."""
+    check(name)
+    if Path(name).is_dir():
+        model_files.check_weights(Path(name))
+
+
+def config(name: str | Path) -> Any:
+    """Load a model's configuration; raises UserError where that fails."""
+    from transformers import AutoConfig
+
+    check(name)
+    try:
+        return AutoConfig.from_pretrained(name, trust_remote_code=False)
+    except Exception as error:
+        raise unusable(name, "", error) from error
+
+
+def tokenizer(name: str | Path) -> Any:
+    """Load a model's tokenizer; raises UserError where that fails."""
+    from transformers import AutoTokenizer
+
+    check(name)
+    try:
+        return AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+    except Exception as error:
+        raise unusable(name, "a tokenizer", error) from error
+
+
+def model(kind: Any, name: str | Path, what: str = "a model", **options: Any) -> Any:
+    """Load weights as `kind`, a class of transformers, with its `options`.
+
+    Raises UserError where that fails; `what` says there what the model was to be.
+    """
+    check_model(name)
+    try:
+        return kind.from_pretrained(name, trust_remote_code=False, use_safetensors=True, **options)
+    except Exception as error:
+        raise unusable(name, what, error) from error
+
+
+def adapted(base: Any, folder: str | Path, **options: Any) -> Any:
+    """Put the LoRA adapter of a folder on a model; raises UserError where that fails."""
+    from peft import PeftModel
+
+    model_files.check_adapter(Path(folder))
+    try:
+        return PeftModel.from_pretrained(base, str(folder), **options)
+    except Exception as error:
+        raise unusable(folder, "an adapter", error) from error
+
+
+def ends(name: str | Path) -> Any:
+    """Return the tokens that end generation by a model's own file, or None where it has none."""
+    from transformers import GenerationConfig
+
+    check(name)
+    try:
+        return GenerationConfig.from_pretrained(name, trust_remote_code=False).eos_token_id
+    except OSError:
+        return None
+
+
+def unusable(name: str | Path, what: str, error: Exception) -> UserError:
+    """Say in one line why a library could not load something."""
+    if isinstance(error, UserError):
+        return error
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    if "custom code" in str(error) or "trust_remote_code" in str(error):
+        return UserError(
+            f"{name}: needs Python code of its own, which is never run here; take a model whose "
+            "architecture transformers itself has."
+        )
+    reason = refused(error) or line
+    as_what = f" as {what}" if what else ""
+    return UserError(
+        f"{name}: cannot be loaded{as_what} ({reason:.200}); give a folder that transformers can "
+        "load, or a hub id."
+    )
