@@ -143,11 +143,11 @@ def test_a_second_controller_is_refused_with_the_firsts_pid(tmp_path: Path) -> N
 def test_a_lock_that_is_taken_away_lets_nobody_in(tmp_path: Path, replaced: bool) -> None:
     run, lock = RunFolder(tmp_path), tmp_path / "lock"
     with run.locked():
-        assert not run.lock_is_lost()
+        assert not run.lost()
         lock.unlink()
         if replaced:
             lock.write_text("process 1 on elsewhere\n")
-        assert run.lock_is_lost()
+        assert run.lost()
         with pytest.raises(UserError, match="in use by"), RunFolder(tmp_path).locked():
             pass
         assert replaced or run.holder() == "another process"
@@ -172,7 +172,7 @@ def test_a_lock_that_is_replaced_while_it_is_taken_is_taken_anew(
     monkeypatch.setattr(fcntl, "flock", replace_first)
     run = RunFolder(tmp_path)
     with run.locked():
-        assert not run.lock_is_lost()
+        assert not run.lost()
         assert str(os.getpid()) in lock.read_text()
 
 

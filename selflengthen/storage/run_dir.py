@@ -112,9 +112,13 @@ class RunFolder:
             self._presence = lock.Presence(self.path / "lock")
             yield
 
+    def lost(self) -> bool:
+        """Say whether the run was locked here, and its lock or its folder was taken away since."""
+        return self._presence is not None and self._presence.lost()
+
     def require_present(self) -> None:
-        """Raise SelfLengthenError where the locked folder was moved or deleted meanwhile."""
-        if self._presence is not None and self._presence.lost():
+        """Raise SelfLengthenError where the run is lost: nothing may be written in its place."""
+        if self._presence is not None and self.lost():
             raise self._presence.error("")
 
     def holder(self) -> str | None:
