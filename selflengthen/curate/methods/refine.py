@@ -69,7 +69,7 @@ class Refine:
 
     async def attempt(self, item: Item[Row], ask: Ask) -> Verdict:
         """Ask for a critique, then for a better response; the record keeps the critique."""
-        row = item.given
+        row = item.input
         given = {"instruction": row.prompt, "response": row.response}
         said = await ask(prompts.fill(self.prompts[CRITIQUE], **given), "base", self.writing)
         critique = said.text.strip()
