@@ -84,7 +84,8 @@ def test_a_faithful_rewrite_is_accepted(language: str, instruction: str) -> None
         ("{} It should have {length}.\n\nThe keeper rose.", "lines"),
         ("{} It should have {length}. " + "And so on it goes. " * 20, "too long"),
         (
-            "Escribe un cuento largo sobre la hija del farero que encuentra cuadernos. {length}",
+            "Escribe un cuento largo sobre la hija del farero que encuentra "
+            "los cuadernos. {length}",
             "language",
         ),
         ("Here is the revised version: {} It should have {length}.", "task talk"),

@@ -1,4 +1,4 @@
-"""The longest responses (Long Is More for Alignment, arXiv 2402.04833)."""
+"""Keep the longest responses (Long Is More for Alignment, arXiv 2402.04833)."""
 
 from __future__ import annotations
 
@@ -18,17 +18,16 @@ _BATCH = 512
 def longest(rows: Rows, k: int, tokenizer: str | None = None) -> Choice:
     """Keep the k longest responses, in words or in tokens of a tokenizer (a folder or hub id).
 
-    Of rows with the same prompt and the same response the first counts; of responses of the same
-    length the first is taken. The order of the rows stays. Raises UserError where fewer than k
-    rows are left without duplicates.
+    Of rows with equal prompts and equal responses only the first counts. Ties in length go to the
+    earlier row. The kept rows stay in order. Raises UserError if fewer than k distinct rows exist.
     """
     import numpy as np
 
     lengths, first = _in_tokens(rows, tokenizer) if tokenizer else _in_words(rows)
     unique = np.flatnonzero(first < 0)
     if k > len(unique):
-        twice = len(rows) - len(unique)
-        left = f" and {len(unique):,} without exact duplicates" if twice else ""
+        duplicates = len(rows) - len(unique)
+        left = f" and {len(unique):,} without exact duplicates" if duplicates else ""
         raise UserError(
             f"longest: k is {k:,}, but {rows.name} has {counted(rows)}{left}; ask for "
             f"{len(unique):,} at most."
@@ -53,10 +52,11 @@ def longest(rows: Rows, k: int, tokenizer: str | None = None) -> Choice:
 
 
 def _in_words(rows: Rows) -> tuple[Ints, Ints]:
-    """Return the responses' words, and for each row the number of the equal one before it or -1."""
+    """Return the words of each response, and the number of the first equal row before it or -1."""
     import numpy as np
 
-    lengths, first = np.zeros(len(rows), np.int64), np.full(len(rows), -1)
+    lengths = np.zeros(len(rows), np.int64)
+    first = np.full(len(rows), -1)
     seen: dict[bytes, int] = {}
     for place, row in enumerate(rows):
         before = seen.setdefault(digest(row), row.number)
@@ -67,6 +67,7 @@ def _in_words(rows: Rows) -> tuple[Ints, Ints]:
 
 
 def _in_tokens(rows: Rows, tokenizer: str) -> tuple[Ints, Ints]:
+    """Return the same in tokens; the rows are read once, since a set may not fit into memory."""
     import numpy as np
 
     first = np.full(len(rows), -1)
@@ -84,19 +85,24 @@ def _in_tokens(rows: Rows, tokenizer: str) -> tuple[Ints, Ints]:
 
 
 def token_counts(texts: Iterator[str], tokenizer: str) -> Iterator[int]:
-    """Count tokens by a model's tokenizer, special ones left out."""
+    """Yield each text's number of tokens, without special ones.
+
+    Raises UserError if the tokenizer cannot be loaded.
+    """
     from itertools import islice
 
     from transformers import AutoTokenizer
 
     try:
-        encode = AutoTokenizer.from_pretrained(tokenizer)
+        tokenize = AutoTokenizer.from_pretrained(tokenizer)
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).strip().split("\n")[0]
         raise UserError(
-            f"tokenizer {tokenizer}: cannot be loaded ({reason:.200}); give a folder with a "
-            "tokenizer or a hub id."
+            f"tokenizer {tokenizer}: cannot be loaded ({reason:.200}); give a folder that "
+            "contains a tokenizer, or a hub id."
         ) from error
     while batch := list(islice(texts, _BATCH)):
-        found = encode(batch, add_special_tokens=False, return_attention_mask=False, verbose=False)
-        yield from map(len, found["input_ids"])
+        encoded = tokenize(
+            batch, add_special_tokens=False, return_attention_mask=False, verbose=False
+        )
+        yield from map(len, encoded["input_ids"])
