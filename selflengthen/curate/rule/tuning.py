@@ -128,11 +128,7 @@ async def tuned(
         _write_once(evaluation, setup.evaluation)
         job = _job(setup, folder / "rows.jsonl", folder / "adapter")
         loss = await tune(Tuning(job, str(evaluation)))
-        if not math.isfinite(loss.loss):
-            raise TrainingError(
-                f"{folder}: the loss on the evaluation set is {loss.loss}; lower "
-                "train.generator.learning_rate, and use another --work."
-            )
+        _check_finite(loss, folder)
         on_file = {**labels, **msgspec.to_builtins(loss)}
         on_file["seconds"] = round(time.monotonic() - began, 2)
         write_json(folder / "tuned.json", on_file)
@@ -140,6 +136,14 @@ async def tuned(
         for file in ADAPTER_FILES:
             (folder / "adapter" / file).unlink(missing_ok=True)
     return msgspec.convert(on_file, result)
+
+
+def _check_finite(loss: Loss, folder: Path) -> None:
+    if not math.isfinite(loss.loss):
+        raise TrainingError(
+            f"{folder}: the loss on the evaluation set is {loss.loss}; lower "
+            "train.generator.learning_rate, and use another --work."
+        )
 
 
 def _write_once(path: Path, rows: Rows) -> None:
