@@ -159,9 +159,9 @@ class Written:
 
     async def attempt(self, item: Item[Request], ask: Ask) -> Verdict:
         """Accept whatever comes; that it was cut off would else end the checks at the first."""
-        instruction = item.given.instruction
+        instruction = item.input.instruction
         user = self.prompts.fill("draft.user", instruction=instruction)
-        written = await ask(user, "generator", item.given.sampling)
+        written = await ask(user, "generator", item.input.sampling)
         found = {
             "ending": checks.ending(written.text),
             "task_talk": checks.task_talk(written.text),

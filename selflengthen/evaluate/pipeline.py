@@ -24,7 +24,7 @@ from selflengthen.inputs.prompts import Prompts
 from selflengthen.runner.context import Services, sampling_of
 from selflengthen.runner.identity import differences
 from selflengthen.runner.stage_runner import StageRunner
-from selflengthen.stages.answer import HeldOut
+from selflengthen.stages.answer import AnswerOnce
 from selflengthen.stages.contract import Ask, Item, Verdict
 from selflengthen.storage.records import Record, fingerprint
 from selflengthen.storage.run_dir import StageFolder
@@ -181,7 +181,7 @@ class Answering:
                 self.target.folder.answers(state.name),
                 identity=partial(answers_identity, self.target, state, self.benchmark),
                 adapters=self._adapters(state),
-                stage=HeldOut(self.target.prompts, self.sampling, role),
+                stage=AnswerOnce(self.target.prompts, self.sampling, role),
                 items=self._items(state),
                 total=len(self.benchmark.rows),
             )
@@ -229,7 +229,7 @@ class Grade:
 
     async def attempt(self, item: Item[Answer], ask: Ask) -> Verdict:
         """Ask the judge; an empty text has the lowest grades, and nobody is asked."""
-        given = item.given
+        given = item.input
         if not given.response.strip():
             return Verdict("", "empty", None, {"grades": self.rubric.lowest()})
         told = self.prompts[language_of(given.instruction)]

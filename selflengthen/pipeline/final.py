@@ -120,7 +120,7 @@ class Final(Controller):
         if folder.done():
             return
         await self.begin(folder)
-        dropped = union.set_aside(self.pairs(), self.config.collect.keep)
+        dropped = union.find_surplus(self.pairs(), self.config.collect.keep)
         digest, counts = hashlib.sha256(), {"rounds": 0, "collected": 0}
 
         def lines() -> Iterator[bytes]:
@@ -174,7 +174,7 @@ class Final(Controller):
         await self.texts(
             self.run.stage(FINISH_HELD_OUT, part=name),
             self.generator if name == "base" else self.finished,
-            answer.HeldOut(self.prompts, self.sampling, role),
+            answer.AnswerOnce(self.prompts, self.sampling, role),
             final_figures.items(name, requests),
             len(requests),
         )

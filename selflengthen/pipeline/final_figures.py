@@ -18,7 +18,7 @@ from selflengthen.length.mentions import KINDS
 from selflengthen.length.requirement import Demand, read_demand
 from selflengthen.length.scores import longen
 from selflengthen.stages.contract import Item
-from selflengthen.stages.demand import demanded
+from selflengthen.stages.demand import draw_demand
 from selflengthen.storage.records import Record, derive_seed
 from selflengthen.text.statistics import spread
 
@@ -45,7 +45,7 @@ def ask(held: Iterable[Seed], lengths: Sequence[int], config: Config) -> list[Le
             continue
         chance = derive_seed(config.seed, seed.id, "held-out demand")
         words = random.Random(chance).choice(lengths)
-        made = demanded(seed.instruction, words, config.finish, config.language, chance)
+        made = draw_demand(seed.instruction, words, config.finish, config.language, chance)
         if made is not None:
             asked.append(LengthRequest(seed.id, made[1].text, made[0]))
     return asked

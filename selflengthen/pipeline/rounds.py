@@ -175,7 +175,7 @@ class Rounds(Controller):
         await self.texts(
             self.run.stage(HELD_OUT, number),
             self.adapters(number + 1),
-            answer.HeldOut(self.prompts, self.sampling),
+            answer.AnswerOnce(self.prompts, self.sampling),
             answer.items(number, seeds),
             len(seeds),
         )

@@ -1,1 +1,1 @@
-"""What a run will take, reckoned before a GPU is touched."""
+"""What a run will take, estimated before a GPU is touched."""

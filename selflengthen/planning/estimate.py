@@ -1,7 +1,7 @@
-"""What a run takes: tokens, hours, memory and disk, before a GPU is touched.
+"""What a run takes in tokens, hours, memory and disk, before a GPU is touched.
 
-Where a run has made texts already, its own lengths, attempts and speeds are used; else there are
-rules of thumb. Every figure says which.
+Where a run exists, its own lengths, attempts and speeds are used; otherwise rules of thumb. Every
+figure says which.
 """
 
 from __future__ import annotations
@@ -16,10 +16,17 @@ from selflengthen.config import Config
 from selflengthen.inputs.model_shape import Shape, shape_of
 from selflengthen.inputs.models import Model
 from selflengthen.planning import token_budget
-from selflengthen.planning.token_budget import ATTEMPTS, COPIES, FIRST_DRAFT, Seen, Work
+from selflengthen.planning.token_budget import (
+    ATTEMPTS,
+    COPIES,
+    FIRST_DRAFT,
+    Observed,
+    TokenBudget,
+)
 from selflengthen.storage.run_dir import RunFolder
 
-_TEXT_BYTES = 6  # of UTF-8 JSON a token of English; Chinese has fewer
+_TEXT_BYTES = 6  # per token of English, as UTF-8 JSON; Chinese needs fewer
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,7 @@ class Figure:
 class Estimate:
     """What a run takes: its rounds, then `collect`, then `finish`.
 
-    `disk_left` is what the rounds will still write.
+    `disk_left` is what the rounds have yet to write. Memory is per device.
     """
 
     generated: Figure
@@ -57,130 +64,201 @@ class Estimate:
     finish_disk: Figure
 
 
+@dataclass(frozen=True)
+class _Basis:
+    """What all figures rest on: speeds in tokens per second, sizes in bytes, and their sources."""
+
+    rounds: TokenBudget
+    collect: TokenBudget
+    finish: TokenBudget
+    lengths: str
+    attempts: str
+    generate_rate: float
+    generate_source: str
+    train_rate: float
+    train_source: str
+    adapter: int
+    engine: Figure
+    train: Figure
+
+    @property
+    def checkpoints(self) -> int:
+        """Bytes of a training's checkpoints: weights and two moments, of the last two."""
+        return 3 * self.adapter * 2
+
+
 def estimate(config: Config, model: Model, run: RunFolder | None) -> Estimate:
-    """Reckon what a run takes; `run` is a run of this configuration, which may not exist yet."""
-    shape, seen = shape_of(model), token_budget.look(run, model.digest) if run else Seen()
-    plan = token_budget.plan(config, seen)
-    rounds, collect = token_budget.of_rounds(config, plan), token_budget.of_collect(config, plan)
-    finish = token_budget.of_finish(config, plan)
-    rule = f"drafts of {FIRST_DRAFT} tokens (or max_tokens / 8) that double with every round"
-    lengths = _source(seen.draft_tokens, rule)
-    tries = _source(seen.attempts, f"{ATTEMPTS} attempts a text")
-    speed, how = _generate_rate(shape, config, seen)
-    train_speed, train_how = _train_rate(shape, seen)
-    engine, train = _engine_memory(shape, config), _train_memory(shape, config)
-    adapter = shape.lora(config.train.lora_r) * 4
-    training = 3 * adapter * 2  # weights and two moments, two kept
-    disk = _text_bytes(rounds) + 2 * config.iterations * adapter + training
-    used = _used(run)
-    disk_how = f"{lengths}; {COPIES:.0f} copies of a text, {_TEXT_BYTES} bytes a token; adapters"
-    asked = config.collect.instructions
-    hours = finish.generated / speed + finish.trained / train_speed
+    """Estimate what a run takes; `run` is a run of this configuration, which may not exist yet."""
+    shape = shape_of(model)
+    observed = token_budget.observe(run, model.digest) if run else Observed()
+    basis = _basis(config, shape, observed)
     return Estimate(
-        generated=Figure(rounds.generated, "tokens", f"{lengths}; {tries}"),
-        trained=Figure(rounds.trained, "tokens", f"{lengths}; prompts included, over all epochs"),
-        generate_hours=Figure(rounds.generated / speed / 3600, "hours", how),
-        train_hours=Figure(rounds.trained / train_speed / 3600, "hours", train_how),
-        engine_memory=engine,
-        train_memory=train,
-        disk=Figure(disk, "bytes", disk_how),
-        disk_left=Figure(max(0, disk - used), "bytes", f"{size(used)} stand there already"),
-        collect_generated=Figure(
-            collect.generated, "tokens", f"{asked:,} instructions; drafts as after the last round"
+        **_rounds(config, basis, _used(run)),
+        **_collect(config, basis),
+        **_finish(basis, shape),
+    )
+
+
+def _rounds(config: Config, basis: _Basis, used: int) -> dict[str, Figure]:
+    """Return the figures of the rounds, which have written `used` bytes already."""
+    budget = basis.rounds
+    lengths = basis.lengths
+    disk = _text_bytes(budget) + 2 * config.iterations * basis.adapter + basis.checkpoints
+    copies = f"{COPIES:.0f} copies of a text, {_TEXT_BYTES} bytes per token"
+    return {
+        "generated": _tokens(budget.generated, f"{lengths}; {basis.attempts}"),
+        "trained": _tokens(budget.trained, f"{lengths}; prompts included, over all epochs"),
+        "generate_hours": _hours(budget.generated / basis.generate_rate, basis.generate_source),
+        "train_hours": _hours(budget.trained / basis.train_rate, basis.train_source),
+        "engine_memory": basis.engine,
+        "train_memory": basis.train,
+        "disk": _bytes(disk, f"{lengths}; {copies}; adapters"),
+        "disk_left": _bytes(max(0, disk - used), f"{size(used)} are on disk already"),
+    }
+
+
+def _collect(config: Config, basis: _Basis) -> dict[str, Figure]:
+    budget = basis.collect
+    instructions = f"{config.collect.instructions:,} instructions"
+    return {
+        "collect_generated": _tokens(
+            budget.generated, f"{instructions}; drafts as after the last round"
         ),
-        collect_hours=Figure(collect.generated / speed / 3600, "hours", "the rounds' speed"),
-        collect_memory=Figure(engine.value, "bytes", "the rounds' engine"),
-        collect_disk=Figure(_text_bytes(collect), "bytes", "as in the rounds, and all their texts"),
-        finish_generated=Figure(
-            finish.generated, "tokens", f"{tries}; the held-out texts of two models"
+        "collect_hours": _hours(budget.generated / basis.generate_rate, "the rounds' speed"),
+        "collect_memory": _bytes(basis.engine.value, "the rounds' engine"),
+        "collect_disk": _bytes(_text_bytes(budget), "as in the rounds, plus all their texts"),
+    }
+
+
+def _finish(basis: _Basis, shape: Shape) -> dict[str, Figure]:
+    budget = basis.finish
+    memory = max(basis.engine.value, basis.train.value)
+    seconds = budget.generated / basis.generate_rate + budget.trained / basis.train_rate
+    disk = _text_bytes(budget) + 2 * basis.adapter + basis.checkpoints
+    texts = f"the texts of all rounds and of collect; {basis.lengths}"
+    merged = f"--merge adds {size(shape.weight_bytes)}"
+    return {
+        "finish_generated": _tokens(
+            budget.generated, f"{basis.attempts}; the held-out texts of two models"
         ),
-        finish_trained=Figure(
-            finish.trained, "tokens", f"the texts of all rounds and of collect; {lengths}"
-        ),
-        finish_hours=Figure(hours / 3600, "hours", "the rounds' speeds"),
-        finish_memory=Figure(
-            max(engine.value, train.value), "bytes", "the rounds' engine or training"
-        ),
-        finish_disk=Figure(
-            _text_bytes(finish) + 2 * adapter + training, "bytes",
-            f"rows and adapter, which are in final/ too; --merge adds {size(shape.weight_bytes)}",
-        ),
-    )  # fmt: skip
+        "finish_trained": _tokens(budget.trained, texts),
+        "finish_hours": _hours(seconds, "the rounds' speeds"),
+        "finish_memory": _bytes(memory, "the rounds' engine or training"),
+        "finish_disk": _bytes(disk, f"rows and adapter, both also in final/; {merged}"),
+    }
+
+
+def _basis(config: Config, shape: Shape, observed: Observed) -> _Basis:
+    plan = token_budget.plan_rounds(config, observed)
+    rule = f"drafts of {FIRST_DRAFT} tokens (or max_tokens / 8) that double with every round"
+    generate_rate, generate_source = _generate_rate(shape, config, observed)
+    train_rate, train_source = _train_rate(shape, observed)
+    return _Basis(
+        rounds=token_budget.rounds_budget(config, plan),
+        collect=token_budget.collect_budget(config, plan),
+        finish=token_budget.finish_budget(config, plan),
+        lengths=_source(observed.draft_tokens, rule),
+        attempts=_source(observed.attempts, f"{ATTEMPTS} attempts per text"),
+        generate_rate=generate_rate,
+        generate_source=generate_source,
+        train_rate=train_rate,
+        train_source=train_source,
+        adapter=shape.lora(config.train.lora_r) * 4,
+        engine=_engine_memory(shape, config),
+        train=_train_memory(shape, config),
+    )
+
+
+def _tokens(value: float, assumes: str) -> Figure:
+    return Figure(value, "tokens", assumes)
+
+
+def _hours(seconds: float, assumes: str) -> Figure:
+    return Figure(seconds / 3600, "hours", assumes)
+
+
+def _bytes(value: float, assumes: str) -> Figure:
+    return Figure(value, "bytes", assumes)
 
 
 def size(count: float) -> str:
-    """Write bytes for people."""
-    power = min(4, int(math.log(count, 1024))) if count >= 1 else 0
+    """Write a number of bytes in the unit that suits it: 12.3 GiB."""
+    power = min(len(_UNITS) - 1, int(math.log(count, 1024))) if count >= 1 else 0
     value = count / 1024**power
-    return f"{value:.3g} {('B', 'KiB', 'MiB', 'GiB', 'TiB')[power]}" if value < 1000 else (
-        f"{value:,.0f} {('B', 'KiB', 'MiB', 'GiB', 'TiB')[power]}"
-    )  # fmt: skip
+    return f"{value:.3g} {_UNITS[power]}" if value < 1000 else f"{value:,.0f} {_UNITS[power]}"
 
 
-def _text_bytes(work: Work) -> int:
-    return int(work.texts * _TEXT_BYTES * COPIES)
+def _text_bytes(budget: TokenBudget) -> int:
+    return int(budget.texts * _TEXT_BYTES * COPIES)
 
 
 def _used(run: RunFolder | None) -> int:
-    """Return what the rounds hold on disk already."""
+    """Return the bytes that the rounds have on disk already."""
     files = run.rounds.rglob("*") if run else ()
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
-def _generate_rate(shape: Shape, config: Config, seen: Seen) -> tuple[float, str]:
-    """Return tokens a second of the engine and what that rests on."""
-    if seen.generate_rate:
-        return seen.generate_rate, f"{seen.generate_rate:,.0f} tokens/s, as this run wrote so far"
+def _generate_rate(shape: Shape, config: Config, observed: Observed) -> tuple[float, str]:
+    """Return the engine's tokens per second, and what that rests on.
+
+    A step reads the weights and the caches of all samples once, and writes one token of each.
+    """
+    if observed.generate_rate:
+        rate = observed.generate_rate
+        return rate, f"{rate:,.0f} tokens/s, as this run wrote so far"
     bandwidth, flops, device = _device()
     batch = config.engine.in_flight
     cache = batch * shape.kv_bytes * config.sampling.max_tokens / 4
     steps = bandwidth / max(1, shape.weight_bytes + cache)
     rate = max(1.0, min(batch * steps, flops / max(1, 2 * shape.parameters)))
-    return rate, f"{rate:,.0f} tokens/s, from the weights and cache read a step on {device}"
+    return rate, f"{rate:,.0f} tokens/s, from the weights and cache read per step on {device}"
 
 
-def _train_rate(shape: Shape, seen: Seen) -> tuple[float, str]:
-    if seen.train_rate:
-        return seen.train_rate, f"{seen.train_rate:,.0f} tokens/s, as this run trained so far"
+def _train_rate(shape: Shape, observed: Observed) -> tuple[float, str]:
+    """Return the trainer's tokens per second, and what that rests on."""
+    if observed.train_rate:
+        rate = observed.train_rate
+        return rate, f"{rate:,.0f} tokens/s, as this run trained so far"
     _, flops, device = _device()
     rate = max(1.0, flops / max(1, 6 * shape.parameters))
-    return rate, f"{rate:,.0f} tokens/s, 6 operations a parameter and token on {device}"
+    return rate, f"{rate:,.0f} tokens/s, 6 operations per parameter and token on {device}"
 
 
 def _device() -> tuple[float, float, str]:
-    """Return bytes and operations a second that one device gives, and its name."""
+    """Return one device's bytes and operations per second, as they are reached, and its name."""
     if Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi"):
-        return 1e12, 1e14, "one GPU of 1 TB/s and 100 TFLOP/s in use"
+        return 1e12, 1e14, "one GPU that reaches 1 TB/s and 100 TFLOP/s"
     cores = os.cpu_count() or 1
-    return 1e10, 1e10 * cores, f"{cores} CPU core(s) of 10 GFLOP/s in use"
+    return 1e10, 1e10 * cores, f"{cores} CPU core(s) that reach 10 GFLOP/s each"
 
 
 def _engine_memory(shape: Shape, config: Config) -> Figure:
-    """Reckon what the engine needs to hold its samples at once at the length it may write."""
+    """Return the memory for all samples in flight, each as long as it may get."""
     sample = shape.kv_bytes * config.sampling.max_tokens
     value = shape.weight_bytes + sample * config.engine.in_flight
-    return Figure(
-        value, "bytes",
-        f"weights {size(shape.weight_bytes)}, and {shape.kv_bytes} bytes of cache a token for "
-        f"{config.engine.in_flight} samples of {config.sampling.max_tokens} tokens; with less, "
-        f"fewer are in work at once (one takes {size(sample)})",
-    )  # fmt: skip
+    return _bytes(
+        value,
+        f"weights {size(shape.weight_bytes)}, and {shape.kv_bytes} bytes of cache per token for "
+        f"{config.engine.in_flight} samples of {config.sampling.max_tokens} tokens; with less "
+        f"memory, fewer run at once (one takes {size(sample)})",
+    )
 
 
 def _train_memory(shape: Shape, config: Config) -> Figure:
-    """Reckon weights, the adapter with its gradient and moments, and the activations of a batch."""
+    """Return the memory for weights, the adapter with gradient and moments, and activations."""
     tokens = config.train.max_length * config.train.per_device_batch
     layer = tokens * (8 * shape.hidden + 3 * shape.inner) * 2
-    kept = tokens * shape.hidden * 2 * shape.layers
+    checkpoints = tokens * shape.hidden * 2 * shape.layers
     sparing = config.train.gradient_checkpointing
     value = shape.weight_bytes + 16 * shape.lora(config.train.lora_r)
-    value += kept + layer if sparing else layer * shape.layers
+    value += checkpoints + layer if sparing else layer * shape.layers
     how = "with gradient checkpointing" if sparing else "without gradient checkpointing"
-    return Figure(
-        value, "bytes",
-        f"weights, 16 bytes a LoRA parameter, activations of {tokens} tokens {how}, chunked logits",
-    )  # fmt: skip
+    return _bytes(
+        value,
+        f"weights, 16 bytes per LoRA parameter, activations of {tokens} tokens {how}, chunked "
+        "logits",
+    )
 
 
-def _source(seen: float | None, otherwise: str) -> str:
-    return "lengths and attempts as in this run so far" if seen else otherwise
+def _source(observed: float | None, otherwise: str) -> str:
+    return "lengths and attempts of this run so far" if observed else otherwise

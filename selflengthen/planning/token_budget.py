@@ -1,30 +1,34 @@
-"""How much a run writes and trains on, in tokens: its rounds, `collect` and `finish`.
+"""How many tokens a run generates and trains on: its rounds, `collect` and `finish`.
 
-Where a run has made texts already, its own lengths and attempts are used; else rules of thumb.
+Where a run exists, its own lengths and attempts are used; otherwise rules of thumb.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 from selflengthen.config import Config
-from selflengthen.storage.run_dir import RunFolder
+from selflengthen.storage.run_dir import RunFolder, StageFolder
 from selflengthen.storage.stage_table import CURATE, DRAFT, EXPAND, TRAIN
 
 FIRST_DRAFT, GROWTH, ATTEMPTS = 1_300, 2.0, 1.5
-"""Without a run: tokens of a draft in round 1, growth a round and an expansion, attempts a text."""
-_KEPT = 0.595  # the lot keeps this share: 1 - the mean of min(1, 2·rank³)
-_PASS = 1.2  # tokens that the two stages of a pass write, over the text's that comes of them
-_INSTRUCTION, _PROMPT = 60, 200  # tokens
-_SAMPLE = 2_000
+"""Rules of thumb: tokens of a first draft, growth per round and expansion, attempts per text."""
 COPIES = 3.0
-"""A text stands in its record, in two training rows, and in refused attempts."""
+"""A text is written to its record, to two training rows, and in part to rejected attempts."""
+
+_SURVIVES = 0.595  # share left after dropping short texts: 1 - the mean of min(1, 2·rank³)
+_PASS = 1.2  # tokens that the two stages of a pass write, per token of the text they yield
+_INSTRUCTION = 60  # tokens
+_PROMPT = 200  # tokens
+_SAMPLE = 2_000  # records
 
 
 @dataclass(frozen=True)
-class Work:
-    """Tokens generated, trained on over all epochs, and of texts that are written down."""
+class TokenBudget:
+    """Tokens generated, tokens trained on over all epochs, and tokens of texts on disk."""
 
     generated: float
     trained: float
@@ -32,8 +36,17 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What a run has shown so far; None where it has not."""
+class Observed:
+    """What a run has shown so far; None where it has not.
+
+    Attributes:
+        draft_tokens: of a draft of the last round, per attempt.
+        attempts: per draft.
+        growth: words of an expansion per word of a draft.
+        chosen: share of the rows that `curate` keeps.
+        generate_rate: tokens per second of the engine.
+        train_rate: tokens per second of the trainer.
+    """
 
     draft_tokens: float | None = None
     attempts: float | None = None
@@ -43,108 +56,154 @@ class Seen:
     train_rate: float | None = None
 
 
-def look(run: RunFolder, model: str) -> Seen:
-    """Read lengths, attempts and speeds from the stages of a run that `model` (its digest) made."""
+def observe(run: RunFolder, model: str) -> Observed:
+    """Read lengths, attempts and speeds from the stages of a run by `model` (its digest)."""
     stages = [f for f in reversed(run.stages()) if (f.identity() or {}).get("model") == model]
     done = {(f.spec, f.part): f.done() for f in stages}
     first = {f.spec: f for f in stages if f.done()}
-    drafts, expansions = done.get((DRAFT, "")), done.get((EXPAND, ""))
+    drafts = done.get((DRAFT, ""))
+    expansions = done.get((EXPAND, ""))
+    chosen = done.get((CURATE, ""))
     train = done.get((TRAIN, "generator"))
     tokens = attempts = growth = None
     if drafts and drafts.get("accepted"):
-        # A sample is enough, and a round may hold hundreds of thousands.
-        sample = islice(first[DRAFT].records(dropped=True), _SAMPLE)
-        drawn = [(r.attempts, r.tokens / r.attempts) for r in sample]
-        if drawn:  # else the file is damaged, which whatever reads it says
-            attempts, tokens = (sum(column) / len(drawn) for column in zip(*drawn, strict=True))
+        attempts, tokens = _mean_draft(first[DRAFT])
     if drafts and expansions and expansions.get("accepted") and drafts["words"]["mean"]:
         growth = expansions["words"]["mean"] / drafts["words"]["mean"]
-    chosen = done.get((CURATE, ""))
-    written = [stage for stage in (drafts, expansions) if stage]
-    rates = [s["tokens_per_second"] for s in written if s.get("tokens_per_second")]
-    return Seen(
-        draft_tokens=tokens, attempts=attempts, growth=growth,
+    return Observed(
+        draft_tokens=tokens,
+        attempts=attempts,
+        growth=growth,
         chosen=chosen["rows"] / max(1, chosen["of"]) if chosen else None,
-        generate_rate=sum(rates) / len(rates) if rates else None,
+        generate_rate=_mean_rate(drafts, expansions),
         train_rate=(train or {}).get("tokens_per_second"),
-    )  # fmt: skip
+    )
+
+
+def _mean_draft(folder: StageFolder) -> tuple[float | None, float | None]:
+    """Return mean attempts, and mean tokens per attempt, of a stage's first records.
+
+    A sample is enough, and a round may have hundreds of thousands. A file without records is
+    damaged, which is for whoever reads its texts to say.
+    """
+    sample = islice(folder.records(dropped=True), _SAMPLE)
+    pairs = [(record.attempts, record.tokens / record.attempts) for record in sample]
+    if not pairs:
+        return None, None
+    attempts, tokens = (sum(column) / len(pairs) for column in zip(*pairs, strict=True))
+    return attempts, tokens
+
+
+def _mean_rate(*stages: Mapping[str, Any] | None) -> float | None:
+    """Return the mean tokens per second of the stages that say theirs in DONE.json."""
+    rates = [rate for stage in stages if stage and (rate := stage.get("tokens_per_second"))]
+    return sum(rates) / len(rates) if rates else None
 
 
 @dataclass(frozen=True)
-class Round:
-    """A round in numbers: its texts, how many attempts each takes, and tokens of one."""
+class RoundPlan:
+    """A round in expected numbers.
+
+    Attributes:
+        drafts: texts.
+        expansions: texts, before short ones are dropped.
+        rows: expansions, after that.
+        chosen: rows to train on.
+        attempts: per text.
+        draft_tokens: of one draft.
+        expansion_tokens: of one expansion.
+    """
 
     drafts: float
-    made: float  # expansions, before the lot
-    rows: float  # after it
-    chosen: float  # of them, to train on
+    expansions: float
+    rows: float
+    chosen: float
     attempts: float
-    draft: float
-    grown: float
+    draft_tokens: float
+    expansion_tokens: float
 
 
-def plan(config: Config, seen: Seen) -> list[Round]:
-    """Return all rounds, and as the last what a round after them would be."""
-    draft, expand = config.draft, config.expand
+def plan_rounds(config: Config, observed: Observed) -> list[RoundPlan]:
+    """Return all rounds and one more: the drafts of `collect` are like that round's."""
+    draft = config.draft
+    expand = config.expand
     most = config.sampling.max_tokens
-    length = min(seen.draft_tokens or FIRST_DRAFT, most / (1 if seen.draft_tokens else 8))
+    length = min(observed.draft_tokens or FIRST_DRAFT, most / (1 if observed.draft_tokens else 8))
     rounds = []
     for _ in range(config.iterations + 1):
-        grown = min(length * (seen.growth or GROWTH), most)
+        grown = min(length * (observed.growth or GROWTH), most)
         drafts = config.instruct.per_round * draft.per_instruction
-        made = drafts * (_KEPT if draft.drop_short else 1) * expand.per_draft
-        rows = made * (_KEPT if expand.drop_short else 1)
-        chosen = _chosen(config, rows, seen)
-        rounds.append(Round(drafts, made, rows, chosen, seen.attempts or ATTEMPTS, length, grown))
+        expansions = drafts * (_SURVIVES if draft.drop_short else 1) * expand.per_draft
+        rows = expansions * (_SURVIVES if expand.drop_short else 1)
+        rounds.append(
+            RoundPlan(
+                drafts=drafts,
+                expansions=expansions,
+                rows=rows,
+                chosen=_chosen(config, rows, observed),
+                attempts=observed.attempts or ATTEMPTS,
+                draft_tokens=length,
+                expansion_tokens=grown,
+            )
+        )
         length = grown
     return rounds
 
 
-def _chosen(config: Config, rows: float, seen: Seen) -> float:
-    """Return how many rows `curate` keeps: the share seen, else no more than a step asks for."""
-    if config.curate and seen.chosen is not None:
-        return rows * seen.chosen
-    asked = [options for step in config.curate for options in step.values() if options]
-    return min([rows, *(float(options["k"]) for options in asked if "k" in options)])
+def _chosen(config: Config, rows: float, observed: Observed) -> float:
+    """Return how many rows `curate` keeps: the observed share, else at most the least `k`."""
+    if config.curate and observed.chosen is not None:
+        return rows * observed.chosen
+    listed = [options for step in config.curate for options in step.values() if options]
+    return min([rows, *(float(options["k"]) for options in listed if "k" in options)])
 
 
-def of_rounds(config: Config, plan: list[Round]) -> Work:
-    """Reckon the rounds: all but the plan's last."""
+def rounds_budget(config: Config, plan: list[RoundPlan]) -> TokenBudget:
+    """Return the tokens of the rounds: all but the plan's last."""
     generated = trained = texts = 0.0
     for each in plan[:-1]:
-        tried = each.drafts * each.attempts * each.draft
-        held_out = config.held_out.texts * each.grown
+        drafts = each.drafts * each.attempts * each.draft_tokens
+        held_out = config.held_out.texts * each.expansion_tokens
         generated += config.instruct.per_round * each.attempts * _INSTRUCTION
-        generated += tried + held_out
-        generated += each.made * each.attempts * config.expand.passes * _PASS * each.grown
-        texts += tried + each.made * each.attempts * each.grown + held_out
-        trained += each.chosen * config.train.generator.epochs * (_PROMPT + each.grown)
-        outline = config.dataset.keep_line * each.draft
-        trained += each.chosen * config.train.expander.epochs * (_PROMPT + outline + each.grown)
-    return Work(generated, trained, texts)
+        generated += drafts + held_out
+        attempts = each.expansions * each.attempts
+        generated += attempts * config.expand.passes * _PASS * each.expansion_tokens
+        texts += drafts + attempts * each.expansion_tokens + held_out
+        row = _PROMPT + each.expansion_tokens
+        trained += each.chosen * config.train.generator.epochs * row
+        row = _PROMPT + config.dataset.keep_line * each.draft_tokens + each.expansion_tokens
+        trained += each.chosen * config.train.expander.epochs * row
+    return TokenBudget(generated, trained, texts)
 
 
-def of_collect(config: Config, plan: list[Round]) -> Work:
-    """Reckon the last generator's drafts, and the union that stands once more beside them."""
-    asked, after = config.collect.instructions, plan[-1]
-    drafts = asked * config.draft.per_instruction * after.attempts * after.draft
+def collect_budget(config: Config, plan: list[RoundPlan]) -> TokenBudget:
+    """Return the tokens of the last generator's drafts, and of the union of all texts on disk."""
+    after = plan[-1]
+    instructions = config.collect.instructions
+    copies = instructions * config.draft.per_instruction
+    drafts = copies * after.attempts * after.draft_tokens
     _, union = _union(config, plan)
-    generated = asked * after.attempts * _INSTRUCTION + drafts
-    return Work(generated, 0, drafts + union / COPIES)
+    generated = instructions * after.attempts * _INSTRUCTION + drafts
+    return TokenBudget(generated, 0, drafts + union / COPIES)
 
 
-def of_finish(config: Config, plan: list[Round]) -> Work:
-    """Reckon demands for the rows of the union, the training on them, and the held-out texts."""
+def finish_budget(config: Config, plan: list[RoundPlan]) -> TokenBudget:
+    """Return the tokens of the length requirements, the training, and the held-out texts."""
     rows, union = _union(config, plan)
-    tries = min(plan[-1].attempts, config.finish.attempts)
-    demands, held_out = rows * tries * _INSTRUCTION, 2 * config.held_out.texts * plan[-1].draft
+    attempts = min(plan[-1].attempts, config.finish.attempts)
+    demands = rows * attempts * _INSTRUCTION
+    held_out = 2 * config.held_out.texts * plan[-1].draft_tokens  # by the base model and the result
     trained = config.finish.epochs * (rows * _PROMPT + union)
-    return Work(demands + held_out, trained, demands + held_out + union / COPIES)
+    return TokenBudget(demands + held_out, trained, demands + held_out + union / COPIES)
 
 
-def _union(config: Config, plan: list[Round]) -> tuple[float, float]:
-    """Return rows and tokens of the union: few of an instruction's texts stay."""
-    keep, asked = config.collect.keep, config.collect.instructions
-    kept = [(min(r.rows, keep * config.instruct.per_round), r.grown) for r in plan[:-1]]
-    kept.append((asked * min(keep, config.draft.per_instruction), plan[-1].draft))
-    return sum(rows for rows, _ in kept), sum(rows * tokens for rows, tokens in kept)
+def _union(config: Config, plan: list[RoundPlan]) -> tuple[float, float]:
+    """Return rows and tokens of the union: at most `collect.keep` texts per instruction."""
+    keep = config.collect.keep
+    parts = [
+        (min(each.rows, keep * config.instruct.per_round), each.expansion_tokens)
+        for each in plan[:-1]
+    ]
+    drafts = config.collect.instructions * min(keep, config.draft.per_instruction)
+    parts.append((drafts, plan[-1].draft_tokens))
+    return sum(rows for rows, _ in parts), sum(rows * tokens for rows, tokens in parts)

@@ -1,1 +1,1 @@
-"""The stages of a round: each says what one item is, how it is tried, and what accepts it."""
+"""The stages of a round: each says what an item is, how to attempt it, and which text to accept."""

@@ -1,4 +1,4 @@
-"""What a stage of texts is to the executor: items to make, attempts at them, verdicts."""
+"""What the executor knows of a stage that writes texts: its items, its attempts, their verdicts."""
 
 from __future__ import annotations
 
@@ -15,21 +15,31 @@ T = TypeVar("T")
 
 
 class Item(msgspec.Struct, Generic[T], frozen=True, gc=False):
-    """One thing to make: its id, what it is made from, and what the stage needs to make it.
+    """One text to write.
 
-    A struct, since a start makes all items of a stage anew to find those that are owed.
+    A struct because each start builds all items of a stage to find those that are not done.
+
+    Attributes:
+        id: of the record that the text becomes.
+        source: the id of the record or seed that it is written from.
+        input: what the stage needs to write it.
     """
 
     id: str
     source: str | None
-    given: T
+    input: T
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one attempt gave: a text that is accepted, or refused for a `reason`.
+    """The outcome of one attempt: its text is accepted, or rejected for a reason.
 
-    `hopeless`: no further attempt could give another.
+    Attributes:
+        text: what the model wrote.
+        finish_reason: how the engine ended the last request.
+        reason: why the text is rejected, in a word or two; None accepts it.
+        details: what only this stage knows of the text, for the record.
+        hopeless: another attempt cannot end differently.
     """
 
     text: str
@@ -40,18 +50,18 @@ class Verdict:
 
 
 class Stage(Protocol[T]):
-    """How one item is tried and what accepts it."""
+    """How a stage attempts an item and what it accepts; `attempts` is the most per item."""
 
     attempts: int
 
     async def attempt(self, item: Item[T], ask: Ask) -> Verdict:
-        """Try once."""
+        """Try once; raises RequestRefused where the engine will never take the request."""
         ...
 
 
 @dataclass
 class Ask:
-    """Asks the engine within one attempt; a request's seed follows from run, item and attempt."""
+    """Sends the requests of one attempt; their seeds follow from run seed, item and attempt."""
 
     engine: Engine
     run_seed: int
@@ -62,7 +72,7 @@ class Ask:
 
     @property
     def seed(self) -> int:
-        """The seed of this attempt, for what a stage itself leaves to chance."""
+        """The seed of this attempt, for what the stage itself draws at random."""
         return derive_seed(self.run_seed, self.item, self.attempt)
 
     async def __call__(
@@ -75,12 +85,18 @@ class Ask:
         choices: tuple[str, ...] = (),
         schema: Mapping[str, Any] | None = None,
     ) -> Completion:
-        """Send one user message and return the completion."""
+        """Send one user message and return the completion; its tokens are added to `tokens`."""
         seed = derive_seed(self.run_seed, self.item, self.attempt, self.requests)
         self.requests += 1
-        message = Message("user", user)
-        completion = await self.engine.complete(
-            Request((message,), role, sampling, seed, prefix, choices, schema)
+        request = Request(
+            messages=(Message("user", user),),
+            role=role,
+            sampling=sampling,
+            seed=seed,
+            prefix=prefix,
+            choices=choices,
+            schema=schema,
         )
+        completion = await self.engine.complete(request)
         self.tokens += completion.tokens
         return completion

@@ -1,7 +1,7 @@
 """Stage 4: the rows that both roles learn from (paper section 3.4).
 
-The generator learns instruction → expansion. The expander learns instruction and a thinned draft →
-expansion, so that it does more than repeat what it is given.
+The generator learns instruction → expansion. The expander learns (instruction, thinned draft) →
+expansion; with lines of the draft missing it must do more than copy its input.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from selflengthen.storage.records import Record, Row, derive_seed
 def generator_rows(
     expansions: Iterable[Record], instruction_of: Mapping[str, str], prompts: Prompts
 ) -> Iterator[Row]:
-    """Yield instruction → expansion; `instruction_of` is an instruction's text by draft id."""
+    """Yield instruction → expansion; `instruction_of` maps a draft's id to its instruction."""
     for expansion in expansions:
         user = prompts.fill("draft.user", instruction=instruction_of[expansion.source or ""])
         yield _row(expansion, user)
@@ -31,27 +31,31 @@ def expander_rows(
     config: DatasetConfig,
     seed: int,
 ) -> Iterator[Row]:
-    """Yield instruction and thinned draft → expansion; both mappings are texts by draft id."""
+    """Yield (instruction, thinned draft) → expansion; both mappings map a draft's id to a text.
+
+    `seed` is the run's: which lines stay depends on it and the expansion's id alone.
+    """
     for expansion in expansions:
         draft = expansion.source or ""
-        chance = random.Random(derive_seed(seed, expansion.id, "outline"))
+        rng = random.Random(derive_seed(seed, expansion.id, "outline"))
         user = prompts.fill(
             "expand.user",
             instruction=instruction_of[draft],
-            outline=thin(draft_of[draft], config.keep_line, chance),
+            outline=thin(draft_of[draft], config.keep_line, rng),
         )
         yield _row(expansion, user)
 
 
-def thin(text: str, keep: float, chance: random.Random) -> str:
-    """Keep each line that is not blank with probability `keep`, and at least one."""
+def thin(text: str, keep: float, rng: random.Random) -> str:
+    """Keep each line that is not blank with probability `keep`, but at least one."""
     lines = text.split("\n")
-    written = [i for i, line in enumerate(lines) if line.strip()]
-    kept = {i for i in written if chance.random() < keep} or set(written[:1])
+    filled = [i for i, line in enumerate(lines) if line.strip()]
+    chosen = {i for i in filled if rng.random() < keep} or set(filled[:1])
     thinned: list[str] = []
     for i, line in enumerate(lines):
         blank = not line.strip()
-        if i in kept or (blank and thinned and thinned[-1].strip()):
+        # A blank line stays only behind a line of text, so that no gap doubles.
+        if i in chosen or (blank and thinned and thinned[-1].strip()):
             thinned.append(line)
     return "\n".join(thinned).strip()
 

@@ -1,9 +1,9 @@
-"""After the last round: each instruction comes to ask for a length that its own text has.
+"""After the last round: each instruction gets a length requirement that its own text satisfies.
 
-The demand is drawn by lot around the text's length; the base model writes it into the instruction.
-What it wrote is read back: the demand must be there as it was meant, and most of the instruction
-too. Where no attempt gives that, a template writes the demand behind the instruction. An
-instruction that asks for a length already keeps it, if its text has that length.
+The requirement is drawn around the text's length, and the base model works it into the instruction.
+The result is read back: it must state the requirement as drawn and keep most of the instruction's
+words. If no attempt succeeds, a template appends the requirement. An instruction that already asks
+for a length stays as it is if its text has that length; otherwise its row is left out.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -20,6 +20,7 @@ from selflengthen.config import FinishConfig
 from selflengthen.engines.base import Sampling
 from selflengthen.errors import RequestRefused
 from selflengthen.inputs.prompts import Prompts
+from selflengthen.length.mentions import Kind, Unit
 from selflengthen.length.phrasing import Woven, draw, tongue_of, weave
 from selflengthen.length.requirement import Demand, read_demand
 from selflengthen.stages.contract import Ask, Item, Verdict
@@ -27,10 +28,12 @@ from selflengthen.storage.records import FinalRow, Pair, Record, derive_seed
 from selflengthen.text.checks import Checks, finish, language, task_talk
 from selflengthen.text.measures import tokens, word_count
 
-_ROOM = 60  # words that a demand may take besides those of the instruction
+_EXTRA_WORDS = 60  # that a requirement may add to an instruction
+_TOKENS_PER_WORD = 8  # far more than any tokenizer needs
+_MARKS = ".,;:!?\"'()[]{}<>*_“”‘’…-–—"
 
 
-class Given(msgspec.Struct, frozen=True):
+class DemandInput(msgspec.Struct, frozen=True):
     """An instruction, and the length of its text in words and in characters."""
 
     instruction: str
@@ -38,9 +41,29 @@ class Given(msgspec.Struct, frozen=True):
     characters: int
 
 
+class DemandDetails(msgspec.Struct, frozen=True):
+    """What a record keeps of its requirement, in `details`.
+
+    Attributes:
+        kind: about, range, above or below.
+        low: the lower number that it names, or None.
+        high: the higher number that it names, or None.
+        unit: words or characters.
+        words: the length of the instruction's text in words.
+        by: who wrote the requirement: engine, template, or the instruction itself.
+    """
+
+    kind: Kind
+    low: int | None
+    high: int | None
+    unit: Unit
+    words: int
+    by: str
+
+
 @dataclass
 class AddDemand:
-    """Writes one instruction with a demand an item; `seed` is the run's."""
+    """Writes one instruction with a length requirement per item; `seed` is the run's."""
 
     config: FinishConfig
     prompts: Prompts
@@ -48,96 +71,116 @@ class AddDemand:
     sampling: Sampling
     language: str
     seed: int
+    attempts: int = field(init=False)
+    writing: Sampling = field(init=False)
 
     def __post_init__(self) -> None:
-        """The last attempt is the template's. No penalty: most words shall stand there again."""
+        """Leave the last attempt to the template; do not penalise repeating the instruction."""
         self.attempts = self.config.attempts + 1
         self.writing = replace(self.sampling, stop=(), repetition_penalty=1.0)
 
-    async def attempt(self, item: Item[Given], ask: Ask) -> Verdict:
-        """Let the base model put the demand in; at last, the template."""
-        given = item.given
-        own = read_demand(given.instruction)
+    async def attempt(self, item: Item[DemandInput], ask: Ask) -> Verdict:
+        """Let the base model work the requirement in; the last attempt uses the template."""
+        source = item.input
+        own = read_demand(source.instruction)
         if own is not None:
-            reason = None if _has(given, own) else "other length"
-            details = _details(own, given, "instruction")
-            return Verdict(given.instruction, "stop", reason, details, hopeless=True)
-        planned = demanded(
-            given.instruction, given.words, self.config, self.language, self._seed(item)
-        )
+            reason = None if _has(source, own) else "other length"
+            details = _details(own, source, "instruction")
+            return Verdict(source.instruction, "stop", reason, details, hopeless=True)
+        seed = derive_seed(self.seed, item.id, "demand")
+        planned = draw_demand(source.instruction, source.words, self.config, self.language, seed)
         if planned is None:
-            return Verdict(given.instruction, "stop", "no wording", hopeless=True)
+            return Verdict(source.instruction, "stop", "no wording", hopeless=True)
         demand, woven = planned
-        template = Verdict(woven.text, "template", None, _details(demand, given, "template"))
+        template = Verdict(woven.text, "template", None, _details(demand, source, "template"))
         if ask.attempt > self.config.attempts:
             return template
-        user = self.prompts.fill("demand.user", instruction=given.instruction, demand=woven.phrase)
-        most = min(self.sampling.max_tokens, 8 * (word_count(given.instruction) + _ROOM))
         try:
-            written = await ask(user, "base", replace(self.writing, max_tokens=most))
+            return await self._rewrite(source, demand, woven.phrase, ask)
         except RequestRefused:
             return template
-        text = written.text.strip()
-        reason = finish(written.finish_reason) or self._refuse(text, given.instruction, demand)
-        return Verdict(text, written.finish_reason, reason, _details(demand, given, "engine"))
 
-    def _refuse(self, text: str, instruction: str, demand: Demand) -> str | None:
+    async def _rewrite(self, source: DemandInput, demand: Demand, phrase: str, ask: Ask) -> Verdict:
+        user = self.prompts.fill("demand.user", instruction=source.instruction, demand=phrase)
+        longest = _TOKENS_PER_WORD * (word_count(source.instruction) + _EXTRA_WORDS)
+        sampling = replace(self.writing, max_tokens=min(self.sampling.max_tokens, longest))
+        completion = await ask(user, "base", sampling)
+        text = completion.text.strip()
+        reason = finish(completion.finish_reason) or self._reject(text, source.instruction, demand)
+        details = _details(demand, source, "engine")
+        return Verdict(text, completion.finish_reason, reason, details)
+
+    def _reject(self, text: str, instruction: str, demand: Demand) -> str | None:
         if len(text.splitlines()) > len(instruction.splitlines()):
             return "lines"
-        if word_count(text) > word_count(instruction) + _ROOM:
+        if word_count(text) > word_count(instruction) + _EXTRA_WORDS:
             return "too long"
         if self.checks.task_talk and (reason := task_talk(text)):
             return reason
         if self.checks.language and (reason := language(text, instruction)):
             return reason
-        if kept(instruction, text) < self.config.keep_words:
+        if share_of_words(instruction, text) < self.config.keep_words:
             return "words lost"
         return None if read_demand(text) == demand else "demand lost"
 
-    def _seed(self, item: Item[Given]) -> int:
-        return derive_seed(self.seed, item.id, "demand")
 
-
-def demanded(
+def draw_demand(
     instruction: str, words: int, config: FinishConfig, language: str, seed: int
 ) -> tuple[Demand, Woven] | None:
-    """Draw a demand that `words` satisfy and write it by template; None where no wording fits."""
-    chance = random.Random(seed)
-    tongue = tongue_of(instruction, language)
+    """Draw a requirement that a text of `words` satisfies, and append it by template.
+
+    Returns None where no wording would be read back as drawn.
+    """
+    rng = random.Random(seed)
+    written_in = tongue_of(instruction, language)
     shares = {
-        "about": config.about, "range": config.range, "above": config.above, "below": config.below
-    }  # fmt: skip
-    demand = draw(words, tongue, shares, chance)  # type: ignore[arg-type]
-    woven = weave(instruction, demand, tongue, chance.random() < config.spelled, chance)
+        "about": config.about,
+        "range": config.range,
+        "above": config.above,
+        "below": config.below,
+    }
+    demand = draw(words, written_in, shares, rng)  # type: ignore[arg-type]
+    woven = weave(instruction, demand, written_in, rng.random() < config.spelled, rng)
     return (demand, woven) if woven else None
 
 
-def items(pairs: Iterable[Pair]) -> Iterator[Item[Given]]:
-    """Yield the demands that a data set owes."""
+def items(pairs: Iterable[Pair]) -> Iterator[Item[DemandInput]]:
+    """Yield an item for each row of the data set."""
     for pair in pairs:
-        given = Given(pair.instruction, pair.words, len(pair.response))
-        yield Item(f"final-demand-{pair.id}", pair.id, given)
+        source = DemandInput(pair.instruction, pair.words, len(pair.response))
+        yield Item(f"final-demand-{pair.id}", pair.id, source)
 
 
-def row(pair: Pair, asked: Record, prompts: Prompts) -> FinalRow:
-    """Return the training row of a text and the instruction that asks for its length."""
-    told = asked.details
-    demand = Demand(told["kind"], told["low"], told["high"], told["unit"])
-    assert read_demand(asked.text) == demand and (
-        told["by"] == "instruction" or demand.satisfied(pair.words)
-    )
-    user = prompts.fill("draft.user", instruction=asked.text)
+def row(pair: Pair, instruction: Record, prompts: Prompts) -> FinalRow:
+    """Return the training row: the instruction that asks for a length, and the text that has it."""
+    details = msgspec.convert(instruction.details, DemandDetails)
+    demand = Demand(details.kind, details.low, details.high, details.unit)
+    # The stage accepts nothing else: never train on a row that breaks its own requirement.
+    assert read_demand(instruction.text) == demand
+    assert details.by == "instruction" or demand.satisfied(pair.words)
+    user = prompts.fill("draft.user", instruction=instruction.text)
     return FinalRow(
-        id=pair.id, prompt=[{"role": "user", "content": user}],
-        completion=[{"role": "assistant", "content": pair.response}], round=pair.round,
-        instruction_id=pair.instruction_id, kind=demand.kind, low=demand.low, high=demand.high,
-        unit=demand.unit, words=pair.words, by=told["by"],
-    )  # fmt: skip
+        id=pair.id,
+        prompt=[{"role": "user", "content": user}],
+        completion=[{"role": "assistant", "content": pair.response}],
+        round=pair.round,
+        instruction_id=pair.instruction_id,
+        kind=demand.kind,
+        low=demand.low,
+        high=demand.high,
+        unit=demand.unit,
+        words=pair.words,
+        by=details.by,
+    )
 
 
-def kept(instruction: str, text: str) -> float:
-    """Return the share of an instruction's words that stand in another text, 0 to 1."""
-    before, after = Counter(_words(instruction)), Counter(_words(text))
+def share_of_words(instruction: str, text: str) -> float:
+    """Return the share of an instruction's words that another text has too, 0 to 1.
+
+    Case and punctuation do not count; a word that is there twice counts twice.
+    """
+    before = Counter(_words(instruction))
+    after = Counter(_words(text))
     return (before & after).total() / max(1, before.total())
 
 
@@ -146,17 +189,22 @@ def _words(text: str) -> Iterator[str]:
     return (token for token in stripped if any(c.isalnum() for c in token))
 
 
-_MARKS = ".,;:!?\"'()[]{}<>*_“”‘’…-–—"
+def _has(source: DemandInput, demand: Demand) -> bool:
+    """Whether the text has the length that its own instruction asks for.
 
-
-def _has(given: Given, demand: Demand) -> bool:
-    """Whether a text has the length that its own instruction asks for: 字 are counted as words."""
+    Characters of Latin script are counted as such; 字 count as words.
+    """
     latin = demand.unit == "characters" and "char" in demand.text.lower()
-    return demand.satisfied(given.characters if latin else given.words)
+    return demand.satisfied(source.characters if latin else source.words)
 
 
-def _details(demand: Demand, given: Given, by: str) -> dict[str, Any]:
-    return {
-        "kind": demand.kind, "low": demand.low, "high": demand.high, "unit": demand.unit,
-        "words": given.words, "by": by,
-    }  # fmt: skip
+def _details(demand: Demand, source: DemandInput, by: str) -> dict[str, Any]:
+    details = DemandDetails(
+        kind=demand.kind,
+        low=demand.low,
+        high=demand.high,
+        unit=demand.unit,
+        words=source.words,
+        by=by,
+    )
+    return msgspec.structs.asdict(details)

@@ -1,9 +1,9 @@
-"""Stage 2: the generator drafts each instruction (paper section 3.2)."""
+"""Stage 2: the generator drafts a response to each instruction (paper section 3.2)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from selflengthen.config import DraftConfig
 from selflengthen.engines.base import Sampling
@@ -15,30 +15,31 @@ from selflengthen.text.checks import Checks
 
 @dataclass
 class Draft:
-    """Writes one draft an item; what is given is the instruction."""
+    """Writes one draft per item; the item's input is the instruction."""
 
     config: DraftConfig
     prompts: Prompts
     checks: Checks
     sampling: Sampling
+    attempts: int = field(init=False)
 
     def __post_init__(self) -> None:
         """Take the number of attempts from the configuration."""
         self.attempts = self.config.attempts
 
     async def attempt(self, item: Item[str], ask: Ask) -> Verdict:
-        """Write a draft; the text checks accept it."""
-        user = self.prompts.fill("draft.user", instruction=item.given)
-        written = await ask(user, "generator", self.sampling)
-        text = written.text.strip()
-        reason = self.checks.refuse(text, written.finish_reason, item.given)
-        return Verdict(text, written.finish_reason, reason)
+        """Write a draft; accept it if it passes the text checks."""
+        user = self.prompts.fill("draft.user", instruction=item.input)
+        completion = await ask(user, "generator", self.sampling)
+        text = completion.text.strip()
+        reason = self.checks.refuse(text, completion.finish_reason, item.input)
+        return Verdict(text, completion.finish_reason, reason)
 
 
 def items(
     number: int | None, config: DraftConfig, instructions: Iterable[Record]
 ) -> Iterator[Item[str]]:
-    """Yield the drafts that a round owes; None is what comes after the last."""
+    """Yield the drafts of round `number`; None stands for `collect`, after the last round."""
     for instruction in instructions:
         place = instruction.id.rsplit("-", 1)[1]
         for copy in range(config.per_instruction):

@@ -1,4 +1,4 @@
-"""The lot against short texts (paper section 3.2)."""
+"""Dropping short texts by rank (paper section 3.2)."""
 
 from __future__ import annotations
 
@@ -8,13 +8,22 @@ from collections.abc import Iterable
 
 from selflengthen.storage.records import derive_seed
 
+_REASON = "lot"  # on disk, in `dropped` of a record
+
 
 def drop_short(lengths: Iterable[tuple[str, int]], seed: int) -> dict[str, str]:
-    """Draw which texts are dropped for being short.
+    """Choose the texts to drop for being short.
 
-    With rank = share of texts that are as long or longer (1 for the shortest), a text is dropped
-    with probability min(1, 2·rank³). `lengths` are (id, words); returned are ids with the reason.
-    Where that would be all of them, the longest stay.
+    A text's rank is the share of texts that are at least as long (1 for the shortest). It is
+    dropped with probability min(1, 2·rank³), drawn from `seed` and its id alone. If that would drop
+    every text, the longest stay.
+
+    Args:
+        lengths: (id, words) of each text.
+        seed: the run's.
+
+    Returns:
+        The ids to drop, with the reason.
     """
     texts = list(lengths)
     ordered = sorted(words for _, words in texts)
@@ -22,8 +31,8 @@ def drop_short(lengths: Iterable[tuple[str, int]], seed: int) -> dict[str, str]:
     for name, words in texts:
         rank = (len(ordered) - bisect_left(ordered, words)) / len(ordered)
         if random.Random(derive_seed(seed, name, "lot")).random() < min(1.0, 2 * rank**3):
-            dropped[name] = "lot"
+            dropped[name] = _REASON
     if len(dropped) == len(texts):
         longest = ordered[-1:]
-        dropped = {name: "lot" for name, words in texts if [words] != longest}
+        dropped = {name: _REASON for name, words in texts if [words] != longest}
     return dropped

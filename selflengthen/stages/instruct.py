@@ -1,15 +1,15 @@
-"""Stage 1: the model makes instructions from instructions (paper section 3.1; Self-Instruct).
+"""Stage 1: the model writes instructions from instructions (paper section 3.1; Self-Instruct).
 
 Each attempt shows two instructions of the pool and lets the model complete a third, as its own
-turn. A wave of items draws from one pool, fixed when the wave begins, so that nothing depends on
-the order in which things finish.
+turn. All items of a wave draw from one pool, fixed when the wave begins, so that the result does
+not depend on the order in which items finish.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from selflengthen.config import InstructConfig
 from selflengthen.engines.base import Role, Sampling
@@ -21,53 +21,57 @@ from selflengthen.text.checks import finish
 from selflengthen.text.measures import word_count
 from selflengthen.text.near_duplicates import NearDuplicates
 
-Shown = Mapping[str, str]
-"""Instructions by id."""
+_JUDGE_TOKENS = 16  # yes or no, in any tokenizer
 
 
 @dataclass(frozen=True)
 class Wave:
-    """The instructions that a wave's items draw from and are compared with, by id."""
+    """What a wave's items share: the `pool` to draw from, by id, and the texts not to repeat."""
 
-    pool: Shown
+    pool: Mapping[str, str]
     known: NearDuplicates
 
 
 @dataclass
 class Instruct:
-    """Makes one instruction an item; `sampling` is the run's."""
+    """Writes one instruction per item; `sampling` is the run's."""
 
     config: InstructConfig
     prompts: Prompts
     role: Role
     sampling: Sampling
+    attempts: int = field(init=False)
+    writing: Sampling = field(init=False)
+    judging: Sampling = field(init=False)
 
     def __post_init__(self) -> None:
-        """Instructions are one line; a judge's answer is drawn without chance."""
+        """Derive the samplings: an instruction is one line, and the judge answers greedily."""
         self.attempts = self.config.attempts
         self.writing = replace(
-            self.sampling, temperature=self.config.temperature, stop=("\n",),
+            self.sampling,
+            temperature=self.config.temperature,
+            stop=("\n",),
             max_tokens=min(self.sampling.max_tokens, 4 * self.config.words_under),
-        )  # fmt: skip
-        self.judging = replace(self.sampling, temperature=0.0, stop=(), max_tokens=16)
+        )
+        self.judging = replace(self.sampling, temperature=0.0, stop=(), max_tokens=_JUDGE_TOKENS)
 
     async def attempt(self, item: Item[Wave], ask: Ask) -> Verdict:
-        """Write an instruction and have it judged."""
-        wave = item.given
+        """Write an instruction; accept it if its length, novelty and the judge allow."""
+        wave = item.input
         shown = random.Random(ask.seed).sample(sorted(wave.pool), 2)
         first, second = (wave.pool[name] for name in shown)
         user = self.prompts.fill("instruct.user")
         begun = self.prompts.fill("instruct.assistant", first=first, second=second)
         try:
-            written = await ask(user, self.role, self.writing, prefix=begun)
-        except RequestRefused as error:  # long ones were drawn; the next may fit
+            completion = await ask(user, self.role, self.writing, prefix=begun)
+        except RequestRefused as error:  # too long together; the next attempt draws others
             return Verdict("", "refused", str(error))
-        text = written.text.strip()
-        reason = finish(written.finish_reason) or self._refuse(text, wave)
+        text = completion.text.strip()
+        reason = finish(completion.finish_reason) or self._reject(text, wave)
         reason = reason or await self._judge(text, ask)
-        return Verdict(text, written.finish_reason, reason, {"shown": shown})
+        return Verdict(text, completion.finish_reason, reason, {"shown": shown})
 
-    def _refuse(self, text: str, wave: Wave) -> str | None:
+    def _reject(self, text: str, wave: Wave) -> str | None:
         words = word_count(text)
         if words <= self.config.words_over:
             return "too short"
@@ -83,17 +87,20 @@ class Instruct:
 
 
 def items(number: int | None, count: int) -> Iterator[str]:
-    """Yield the ids of a round's instructions; None is what comes after the last."""
+    """Yield the ids of a round's instructions; None stands for `collect`, after the last round."""
     return (f"{turn(number)}-instruct-{i:06d}" for i in range(count))
 
 
 def wave_items(ids: Sequence[str], wave: Wave) -> list[Item[Wave]]:
-    """Return the items of a wave."""
+    """Return the items of a wave; they have no source, since their inputs are drawn per attempt."""
     return [Item(name, None, wave) for name in ids]
 
 
 def duplicates(records: Iterable[Record], known: NearDuplicates) -> dict[str, str]:
-    """Return the ids of a wave's near-duplicates, in order: the first of its kind stays."""
+    """Return the ids of a wave's near-duplicates with the reason; of each group the first stays.
+
+    `known` gains the texts that stay.
+    """
     dropped = {}
     for record in sorted(records, key=lambda r: r.id):
         if known.matches(record.text):

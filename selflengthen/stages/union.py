@@ -1,8 +1,7 @@
-"""After the last round: the texts of all rounds and those collected as one data set.
+"""After the last round: the texts of all rounds and the collected ones, as one data set.
 
-One instruction can have several texts: each round makes drafts and expansions of it. Instructions
-that are equal but for white space count as one. Of its texts the longest stay, and of equal texts
-one does.
+One instruction can have several texts, because each round drafts and expands it. Instructions that
+differ only in white space count as one. The longest texts of each stay; of equal texts, one stays.
 """
 
 from __future__ import annotations
@@ -14,35 +13,41 @@ from selflengthen.storage.records import Pair, Record, fingerprint
 
 
 def pairs(
-    number: int | None, texts: Iterable[Record], asked: Mapping[str, tuple[str, str]]
+    number: int | None, texts: Iterable[Record], instructions: Mapping[str, tuple[str, str]]
 ) -> Iterator[Pair]:
-    """Yield the texts of a round (None: those collected after the last) with what they answer.
+    """Yield the texts of round `number` (None: the collected ones) with their instructions.
 
-    `asked` is the id and the text of an instruction, by the id that a text has as its source.
+    `instructions` maps the id that a text names as its source to the instruction's id and text.
     """
     for record in texts:
-        name, instruction = asked[record.source or ""]
+        name, instruction = instructions[record.source or ""]
         yield Pair(
-            id=record.id, round=number, instruction_id=name, instruction=instruction,
-            response=record.text, words=record.words,
-        )  # fmt: skip
+            id=record.id,
+            round=number,
+            instruction_id=name,
+            instruction=instruction,
+            response=record.text,
+            words=record.words,
+        )
 
 
-def set_aside(made: Iterable[Pair], keep: int) -> dict[str, str]:
-    """Return the ids that do not stay, with the reason: `duplicate`, or `over keep`.
+def find_surplus(candidates: Iterable[Pair], keep: int) -> dict[str, str]:
+    """Return the ids to leave out with the reason: `duplicate`, or `over keep`.
 
-    Only digests are held: the texts of a run may not fit into memory together.
+    At most `keep` texts per instruction stay. Only digests are in memory at once: the texts of a
+    run may not fit.
     """
     texts: dict[bytes, list[tuple[int, str]]] = defaultdict(list)
-    seen, dropped = set(), {}
-    for pair in made:
-        asked = fingerprint(" ".join(pair.instruction.split()))
-        said = fingerprint([asked.hex(), pair.response])
-        if said in seen:
-            dropped[pair.id] = "duplicate"
+    seen: set[bytes] = set()
+    surplus: dict[str, str] = {}
+    for pair in candidates:
+        instruction = fingerprint(" ".join(pair.instruction.split()))
+        text = fingerprint([instruction.hex(), pair.response])
+        if text in seen:
+            surplus[pair.id] = "duplicate"
         else:
-            seen.add(said)
-            texts[asked].append((-pair.words, pair.id))
-    for found in texts.values():
-        dropped |= dict.fromkeys((name for _, name in sorted(found)[keep:]), "over keep")
-    return dropped
+            seen.add(text)
+            texts[instruction].append((-pair.words, pair.id))
+    for ranked in texts.values():
+        surplus |= {name: "over keep" for _, name in sorted(ranked)[keep:]}
+    return surplus

@@ -196,7 +196,7 @@ def test_estimate_knows_what_is_chosen(work: Path, capsys: pytest.CaptureFixture
 
 def test_estimate_learns_from_the_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = asked(capsys, "estimate", "small.yaml")
-    assert "as in this run so far" in said["generated"]["assumes"]
+    assert "of this run so far" in said["generated"]["assumes"]
     assert "1,000 tokens/s, as this run trained" in said["train_hours"]["assumes"]
     stages = asked(capsys, "status", "small")["stages"]
     written = sum(stage["tokens"] for stage in stages if "tokens" in stage)

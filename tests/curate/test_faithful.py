@@ -15,7 +15,7 @@ from tests.curate.conftest import lines, read
 Command = Callable[..., str]
 
 
-def asked(text: str) -> Demand:
+def demand_of(text: str) -> Demand:
     """Return the demand of an instruction that has one."""
     demand = read_demand(text)
     assert demand is not None
@@ -41,7 +41,7 @@ def asked(text: str) -> Demand:
     ],
 )
 def test_the_score(prompt: str, response: str, value: float) -> None:
-    assert score(asked(prompt), response) == pytest.approx(value)
+    assert score(demand_of(prompt), response) == pytest.approx(value)
 
 
 def test_rows_are_kept_and_dropped(work: Path, curate: Command) -> None:
@@ -53,18 +53,20 @@ def test_rows_are_kept_and_dropped(work: Path, curate: Command) -> None:
         ("Write a 10-word poem.", "word " * 17),  # S_L 76.67
     ]
     Path("a.jsonl").write_text(lines({"prompt": p, "response": r} for p, r in rows))
-    said = curate("faithful", "a.jsonl", "--out", "out.jsonl")
-    assert "no demand 1, length 2" in said
+    output = curate("faithful", "a.jsonl", "--out", "out.jsonl")
+    assert "no demand 1, length 2" in output
     assert [len(r["response"].split()) for r in read("out.jsonl")] == [10, 16]
     assert [(r["row"], r["reason"], r.get("s_l")) for r in read("out.dropped.jsonl")] == [
-        (1, "no demand", None), (2, "length", 25.0), (4, "length", 76.67),
-    ]  # fmt: skip
+        (1, "no demand", None),
+        (2, "length", 25.0),
+        (4, "length", 76.67),
+    ]
     curate("faithful", "a.jsonl", "--least", "20", "--out", "more.jsonl")
     assert len(read("more.jsonl")) == 4
 
 
 def test_nothing_is_left(work: Path, refused: Command) -> None:
-    said = refused("faithful", "six.jsonl", "--out", "out.jsonl")
-    assert "no row of six.jsonl would be left: 0 of 6 ask for a length" in said
-    said = refused("faithful", "six.jsonl", "--least", "101", "--out", "out.jsonl")
-    assert "--least: expected `float` <= 100" in said
+    error = refused("faithful", "six.jsonl", "--out", "out.jsonl")
+    assert "no row of six.jsonl would be left: 0 of 6 ask for a length" in error
+    error = refused("faithful", "six.jsonl", "--least", "101", "--out", "out.jsonl")
+    assert "--least: expected `float` <= 100" in error

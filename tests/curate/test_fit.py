@@ -1,4 +1,4 @@
-"""Least squares: known weights are recovered, statistics are right, singular fits are named."""
+"""Least squares: recovers known weights, has the right statistics, names what is singular."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_one_draw() -> None:
 
 
 def test_the_statistics_are_those_of_the_normal_equations() -> None:
-    """By hand, without the scaling that the room does."""
+    """By hand, without the scaling of the columns."""
     from scipy.stats import t
 
     drawn = subsets(3, 12, 0.05)
@@ -68,8 +68,8 @@ def test_the_statistics_are_those_of_the_normal_equations() -> None:
     terms = [rule.fit.intercept, *rule.fit.weights.values()]
     assert [rule.intercept, *rule.weights.values()] == pytest.approx(weights, rel=1e-6)
     assert [term.standard_error for term in terms] == pytest.approx(errors, rel=1e-6)
-    chances = 2 * t.sf(np.abs(weights / errors), 8)
-    assert [term.p_value for term in terms] == pytest.approx(chances, rel=1e-5)
+    p_values = 2 * t.sf(np.abs(weights / errors), 8)
+    assert [term.p_value for term in terms] == pytest.approx(p_values, rel=1e-5)
     share = 1 - (rest @ rest) / ((y - y.mean()) @ (y - y.mean()))
     assert rule.fit.r_squared == pytest.approx(share)
     assert rule.fit.adjusted_r_squared == pytest.approx(1 - (1 - share) * 11 / 8)
@@ -84,7 +84,7 @@ def test_the_plain_loss() -> None:
 def with_columns(**columns: Callable[[Subset], float]) -> list[Subset]:
     """Return drawn subsets with more indicators, made from the others."""
     return [
-        Subset({**s.indicators, **{name: made(s) for name, made in columns.items()}}, s.loss)
+        Subset({**s.indicators, **{name: derive(s) for name, derive in columns.items()}}, s.loss)
         for s in subsets(1)
     ]
 
@@ -99,10 +99,10 @@ def test_collinear_indicators_are_named() -> None:
     )
     with pytest.raises(UserError) as caught:
         least_squares(drawn)
-    said = str(caught.value)
-    assert "fit: is singular: " in said and "collinear" in said
-    groups = {frozenset(g.split(" and ")) for g in said[len("fit: is singular: "):]
-              .partition(" are collinear")[0].split("; ")}  # fmt: skip
+    message = str(caught.value)
+    assert "fit: is singular: " in message and "collinear" in message
+    listed = message.removeprefix("fit: is singular: ").partition(" are collinear")[0]
+    groups = {frozenset(group.split(" and ")) for group in listed.split("; ")}
     assert groups == {
         frozenset({"reward", "words"}),
         frozenset({"naturalness", "understandability", "both"}),
@@ -121,12 +121,14 @@ def test_a_constant_indicator_is_named() -> None:
     [
         (subsets(0, 4), "4 subsets are too few for 3 indicators"),
         ([], "there are no indicators"),
-        ([*subsets(0), Subset({"reward": 1.0}, 1.0, "t.jsonl, line 9")],
-         "t.jsonl, line 9: understandability is missing"),
-        (with_columns(odd=lambda s: math.nan), "odd is no number (nan)"),
+        (
+            [*subsets(0), Subset({"reward": 1.0}, 1.0, "t.jsonl, line 9")],
+            "t.jsonl, line 9: understandability is missing",
+        ),
+        (with_columns(odd=lambda s: math.nan), "odd is not finite (nan)"),
         ([*subsets(0), Subset(subsets(0)[0].indicators, 0.0, "s")], "s: the loss 0.0 has no log"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_fitted(drawn: list[Subset], says: str) -> None:
     with pytest.raises(UserError) as caught:
         least_squares(drawn)
@@ -138,15 +140,15 @@ def test_the_command_and_the_file(work: Path, curate: Command, refused: Command)
         json.dumps({"indicators": s.indicators, "loss": s.loss}) + "\n" for s in subsets(0)
     )
     Path("table.jsonl").write_text(table)
-    said = curate("fit", "table.jsonl", "--out", "mine.yaml")
-    assert "R² 0.9" in said and "over 129 subsets" in said
+    output = curate("fit", "table.jsonl", "--out", "mine.yaml")
+    assert "R² 0.9" in output and "over 129 subsets" in output
     assert load("mine.yaml") == least_squares(subsets(0))
     Path("bad.jsonl").write_text(table + '{"indicators": {"reward": null}, "loss": 1}\n')
-    said = refused("fit", "bad.jsonl", "--out", "other.yaml")
-    assert "bad.jsonl, line 130: is no subset" in said
-    assert "mine.yaml: is there already" in refused("fit", "table.jsonl", "--out", "mine.yaml")
-    said = refused("fit", "table.jsonl", "--indicators", "reward,mtld", "--out", "other.yaml")
-    assert "table.jsonl, line 1: mtld is missing" in said
+    error = refused("fit", "bad.jsonl", "--out", "other.yaml")
+    assert "bad.jsonl, line 130: not a subset" in error
+    assert "mine.yaml already exists" in refused("fit", "table.jsonl", "--out", "mine.yaml")
+    error = refused("fit", "table.jsonl", "--indicators", "reward,mtld", "--out", "other.yaml")
+    assert "table.jsonl, line 1: mtld is missing" in error
 
 
 def test_a_rule_is_saved_as_it_is(tmp_path: Path) -> None:

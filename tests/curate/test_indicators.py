@@ -62,9 +62,9 @@ def test_distances_among_many() -> None:
     scaled = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     nearest = np.sort(-(scaled[:500] @ scaled.T), axis=1)[:, 6]
     exact = np.sqrt(np.maximum(0, 2 + 2 * nearest))
-    found = distances(vectors, 6)
-    assert (found[:500] - exact).mean() < 0.01 * exact.mean()
-    assert np.array_equal(found, distances(vectors, 6))
+    approximate = distances(vectors, 6)
+    assert (approximate[:500] - exact).mean() < 0.01 * exact.mean()
+    assert np.array_equal(approximate, distances(vectors, 6))
 
 
 def values(keys: Sequence[bytes], width: int = 3) -> np.ndarray:
@@ -76,14 +76,14 @@ KEYS = [bytes([n]) * 16 for n in range(40)]
 
 
 def test_scores_are_kept(tmp_path: Path) -> None:
-    kept = Kept(tmp_path / "new" / "scores.bin")
-    assert KEYS[0] not in kept
-    kept.add(KEYS[:10], values(KEYS[:10]))
-    kept.add(KEYS[10:20], values(KEYS[10:20]))
+    cache = Kept(tmp_path / "new" / "scores.bin")
+    assert KEYS[0] not in cache
+    cache.add(KEYS[:10], values(KEYS[:10]))
+    cache.add(KEYS[10:20], values(KEYS[10:20]))
     again = Kept(tmp_path / "new" / "scores.bin")
-    for found in (kept, again):
-        assert [key in found for key in KEYS] == [True] * 20 + [False] * 20
-        assert np.array_equal(found.get(KEYS[15:3:-1]), values(KEYS[15:3:-1]))
+    for opened in (cache, again):
+        assert [key in opened for key in KEYS] == [True] * 20 + [False] * 20
+        assert np.array_equal(opened.get(KEYS[15:3:-1]), values(KEYS[15:3:-1]))
 
 
 @pytest.mark.parametrize("cut", range(1, 60, 7))
@@ -92,10 +92,10 @@ def test_what_a_kill_tore_is_scored_again(tmp_path: Path, cut: int) -> None:
     Kept(path).add(KEYS[:2], values(KEYS[:2]))
     whole = path.read_bytes()
     path.write_bytes(whole[:-cut])
-    kept = Kept(path)
-    missing = [key for key in KEYS[:2] if key not in kept]
+    cache = Kept(path)
+    missing = [key for key in KEYS[:2] if key not in cache]
     assert len(missing) == (1 if cut <= 28 else 2)
-    kept.add(missing, values(missing))
+    cache.add(missing, values(missing))
     assert path.read_bytes() == whole
 
 
@@ -111,37 +111,37 @@ def test_two_write_at_once(tmp_path: Path) -> None:
 
 def test_measured_in_the_order_that_was_asked(work: Path) -> None:
     rows = open_rows("six.jsonl")
-    found = measure(rows, ["output_length", "input_length"], Models())
-    assert found.names == ("output_length", "input_length")
-    assert found.values.tolist() == [[n, 2] for n in (1, 3, 2, 5, 4, 2)]
+    measured = measure(rows, ["output_length", "input_length"], Models())
+    assert measured.names == ("output_length", "input_length")
+    assert measured.values.tolist() == [[n, 2] for n in (1, 3, 2, 5, 4, 2)]
 
 
 def test_only_what_is_new_is_scored(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By content: a row moved, or standing twice, is known; one word more, and it is not."""
     scorers = pytest.importorskip("selflengthen.curate.indicators.scorers")
-    asked: list[str] = []
+    scored_texts: list[str] = []
 
     def score(rows: Sequence[Row]) -> np.ndarray:
-        asked.extend(r.response for r in rows)
+        scored_texts.extend(r.response for r in rows)
         return np.array([[len(r.response), 0] for r in rows], np.float32)
 
     (work / "model").mkdir()
     (work / "model" / "config.json").write_text("{}")
     monkeypatch.setattr(scorers, "load", lambda *_: score)
-    told: list[tuple[str, int, int]] = []
-    options = Models(batch=2, cache=work / "scores", tell=lambda *line: told.append(line))
+    progress: list[tuple[str, int, int]] = []
+    options = Models(batch=2, cache=work / "scores", tell=lambda *line: progress.append(line))
     args = ("reward", "model", options)
     texts = ["one", "four", "three", "three"]
     Path("a.jsonl").write_text(lines(row(0, text) for text in texts))
-    found, cut = scored(open_rows("a.jsonl"), *args)
-    assert found[:, 0].tolist() == [3, 4, 5, 5] and cut == 0
-    assert asked == ["three", "four", "one"], "the longest first, each once"
-    assert told == [("reward", 4, 4)]
-    asked.clear()
+    scores, cut = scored(open_rows("a.jsonl"), *args)
+    assert scores[:, 0].tolist() == [3, 4, 5, 5] and cut == 0
+    assert scored_texts == ["three", "four", "one"], "the longest first, each once"
+    assert progress == [("reward", 4, 4)]
+    scored_texts.clear()
     Path("b.jsonl").write_text(lines(row(0, text) for text in ["one more", *texts[::-1]]))
-    found, _ = scored(open_rows("b.jsonl"), *args)
-    assert found[:, 0].tolist() == [8, 5, 5, 4, 3] and asked == ["one more"]
-    asked.clear()
+    scores, _ = scored(open_rows("b.jsonl"), *args)
+    assert scores[:, 0].tolist() == [8, 5, 5, 4, 3] and scored_texts == ["one more"]
+    scored_texts.clear()
     (work / "model" / "config.json").write_text('{"another": "model"}')
     scored(open_rows("b.jsonl"), *args)
-    assert len(asked) == 4
+    assert len(scored_texts) == 4

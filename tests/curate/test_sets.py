@@ -26,7 +26,7 @@ TEXTS = ("Be long.\n\nWrite.", "A text.")
 
 
 @pytest.mark.parametrize(
-    ("row", "asked", "texts"),
+    ("row", "named", "texts"),
     [
         ({"prompt": "p", "response": "r"}, Asked(), ("p", "r")),
         ({"instruction": "i", "output": "o"}, Asked(), ("i", "o")),
@@ -41,9 +41,9 @@ TEXTS = ("Be long.\n\nWrite.", "A text.")
         ({"prompt": "p", "response": "r", "messages": TURNS}, Asked("prompt"), ("p", "r")),
         ({"prompt": "p", "text": "r"}, Asked(response="text"), ("p", "r")),
     ],
-)  # fmt: skip
+)
 def test_fields_are_found(
-    work: Path, row: dict[str, Any], asked: Asked, texts: tuple[str, str]
+    work: Path, row: dict[str, Any], named: Asked, texts: tuple[str, str]
 ) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -51,7 +51,7 @@ def test_fields_are_found(
     Path("a.jsonl").write_text(lines([row, row]))
     pq.write_table(pa.Table.from_pylist([row, row]), "a.parquet")
     for name in ("a.jsonl", "a.parquet"):
-        assert [tuple(r) for r in open_rows(name, asked)] == [(0, *texts), (1, *texts)]
+        assert [tuple(r) for r in open_rows(name, named)] == [(0, *texts), (1, *texts)]
 
 
 @pytest.fixture
@@ -121,8 +121,8 @@ def test_bytes_cannot_be_lines(work: Path, table: Any, refused: Command) -> None
     import pyarrow.parquet as pq
 
     pq.write_table(table, "a.parquet")
-    said = refused("longest", "a.parquet", "--k", "3", "--out", "out.jsonl")
-    assert "a.parquet, row " in said and "give an --out that ends in .parquet" in said
+    error = refused("longest", "a.parquet", "--k", "3", "--out", "out.jsonl")
+    assert "a.parquet, row " in error and "give an --out that ends in .parquet" in error
 
 
 def test_rows_are_read_where_they_stand(work: Path) -> None:

@@ -1,4 +1,4 @@
-"""Fits and searches by tunings that take no time: killed at any write they end the same."""
+"""Fits and searches with instant tunings: killed at any write, they end the same."""
 
 from __future__ import annotations
 
@@ -27,10 +27,11 @@ from selflengthen.curate.indicators.registry import Measured, measure
 from selflengthen.curate.io.load import open_rows
 from selflengthen.curate.rule import fit as table_of
 from selflengthen.curate.rule import rules
-from selflengthen.curate.rule.search import Found, Range, Searching, double_descent, figures, plot
-from selflengthen.curate.rule.subsets import Fitting, Plan, draw
+from selflengthen.curate.rule.curve import SearchResult, double_descent, figures, plot
+from selflengthen.curate.rule.search import Searching, SizeRange
+from selflengthen.curate.rule.subsets import Fitting, SubsetPlan, draw
 from selflengthen.curate.rule.tuner import perform
-from selflengthen.curate.rule.tuning import Loss, Setup, Tune, Tuning
+from selflengthen.curate.rule.tuning import Loss, Tune, Tuning, TuningSetup
 from selflengthen.errors import TrainingError, UserError
 from selflengthen.inputs import models
 from selflengthen.inputs.models import Model
@@ -63,19 +64,21 @@ def work(work: Path) -> Path:
     return work
 
 
-def setup(model: Model = MODEL, train: TrainConfig | None = None, **changes: Any) -> Setup:
-    return Setup(model, train or TrainConfig(), open_rows("held.jsonl"), **changes)
+def setup(model: Model = MODEL, train: TrainConfig | None = None, **changes: Any) -> TuningSetup:
+    return TuningSetup(model, train or TrainConfig(), open_rows("held.jsonl"), **changes)
 
 
 def fitting(subsets: int = 9, rows: int = 20, **changes: Any) -> Fitting:
     data = open_rows("data.jsonl")
-    return Fitting(data, measure(data, NAMES, Models()), Plan(subsets, rows), setup(**changes))
+    return Fitting(
+        data, measure(data, NAMES, Models()), SubsetPlan(subsets, rows), setup(**changes)
+    )
 
 
 def searching(trials: int = 10, least: int = 4, most: int = 120, **changes: Any) -> Searching:
     data = open_rows("data.jsonl")
     predicted = -measure(data, NAMES, Models()).values[:, 0]
-    return Searching(data, predicted, Range(least, most, 16), trials, setup(**changes))
+    return Searching(data, predicted, SizeRange(least, most, 16), trials, setup(**changes))
 
 
 def run(job: Any, folder: str, how: Tune = tune) -> Any:
@@ -83,33 +86,34 @@ def run(job: Any, folder: str, how: Tune = tune) -> Any:
 
 
 def on_file(folder: str | Path) -> dict[str, Any]:
-    """Return what a work left, by path, without what may differ between equal works."""
-    found: dict[str, Any] = {}
+    """Return a series' files by path, without what may differ between equal series."""
+    files: dict[str, Any] = {}
     for path in sorted(Path(folder).rglob("*")):
         if path.is_file() and path.name not in ("lock", "stage.json"):
             name = str(path.relative_to(folder))
             if path.name == "tuned.json":
-                found[name] = json.loads(path.read_text()) | {"seconds": 0}
+                files[name] = json.loads(path.read_text()) | {"seconds": 0}
             else:
-                found[name] = path.read_bytes()
-    return found
+                files[name] = path.read_bytes()
+    return files
 
 
 @pytest.mark.parametrize("make", [fitting, searching], ids=["fit", "search"])
 def test_killed_at_any_write_it_ends_like_an_uninterrupted_one(
     make: Callable[[], Any], work: Path
 ) -> None:
-    def result(found: Any) -> Any:
-        return figures(found) if isinstance(found, Found) else msgspec.to_builtins(found)
+    def plain(result: Any) -> Any:
+        return figures(result) if isinstance(result, SearchResult) else msgspec.to_builtins(result)
 
-    expected, whole = result(run(make(), "whole")), on_file("whole")
-    assert any("tuned.json" in name for name in whole)
+    expected = plain(run(make(), "whole"))
+    expected_files = on_file("whole")
+    assert any("tuned.json" in name for name in expected_files)
     kills, rng = 0, random.Random(3)
     while not survives(partial(run, make(), "killed"), rng.randint(1, 25)):
         kills += 1
     assert kills > 3
-    assert on_file("killed") == whole
-    assert result(run(make(), "killed", never)) == expected
+    assert on_file("killed") == expected_files
+    assert plain(run(make(), "killed", never)) == expected
 
 
 async def never(tuning: Tuning) -> Loss:
@@ -169,16 +173,18 @@ def test_adapters_go_unless_they_are_to_stay(work: Path) -> None:
 
 
 def test_a_search_finds_the_lowest_of_all_sizes(work: Path) -> None:
-    found = run(searching(16), "all")
-    assert list(found.curve) == Range(4, 120, 16).grid()
-    assert found.best == min(found.curve, key=lambda size: found.curve[size])
+    result = run(searching(16), "all")
+    assert list(result.curve) == SizeRange(4, 120, 16).grid()
+    assert result.best == min(result.curve, key=lambda size: result.curve[size])
     data = open_rows("data.jsonl")
-    kept = [len(row.response.split()) for row in found.choice.rows]
-    left = [len(row.response.split()) for row in data.only(~np.isin(data.numbers,
-            found.choice.rows.numbers))]  # fmt: skip
-    assert len(kept) == found.best and min(kept) >= max(left, default=0)
-    assert double_descent(found.curve) is not None
-    assert plot(found).startswith(b"\x89PNG")
+    lengths = [len(row.response.split()) for row in result.choice.rows]
+    left = [
+        len(row.response.split())
+        for row in data.only(~np.isin(data.numbers, result.choice.rows.numbers))
+    ]
+    assert len(lengths) == result.best and min(lengths) >= max(left, default=0)
+    assert double_descent(result.curve) is not None
+    assert plot(result).startswith(b"\x89PNG")
     one = run(searching(4, least=7, most=7), "one")
     assert list(one.curve) == [7] and plot(one).startswith(b"\x89PNG")
 
@@ -203,8 +209,8 @@ def test_a_search_finds_the_lowest_of_all_sizes(work: Path) -> None:
 def test_double_descent_is_a_fall_a_rise_and_a_fall(
     losses: list[float], named: tuple[int, ...] | None
 ) -> None:
-    found = double_descent(dict(enumerate(losses, 1)))
-    shown = found and (found.start, found.valley, found.peak, found.end)
+    descent = double_descent(dict(enumerate(losses, 1)))
+    shown = descent and (descent.start, descent.valley, descent.peak, descent.end)
     assert shown == named
 
 
@@ -260,17 +266,17 @@ def doubled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("doubled")
 def test_the_commands(work: Path, curate: Command, refused: Command) -> None:
-    said = curate(*FIT, "--subsets", "8", "--out", "rule.yaml")
-    assert "over 8 subsets; the rule is in rule.yaml" in said
+    output = curate(*FIT, "--subsets", "8", "--out", "rule.yaml")
+    assert "over 8 subsets; the rule is in rule.yaml" in output
     assert rules.load("rule.yaml").fit is not None
     assert len(list(Path("rule.work/subsets").iterdir())) == 8
-    said = refused(*FIT, "--subsets", "8", "--out", "two.yaml", "--work", "rule.work", "--seed=2")
-    assert "rule.work: was begun with other data or settings (seed: 0 → 2)" in said
-    said = curate(*SEARCH, "--out", "best.jsonl")
+    error = refused(*FIT, "--subsets", "8", "--out", "two.yaml", "--work", "rule.work", "--seed=2")
+    assert "rule.work: was begun with other data or settings (seed: 0 → 2)" in error
+    output = curate(*SEARCH, "--out", "best.jsonl")
     figures_of_it = json.loads(Path("best.curve.json").read_text())
     assert len(figures_of_it["curve"]) == 6
     best = figures_of_it["best"]
-    assert f"{best} of 120 rows in best.jsonl" in said and "lowest" in said
+    assert f"{best} of 120 rows in best.jsonl" in output and "lowest" in output
     assert len(Path("best.jsonl").read_text().splitlines()) == best
     assert len(Path("best.dropped.jsonl").read_text().splitlines()) == 120 - best
     (step,) = json.loads(Path("best.report.json").read_text())["steps"]
@@ -285,8 +291,10 @@ def test_a_signal_saves_and_the_same_command_goes_on(work: Path) -> None:
         return subprocess.Popen(
             [sys.executable, "-m", "tests.curate.tuner", *words],
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     process = start("curate", *words)
     while not Path("rule.work/subsets/003/tuned.json").exists():
@@ -302,8 +310,9 @@ def test_a_signal_saves_and_the_same_command_goes_on(work: Path) -> None:
     process = start(*again[3:])
     out, err = process.communicate()
     assert process.returncode == 0 and "over 9 subsets" in out, err
-    assert rules.load("rule.yaml") == run(fitting(model=models.find("pocket"),
-                                                  train=pocket_preset()), "whole")  # fmt: skip
+    assert rules.load("rule.yaml") == run(
+        fitting(model=models.find("pocket"), train=pocket_preset()), "whole"
+    )
 
 
 def pocket_preset() -> TrainConfig:
@@ -313,7 +322,7 @@ def pocket_preset() -> TrainConfig:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ([*FIT, "--out", "r.yaml", "--subsets", "0"], "--subsets: '0' is no whole number of 1"),
+        ([*FIT, "--out", "r.yaml", "--subsets", "0"], "--subsets: '0' is not a whole number of 1"),
         ([*FIT, "--out", "r.yaml", "--sampling.top_k", "1"], "no such option or config field"),
         ([*FIT, "--out", "r.yaml", "--model", "nowhere"], "model: no folder nowhere"),
         ([*FIT, "--out", "no/r.yaml"], "no: no such folder"),
@@ -327,7 +336,7 @@ def pocket_preset() -> TrainConfig:
         ([*SEARCH[:5], "published", "--out", "b.jsonl"], "needs a model"),
         (["search", "data.jsonl", "--out", "b.jsonl"], "--evaluation, --rule"),
     ],
-)  # fmt: skip
+)
 @pytest.mark.usefixtures("doubled")
 def test_bad_input_is_one_line(words: list[str], says: str, work: Path, refused: Command) -> None:
     Path("empty.jsonl").write_text("")

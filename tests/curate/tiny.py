@@ -32,18 +32,24 @@ SIZE |= {"intermediate_size": 32}
 def tokenizer(folder: Path, *, closing: str = "", reads: int = 64, pad: bool = True) -> None:
     """Save a tokenizer of whole words; `closing` is a template for the marks around texts."""
     vocabulary = {word: index for index, word in enumerate([*MARKS, *WORDS])}
-    made = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
-    made.pre_tokenizer = pre_tokenizers.Whitespace()
+    whole_words = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    whole_words.pre_tokenizer = pre_tokenizers.Whitespace()
     if closing:
         marks = [(mark, vocabulary[mark]) for mark in MARKS]
-        made.post_processor = processors.TemplateProcessing(
-            single=f"[CLS] $A {closing}", pair=f"[CLS] $A {closing} $B:1 {closing}:1",
+        whole_words.post_processor = processors.TemplateProcessing(
+            single=f"[CLS] $A {closing}",
+            pair=f"[CLS] $A {closing} $B:1 {closing}:1",
             special_tokens=marks,
-        )  # fmt: skip
+        )
     PreTrainedTokenizerFast(
-        tokenizer_object=made, pad_token="[PAD]" if pad else None, cls_token="[CLS]",
-        sep_token="[SEP]", unk_token="[UNK]", eos_token="</s>", model_max_length=reads,
-    ).save_pretrained(folder)  # fmt: skip
+        tokenizer_object=whole_words,
+        pad_token="[PAD]" if pad else None,
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        unk_token="[UNK]",
+        eos_token="</s>",
+        model_max_length=reads,
+    ).save_pretrained(folder)
 
 
 def save(model: Any, folder: Path) -> Path:
@@ -60,9 +66,13 @@ def reward(folder: Path, labels: int = 1) -> Path:
     """Make a DeBERTa with a head of one score."""
     tokenizer(folder, closing="[SEP]")
     config = DebertaV2Config(
-        **SIZE, vocab_size=64, num_labels=labels, pad_token_id=0, max_position_embeddings=64,
+        **SIZE,
+        vocab_size=64,
+        num_labels=labels,
+        pad_token_id=0,
+        max_position_embeddings=64,
         type_vocab_size=2,
-    )  # fmt: skip
+    )
     return save(DebertaV2ForSequenceClassification(config), folder)
 
 
@@ -70,9 +80,16 @@ def unieval(folder: Path) -> Path:
     """Make a T5."""
     tokenizer(folder)
     config = T5Config(
-        vocab_size=64, d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2, pad_token_id=0,
-        eos_token_id=4, decoder_start_token_id=0,
-    )  # fmt: skip
+        vocab_size=64,
+        d_model=16,
+        d_kv=8,
+        d_ff=32,
+        num_layers=2,
+        num_heads=2,
+        pad_token_id=0,
+        eos_token_id=4,
+        decoder_start_token_id=0,
+    )
     return save(T5ForConditionalGeneration(config), folder)
 
 
@@ -95,7 +112,10 @@ def language_reward(folder: Path) -> Path:
     """Make a GPT-NeoX with a head of one score, and no token for padding."""
     tokenizer(folder, pad=False)
     config = GPTNeoXConfig(
-        **SIZE, vocab_size=64, max_position_embeddings=64, use_parallel_residual=False,
+        **SIZE,
+        vocab_size=64,
+        max_position_embeddings=64,
+        use_parallel_residual=False,
         num_labels=1,
-    )  # fmt: skip
+    )
     return save(GPTNeoXForSequenceClassification(config), folder)

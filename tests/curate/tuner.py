@@ -1,6 +1,6 @@
-"""A tuner that takes no time: a loss that follows from the rows and settings, and an adapter.
+"""An instant tuner: its loss follows from the rows, and it writes an empty adapter.
 
-Run as a program it is `python -m selflengthen` with tunings of a fifth of a second.
+Run as a program, it is `python -m selflengthen` with tunings that take a fifth of a second.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ async def tune(tuning: Tuning) -> Loss:
 
 
 class Tuner:
-    """In the place of the real one, where a command runs."""
+    """Stands in for the real tuner where a command runs."""
 
     latency = 0.0
 
     def __init__(self, log: Path) -> None:
-        """Have no child that could write to it."""
+        """Ignore the log: there is no child that could write to it."""
 
     async def __aenter__(self) -> Tuner:
         """Start nothing."""
@@ -47,7 +47,7 @@ class Tuner:
         """End nothing."""
 
     async def __call__(self, tuning: Tuning) -> Loss:
-        """Tune in as good as no time."""
+        """Tune after `latency` seconds."""
         await asyncio.sleep(self.latency)
         return await tune(tuning)
 

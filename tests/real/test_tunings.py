@@ -19,7 +19,7 @@ from selflengthen.config import TrainConfig
 from selflengthen.curate.io.load import open_rows
 from selflengthen.curate.rule import rules
 from selflengthen.curate.rule.tuner import Tuner
-from selflengthen.curate.rule.tuning import Loss, Setup, Tuning, training_lines
+from selflengthen.curate.rule.tuning import Loss, Tuning, TuningSetup, training_lines
 from selflengthen.errors import TrainingError
 from selflengthen.inputs import models
 from selflengthen.pocket.language import Story, render
@@ -66,7 +66,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def job(folder: Path, output: str, **changes: object) -> TrainingJob:
-    setup = Setup(
+    setup = TuningSetup(
         models.find("pocket"), TrainConfig.model_validate(FAST | changes), open_rows(
             str(folder / "held.jsonl"))
     )  # fmt: skip

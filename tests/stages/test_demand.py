@@ -1,4 +1,4 @@
-"""The demand stage: what the base model writes is read back, and what else becomes of a row."""
+"""The demand stage: rewrites are read back; the template, and instructions that ask already."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from selflengthen.engines.scripted import Scripted
 from selflengthen.errors import RequestRefused
 from selflengthen.inputs import prompts
 from selflengthen.length.requirement import read_demand
-from selflengthen.stages import demand, union
+from selflengthen.stages import union
 from selflengthen.stages.contract import Ask, Item, Verdict
-from selflengthen.stages.demand import Given, kept
+from selflengthen.stages.demand import AddDemand, DemandInput, share_of_words
 from selflengthen.storage.records import Pair
 from selflengthen.text.checks import Checks
-from tests.stages.test_stages import record, said
+from tests.stages.test_stages import completion, record
 
 EN, ZH = (prompts.load(prompts.shipped(name)) for name in ("en", "zh"))
 SAMPLING = Sampling(0.7, 0.8, 20, 1.1, 1000, ("\n\n\n", "---"))
@@ -27,10 +27,13 @@ CHINESE = "写一篇小说，讲江南水乡最后一位摇橹人退休前载了
 
 
 def attempt(
-    reply: Callable[[Request], Completion], instruction: str = ENGLISH, number: int = 1,
-    words: int = 730, language: str = "en",
-) -> tuple[Verdict, list[Request]]:  # fmt: skip
-    """Make the attempt `number`; return the verdict and what was asked."""
+    reply: Callable[[Request], Completion],
+    instruction: str = ENGLISH,
+    number: int = 1,
+    words: int = 730,
+    language: str = "en",
+) -> tuple[Verdict, list[Request]]:
+    """Make the attempt `number`; return the verdict and the requests."""
     seen: list[Request] = []
 
     def replied(request: Request) -> Completion:
@@ -38,9 +41,9 @@ def attempt(
         return reply(request)
 
     texts = {"en": EN, "zh": ZH}[language]
-    stage = demand.AddDemand(FinishConfig(), texts, Checks(), SAMPLING, language, 0)
+    stage = AddDemand(FinishConfig(), texts, Checks(), SAMPLING, language, 0)
     assert stage.attempts == FinishConfig().attempts + 1
-    item = Item("final-demand-x", "x", Given(instruction, words, 4000))
+    item = Item("final-demand-x", "x", DemandInput(instruction, words, 4000))
     return asyncio.run(stage.attempt(item, Ask(Scripted(replied), 0, item.id, number))), seen
 
 
@@ -58,15 +61,15 @@ def test_a_faithful_rewrite_is_accepted(language: str, instruction: str) -> None
         stop = "" if language == "zh" else " "
         begin = "请用" if language == "zh" else "In "
         if language == "zh":
-            return said(f"{instruction}{begin}{phrase(request)}。")
-        return said(f"{instruction[:-1]}{stop}in {phrase(request)}.")
+            return completion(f"{instruction}{begin}{phrase(request)}。")
+        return completion(f"{instruction[:-1]}{stop}in {phrase(request)}.")
 
     verdict, (request,) = attempt(rewrite, instruction, language=language)
     assert verdict.reason is None, verdict
     assert verdict.details["by"] == "engine" and verdict.details["words"] == 730
-    asked = read_demand(verdict.text)
-    assert asked is not None and asked.satisfied(730)
-    assert (asked.kind, asked.low, asked.high, asked.unit) == tuple(
+    demand = read_demand(verdict.text)
+    assert demand is not None and demand.satisfied(730)
+    assert (demand.kind, demand.low, demand.high, demand.unit) == tuple(
         verdict.details[name] for name in ("kind", "low", "high", "unit")
     )
     assert instruction in request.messages[0].content
@@ -80,33 +83,38 @@ def test_a_faithful_rewrite_is_accepted(language: str, instruction: str) -> None
         ("Write about the sea, in {length}.", "words lost"),
         ("{} It should have {length}.\n\nThe keeper rose.", "lines"),
         ("{} It should have {length}. " + "And so on it goes. " * 20, "too long"),
-        ("Escribe un cuento largo sobre la hija del farero que encuentra los cuadernos. {length}",
-         "language"),
+        (
+            "Escribe un cuento largo sobre la hija del farero que encuentra "
+            "los cuadernos. {length}",
+            "language",
+        ),
         ("Here is the revised version: {} It should have {length}.", "task talk"),
     ],
-)  # fmt: skip
-def test_an_unfaithful_rewrite_is_refused(text: str, reason: str) -> None:
-    verdict, _ = attempt(lambda r: said(text.format(ENGLISH, length=phrase(r))))
+)
+def test_an_unfaithful_rewrite_is_rejected(text: str, reason: str) -> None:
+    verdict, _ = attempt(lambda r: completion(text.format(ENGLISH, length=phrase(r))))
     assert verdict.reason == reason
     assert not verdict.hopeless
 
 
-def test_a_rewrite_that_was_cut_off_is_refused() -> None:
-    verdict, _ = attempt(lambda r: said(f"{ENGLISH} It should have {phrase(r)}.", "length"))
+def test_a_rewrite_that_was_cut_off_is_rejected() -> None:
+    verdict, _ = attempt(lambda r: completion(f"{ENGLISH} It should have {phrase(r)}.", "length"))
     assert verdict.reason == "length"
 
 
-def test_at_last_the_template_writes_it() -> None:
-    verdict, seen = attempt(lambda r: said("junk"), number=FinishConfig().attempts + 1)
+def test_the_last_attempt_uses_the_template() -> None:
+    verdict, seen = attempt(lambda r: completion("junk"), number=FinishConfig().attempts + 1)
     assert not seen
     assert (verdict.reason, verdict.details["by"], verdict.finish_reason) == (
-        None, "template", "template",
-    )  # fmt: skip
-    asked = read_demand(verdict.text)
-    assert asked is not None and asked.satisfied(730) and verdict.text.startswith(ENGLISH)
+        None,
+        "template",
+        "template",
+    )
+    demand = read_demand(verdict.text)
+    assert demand is not None and demand.satisfied(730) and verdict.text.startswith(ENGLISH)
 
 
-def test_what_the_engine_will_never_take_the_template_writes() -> None:
+def test_the_template_steps_in_where_the_engine_refuses_the_request() -> None:
     def refuse(_: Request) -> Completion:
         raise RequestRefused("too long")
 
@@ -119,51 +127,59 @@ def test_what_the_engine_will_never_take_the_template_writes() -> None:
 )
 def test_an_instruction_that_asks_for_a_length_keeps_it(words: int, reason: str | None) -> None:
     instruction = "Write an essay of about 2,000 words on the potato."
-    verdict, seen = attempt(lambda r: said("junk"), instruction, words=words)
+    verdict, seen = attempt(lambda r: completion("junk"), instruction, words=words)
     assert not seen
     assert (verdict.text, verdict.reason) == (instruction, reason)
     assert verdict.details["by"] == "instruction" and verdict.hopeless
 
 
-def test_the_kind_is_the_items_and_not_the_attempts() -> None:
-    phrases = {phrase(attempt(lambda r: said(""), number=n)[1][0]) for n in (1, 2, 3)}
+def test_all_attempts_of_an_item_ask_for_the_same_length() -> None:
+    phrases = {phrase(attempt(lambda r: completion(""), number=n)[1][0]) for n in (1, 2, 3)}
     assert len(phrases) == 1
 
 
-def test_kept_words() -> None:
-    assert kept("Write a tale.", "Write, a TALE, of 10 words") == 1
-    assert kept("Write a tale of owls.", "Write a tale.") == 3 / 5
-    assert kept("写一个故事。", "用100字写一个故事！") == 1
-    assert kept("a a a b", "a b") == 0.5
-    assert kept("...", "") == 0
+def test_share_of_words() -> None:
+    assert share_of_words("Write a tale.", "Write, a TALE, of 10 words") == 1
+    assert share_of_words("Write a tale of owls.", "Write a tale.") == 3 / 5
+    assert share_of_words("写一个故事。", "用100字写一个故事！") == 1
+    assert share_of_words("a a a b", "a b") == 0.5
+    assert share_of_words("...", "") == 0
 
 
 def pair(name: str, instruction: str, response: str) -> Pair:
     return Pair(
-        id=name, round=1, instruction_id="i", instruction=instruction, response=response,
+        id=name,
+        round=1,
+        instruction_id="i",
+        instruction=instruction,
+        response=response,
         words=len(response.split()),
-    )  # fmt: skip
+    )
 
 
 class TestUnion:
     """Which texts of all rounds stay."""
 
     def test_the_longest_of_an_instruction_stay_and_one_of_equals(self) -> None:
-        made = [
+        pairs = [
             pair("a", "Write a saga.", "One two."),
             pair("b", "Write  a\nsaga.", "One two three four."),
             pair("c", "Write a saga.", "One two three."),
             pair("d", "Write a saga.", "One two three four."),
             pair("e", "Write a report.", "One two."),
         ]
-        assert union.set_aside(made, 4) == {"d": "duplicate"}
-        assert union.set_aside(made, 2) == {"a": "over keep", "d": "duplicate"}
-        assert union.set_aside(made, 1) == {"a": "over keep", "c": "over keep", "d": "duplicate"}
-        assert union.set_aside([], 1) == {}
+        assert union.find_surplus(pairs, 4) == {"d": "duplicate"}
+        assert union.find_surplus(pairs, 2) == {"a": "over keep", "d": "duplicate"}
+        assert union.find_surplus(pairs, 1) == {
+            "a": "over keep",
+            "c": "over keep",
+            "d": "duplicate",
+        }
+        assert union.find_surplus([], 1) == {}
 
     def test_pairs_lead_back_to_their_instruction(self) -> None:
-        asked = {"r02-draft-000001-00": ("r02-instruct-000001", "Write.")}
+        instructions = {"r02-draft-000001-00": ("r02-instruct-000001", "Write.")}
         text = record("r02-expand-000001-00-00", "A long text.", source="r02-draft-000001-00")
-        (made,) = union.pairs(2, [text], asked)
-        assert (made.id, made.round, made.instruction_id) == (text.id, 2, "r02-instruct-000001")
-        assert (made.instruction, made.response, made.words) == ("Write.", "A long text.", 3)
+        (only,) = union.pairs(2, [text], instructions)
+        assert (only.id, only.round, only.instruction_id) == (text.id, 2, "r02-instruct-000001")
+        assert (only.instruction, only.response, only.words) == ("Write.", "A long text.", 3)

@@ -1,4 +1,4 @@
-"""Requests that the engine refuses: what was written is kept, what may change is tried again."""
+"""Requests that the engine refuses: finished passes are kept; only what can change is retried."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from selflengthen.errors import RequestRefused
 from selflengthen.inputs import prompts
 from selflengthen.runner.executor import Drive
 from selflengthen.stages.contract import Ask, Item
-from selflengthen.stages.expand import Expand, Given
+from selflengthen.stages.expand import Expand, ExpandInput
 from selflengthen.stages.instruct import Instruct, Wave, wave_items
 from selflengthen.storage.run_dir import RunFolder
 from selflengthen.storage.stage_table import EXPAND, INSTRUCT
@@ -26,19 +26,19 @@ DRAFT = "The first day came. A bell rang.\n\nThe second day came. Rain fell.\n\n
 
 
 async def test_a_later_pass_that_does_not_fit_costs_nothing() -> None:
-    asked = 0
+    requests = 0
 
     def reply(request: Request) -> Completion:
-        nonlocal asked
-        asked += 1
-        if asked > 2:
+        nonlocal requests
+        requests += 1
+        if requests > 2:
             raise RequestRefused("too long")
-        words = " ".join(f"word{asked}x{n}" for n in range(40))
-        return Completion(f"Of day {asked} they told {words}.", "stop", 1, 1)
+        words = " ".join(f"word{requests}x{n}" for n in range(40))
+        return Completion(f"Of day {requests} they told {words}.", "stop", 1, 1)
 
     config = ExpandConfig(passes=3)
     stage = Expand(config, prompts.load(prompts.shipped("en")), Checks(language=False), SAMPLING)
-    item = Item("r01-expand-000000-00-00", "d", Given("Write of days.", DRAFT))
+    item = Item("r01-expand-000000-00-00", "d", ExpandInput("Write of days.", DRAFT))
     verdict = await stage.attempt(item, Ask(Scripted(reply), 0, item.id, 1))
     assert verdict.reason is None
     assert word_count(verdict.text) > 80
@@ -46,32 +46,36 @@ async def test_a_later_pass_that_does_not_fit_costs_nothing() -> None:
 
 
 async def test_only_a_refusal_of_the_first_request_ends_an_item(tmp_path: Path) -> None:
-    asked: Counter[str] = Counter()
+    requests: Counter[str] = Counter()
 
     def reply(request: Request) -> Completion:
         name = "second" if request.prefix else "first"
-        asked[name] += 1
+        requests[name] += 1
         if name == "second" or "never" in request.messages[-1].content:
             raise RequestRefused("too long")
         return Completion("They told of the day.\n\nIt was long.\n\nThe end.", "stop", 1, 9)
 
     stage = Expand(
-        ExpandConfig(attempts=3), prompts.load(prompts.shipped("en")), Checks(language=False),
+        ExpandConfig(attempts=3),
+        prompts.load(prompts.shipped("en")),
+        Checks(language=False),
         SAMPLING,
-    )  # fmt: skip
+    )
     folder = RunFolder(tmp_path).stage(EXPAND, 1)
     folder.begin({})
     items = [
-        Item(f"r01-expand-00000{n}-00-00", "d", Given(f"Write of {what}.", DRAFT))
+        Item(f"r01-expand-00000{n}-00-00", "d", ExpandInput(f"Write of {what}.", DRAFT))
         for n, what in enumerate(("days", "never"))
     ]
     await Drive(Scripted(reply), 0, 1, Silent(), folder).run(stage, items)
-    told = [(r.id[-7], r.attempt, r.reason, r.last) for r in folder.refusals()]
-    assert told == [
-        ("0", 1, "too long", False), ("0", 2, "too long", False), ("0", 3, "too long", True),
+    rejections = [(r.id[-7], r.attempt, r.reason, r.last) for r in folder.refusals()]
+    assert rejections == [
+        ("0", 1, "too long", False),
+        ("0", 2, "too long", False),
+        ("0", 3, "too long", True),
         ("1", 1, "too long", True),
-    ]  # fmt: skip
-    assert asked == {"first": 4, "second": 3}
+    ]
+    assert requests == {"first": 4, "second": 3}
 
 
 async def test_two_long_instructions_cost_one_attempt(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What one item of each stage is, how it is tried, and what accepts it."""
+"""The stages: items, attempts, and what is accepted."""
 
 from __future__ import annotations
 
@@ -27,26 +27,31 @@ SAMPLING = Sampling(0.7, 0.8, 20, 1.1, 1000, ("\n\n\n", "---"))
 DRAFT = "\n\n".join(f"Paragraph {n} says little." for n in ("one", "two", "three", "four"))
 
 
-def said(text: str, reason: str = "stop") -> Completion:
-    """Return a completion."""
+def completion(text: str, reason: str = "stop") -> Completion:
     return Completion(text, reason, 1, 1)
 
 
 def ask(reply: Callable[[Request], Completion]) -> Ask:
-    """Return the first attempt's way to ask."""
+    """Return an `Ask` for the first attempt."""
     return Ask(Scripted(reply), 0, "item", 1)
 
 
 def record(name: str, text: str, source: str | None = None) -> Record:
-    """Return a record of a text."""
     return Record(
-        id=name, source=source, text=text, attempts=1, words=len(text.split()), tokens=1, seed=1,
-        finish_reason="stop", seconds=0.0,
-    )  # fmt: skip
+        id=name,
+        source=source,
+        text=text,
+        attempts=1,
+        words=len(text.split()),
+        tokens=1,
+        seed=1,
+        finish_reason="stop",
+        seconds=0.0,
+    )
 
 
 def longer(paragraph: str) -> str:
-    """Return a paragraph with a sentence more."""
+    """Add a sentence to a paragraph."""
     return f"{paragraph} More about {paragraph.split()[1]} is told here."
 
 
@@ -56,7 +61,7 @@ class TestExpand:
     def attempt(
         self, reply: Callable[[Request], Completion], text: str = DRAFT, passes: int = 1
     ) -> tuple[Verdict, list[Request]]:
-        """Run one attempt; return the verdict and what was asked."""
+        """Run one attempt; return the verdict and the requests."""
         seen: list[Request] = []
 
         def record_and_reply(request: Request) -> Completion:
@@ -64,7 +69,7 @@ class TestExpand:
             return reply(request)
 
         stage = expand.Expand(ExpandConfig(passes=passes), PROMPTS, Checks(), SAMPLING)
-        item = Item("item", "draft", expand.Given("Write about little things.", text))
+        item = Item("item", "draft", expand.ExpandInput("Write about little things.", text))
         return asyncio.run(stage.attempt(item, ask(record_and_reply))), seen
 
     @staticmethod
@@ -72,7 +77,7 @@ class TestExpand:
         """Lengthen every paragraph of the outline that the begun turn does not hold."""
         outline = [p for p in request.messages[0].content.split("\n") if p.startswith("Paragraph ")]
         begun = request.prefix.count("Paragraph")
-        return said("\n\n".join(longer(p) for p in outline[begun:]))
+        return completion("\n\n".join(longer(p) for p in outline[begun:]))
 
     def test_first_half_then_whole_with_two_thirds_begun(self) -> None:
         verdict, (first, second) = self.attempt(self.enrich)
@@ -86,23 +91,24 @@ class TestExpand:
 
     def test_passes_build_on_the_best(self) -> None:
         verdict, seen = self.attempt(
-            lambda r: said(self.enrich(r).text.replace("is told", f"{r.seed} is told")), passes=2
+            lambda r: completion(self.enrich(r).text.replace("is told", f"{r.seed} is told")),
+            passes=2,
         )
         assert len(seen) == 4
         assert [p["reason"] for p in verdict.details["passes"]] == [None, None]
         assert verdict.text.count("More about") == 8
 
-    def test_what_hardly_grows_is_refused(self) -> None:
+    def test_a_text_that_hardly_grows_is_rejected(self) -> None:
         one_more = DRAFT.replace("four says little", "four says very little")
-        verdict, _ = self.attempt(lambda r: said(one_more[len(r.prefix) :]))
+        verdict, _ = self.attempt(lambda r: completion(one_more[len(r.prefix) :]))
         assert verdict.reason == "too short"
 
-    def test_what_fails_a_check_is_refused_with_its_reason(self) -> None:
-        verdict, _ = self.attempt(lambda r: said(self.enrich(r).text, "length"))
+    def test_a_failed_check_rejects_with_its_reason(self) -> None:
+        verdict, _ = self.attempt(lambda r: completion(self.enrich(r).text, "length"))
         assert verdict.reason == "length"
 
-    def test_nothing_written_is_refused(self) -> None:
-        assert self.attempt(lambda r: said("  \n"))[0].reason == "empty"
+    def test_an_empty_text_is_rejected(self) -> None:
+        assert self.attempt(lambda r: completion("  \n"))[0].reason == "empty"
 
 
 class TestInstruct:
@@ -116,7 +122,9 @@ class TestInstruct:
         yes, no = PROMPTS.answers
         reply = {"yes": yes, "no": no}[answer]
         return asyncio.run(
-            stage.attempt(Item("i", None, wave), ask(lambda r: said(reply if r.choices else text)))
+            stage.attempt(
+                Item("i", None, wave), ask(lambda r: completion(reply if r.choices else text))
+            )
         )
 
     def test_a_good_one_is_accepted_and_says_what_it_was_shown(self) -> None:
@@ -134,37 +142,37 @@ class TestInstruct:
             ("What is the capital of France then?", "no", "unsuitable"),
         ],
     )
-    def test_refusals(self, text: str, answer: str, reason: str) -> None:
+    def test_rejections(self, text: str, answer: str, reason: str) -> None:
         assert self.attempt(text, answer).reason == reason
 
-    def test_a_cut_one_is_refused(self) -> None:
+    def test_a_truncated_one_is_rejected(self) -> None:
         pool = {"a": "Write a saga about a lighthouse.", "b": "Draft a report on bees."}
         stage = instruct.Instruct(InstructConfig(), PROMPTS, "base", SAMPLING)
         wave = instruct.Wave(pool, NearDuplicates(pool.values(), 0.7))
-        cut = said("Compose a long history of the village well and the", "length")
+        cut = completion("Compose a long history of the village well and the", "length")
         verdict = asyncio.run(stage.attempt(Item("i", None, wave), ask(lambda r: cut)))
         assert verdict.reason == "length"
 
     def test_of_a_waves_duplicates_the_first_stays(self) -> None:
-        made = [
+        records = [
             record("i-2", "Write a long tale of two otters."),
             record("i-1", "Write a long tale of two otters!"),
             record("i-3", "Describe the making of a violin in detail."),
         ]
-        assert instruct.duplicates(made, NearDuplicates((), 0.7)) == {"i-2": "duplicate"}
+        assert instruct.duplicates(records, NearDuplicates((), 0.7)) == {"i-2": "duplicate"}
 
 
 def test_drafts_lead_back_to_their_instruction() -> None:
     from selflengthen.config import DraftConfig
 
-    made = [record("r02-instruct-000007", "Write.")]
-    items = list(draft.items(2, DraftConfig(), made))
+    instructions = [record("r02-instruct-000007", "Write.")]
+    items = list(draft.items(2, DraftConfig(), instructions))
     assert [i.id for i in items] == ["r02-draft-000007-00", "r02-draft-000007-01"]
     assert {i.source for i in items} == {"r02-instruct-000007"}
 
 
-class TestLot:
-    """The lot against short texts."""
+class TestDropShort:
+    """Short texts are dropped by rank."""
 
     def test_the_shortest_go_and_the_longest_stay(self) -> None:
         lengths = [(f"t{i}", i) for i in range(1, 2001)]
@@ -174,7 +182,7 @@ class TestLot:
         assert fate[4] < 20  # ∫ 2r³ over [0, 0.2] of 2000 is 1.6
         assert 0.37 < len(dropped) / 2000 < 0.44  # ∫ min(1, 2r³) = 0.405
 
-    def test_the_lot_depends_on_the_ids_alone(self) -> None:
+    def test_the_draw_depends_on_the_ids_alone(self) -> None:
         lengths = [(f"t{i}", i % 50) for i in range(300)]
         assert drop_short(lengths, 1) == drop_short(reversed(lengths), 1)
         assert drop_short(lengths, 1) != drop_short(lengths, 2)
@@ -192,11 +200,13 @@ class TestDataset:
 
     def test_rows_of_both_roles(self) -> None:
         texts = [record("x", "Long text.", source="d")]
-        asked, drafts = {"d": "Write."}, {"d": "One.\n\nTwo."}
-        (row,) = dataset.generator_rows(texts, asked, PROMPTS)
+        instructions = {"d": "Write."}
+        drafts = {"d": "One.\n\nTwo."}
+        (row,) = dataset.generator_rows(texts, instructions, PROMPTS)
         assert row.prompt == [{"role": "user", "content": "Write."}]
         assert row.completion == [{"role": "assistant", "content": "Long text."}]
-        (row,) = dataset.expander_rows(texts, asked, drafts, PROMPTS, DatasetConfig(keep_line=1), 0)
+        config = DatasetConfig(keep_line=1)
+        (row,) = dataset.expander_rows(texts, instructions, drafts, PROMPTS, config, 0)
         assert "One.\n\nTwo." in row.prompt[0]["content"]
 
     @given(st.lists(st.sampled_from(["a line.", "another.", "", "  "]), max_size=12), st.integers())

@@ -49,6 +49,8 @@ def refine(words: Sequence[str]) -> int:
 
 def _refined(rows: Rows, asked: Any, words: Sequence[str]) -> tuple[Rows, dict[str, Any]]:
     """Have rows refined, or go on with it; return them, and figures."""
+    import msgspec
+
     from selflengthen.cli.eval_targets import served
     from selflengthen.cli.options.settings import resolve
     from selflengthen.cli.preflight import check_lengths, prompts_folder
@@ -81,4 +83,5 @@ def _refined(rows: Rows, asked: Any, words: Sequence[str]) -> tuple[Rows, dict[s
                 resume=command(["longest", *words], "curate"),
             )
             perform(make, attempt)
-    return refine.refined(rows, stage)
+    refined, figures = refine.refined(rows, stage)
+    return refined, msgspec.structs.asdict(figures)

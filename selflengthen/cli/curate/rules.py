@@ -1,4 +1,4 @@
-"""`curate measure` and `curate fit`: indicators of rows, and a rule of a table of subsets."""
+"""`curate measure` and `curate fit`: indicators of rows, and a rule from a table of subsets."""
 
 from __future__ import annotations
 
@@ -16,94 +16,109 @@ from selflengthen.errors import UserError
 if TYPE_CHECKING:
     from selflengthen.curate.rule.rules import Rule
 
+RULE_OUT = "where to write the rule, a .yaml file"
+
 
 def measure(words: Sequence[str], about: str) -> int:
-    """Write the indicators of each row."""
+    """Write the indicators of each row as JSONL, and print their means."""
     from selflengthen.curate.indicators.registry import check
-    from selflengthen.curate.indicators.registry import measure as measured_of
+    from selflengthen.curate.indicators.registry import measure as measure_rows
     from selflengthen.curate.io import write
     from selflengthen.curate.steps import WithModels
 
     parser = parser_of("measure", about)
-    parser.add_argument("--indicators", metavar="A,B", required=True, help="which, with commas")
+    add_indicators(parser)
     names = add_options(parser, WithModels, "models of indicators")
-    asked = parser.parse(words)
-    out, wanted = Path(asked.out), asked.indicators.split(",")
+    args = parser.parse(words)
+    out = Path(args.out)
+    indicators = args.indicators.split(",")
     write.refuse_existing(out)
-    models = with_models(given(asked, names))
-    check(wanted, models)
-    rows, _ = opened(asked)
-    measured = measured_of(rows, wanted, models)
+    models = models_of(given(args, names))
+    check(indicators, models)
+    rows, _ = opened(args)
+    measured = measure_rows(rows, indicators, models)
     heads = (
         write.row_head(rows, number, own)
         for number, own in zip(rows.numbers.tolist(), rows.ids(), strict=True)
     )
-    values = (dict(zip(wanted, line, strict=True)) for line in measured.values.tolist())
+    values = (dict(zip(indicators, line, strict=True)) for line in measured.values.tolist())
     write.write_lines(out, (head | line for head, line in zip(heads, values, strict=True)))
-    means = dict(zip(wanted, measured.values.mean(0).round(4).tolist(), strict=True))
+    means = dict(zip(indicators, measured.values.mean(0).round(4).tolist(), strict=True))
     report = {"rows": len(rows), "out": str(out), "mean": means, "cut": dict(measured.cut)}
-    print(json.dumps(report, indent=1) if asked.json else f"{len(rows):,} rows in {out}")
-    if not asked.json:
+    print(json.dumps(report, indent=1) if args.json else f"{len(rows):,} rows in {out}")
+    if not args.json:
         print(f"mean: {figure(means)}")
     return 0
 
 
-def with_models(named: Mapping[str, str]) -> Any:
-    """Return the models that options name."""
+def add_indicators(parser: Parser) -> None:
+    """Add the required option `--indicators`."""
+    parser.add_argument(
+        "--indicators", metavar="A,B", required=True, help="which indicators, separated by commas"
+    )
+
+
+def models_of(options: Mapping[str, str]) -> Any:
+    """Return the models that options name; raises UserError for a bad `--batch`."""
     import msgspec
 
     from selflengthen.curate.steps import WithModels, check_names
 
-    check_names(named, "--")
+    check_names(options, "--")
     try:
-        return msgspec.convert(dict(named), WithModels, strict=False).models(Teller(sys.stderr))
+        return msgspec.convert(dict(options), WithModels, strict=False).models(Teller(sys.stderr))
     except msgspec.ValidationError as error:
         raise UserError(f"--batch: {error}.") from error
 
 
 def fit(words: Sequence[str]) -> int:
-    """Make a rule of a table."""
+    """Fit a rule to a table of subsets and their losses."""
     parser = Parser(
         "curate fit",
-        "Make a rule by least squares. TABLE is JSONL, a subset a line: `indicators`, an object\n"
-        "of means, and `loss`, that of the model tuned on it.\n"
-        "With --evaluation SET it takes a data set in place of the table, and tunes a model on\n"
-        "subsets of it; `--evaluation SET --help` tells of that.",
+        "Fit a rule by least squares. TABLE is JSONL with one subset per line: `indicators`, an\n"
+        "object of their means, and `loss`, that of the model tuned on the subset.\n"
+        "With --evaluation SET, it takes a data set instead of the table, and tunes a model on\n"
+        "each of its subsets; see `--evaluation SET --help`.",
     )
     parser.add_argument("table", metavar="TABLE", type=file_name, help="the subsets")
+    parser.add_argument("--out", metavar="FILE", type=file_name, required=True, help=RULE_OUT)
     parser.add_argument(
-        "--out", metavar="FILE", type=file_name, required=True, help="where the rule goes: .yaml"
+        "--indicators", metavar="A,B", default="", help="which indicators (default: all)"
     )
-    parser.add_argument("--indicators", metavar="A,B", default="", help="which; default: all")
-    parser.add_argument(
-        "--target", choices=["log loss", "loss"], default="log loss", help="what it predicts"
-    )
+    add_target(parser)
     parser.add_argument("--json", action="store_true", help="print the rule as JSON")
-    asked = parser.parse(words)
+    args = parser.parse(words)
 
     from selflengthen.curate.rule import rules
     from selflengthen.curate.rule.fit import least_squares, read
 
-    out = Path(asked.out)
-    refuse_existing(out)
-    subsets = read(Path(asked.table))
-    wanted = asked.indicators.split(",") if asked.indicators else ()
-    rule = least_squares(subsets, wanted, asked.target)
+    out = Path(args.out)
+    reject_existing(out)
+    subsets = read(Path(args.table))
+    indicators = args.indicators.split(",") if args.indicators else ()
+    rule = least_squares(subsets, indicators, args.target)
     rules.save(rule, out)
-    tell(rule, out, as_json=asked.json)
+    print_rule(rule, out, as_json=args.json)
     return 0
 
 
-def refuse_existing(out: Path) -> None:
-    """Raise UserError where a rule's place is taken, or its folder is missing."""
+def add_target(parser: Parser) -> None:
+    """Add the option `--target`."""
+    parser.add_argument(
+        "--target", choices=["log loss", "loss"], default="log loss", help="what the rule predicts"
+    )
+
+
+def reject_existing(out: Path) -> None:
+    """Raise UserError if a rule's file exists, or its folder does not."""
     if out.exists():
-        raise UserError(f"{out}: is there already; move it away, or give another --out.")
+        raise UserError(f"{out} already exists; move it away, or give another --out.")
     if not out.parent.is_dir():
         raise UserError(f"{out.parent}: no such folder; make it, or give another --out.")
 
 
-def tell(rule: Rule, out: Path, *, as_json: bool) -> None:
-    """Print a rule with its statistics."""
+def print_rule(rule: Rule, out: Path, *, as_json: bool) -> None:
+    """Print a fitted rule with its statistics."""
     import msgspec
 
     if as_json:
@@ -114,6 +129,6 @@ def tell(rule: Rule, out: Path, *, as_json: bool) -> None:
     terms = {"intercept": (rule.intercept, rule.fit.intercept)}
     terms |= {name: (weight, rule.fit.weights[name]) for name, weight in rule.weights.items()}
     for name, (weight, term) in terms.items():
-        said = f"{weight:>12.5g} {term.standard_error:>12.3g} {term.p_value:>10.2g}"
-        print(f"{visible(name):<20} {said}")
+        figures = f"{weight:>12.5g} {term.standard_error:>12.3g} {term.p_value:>10.2g}"
+        print(f"{visible(name):<20} {figures}")
     print(f"R² {rule.fit.r_squared:.3f} over {rule.fit.subsets} subsets; the rule is in {out}")

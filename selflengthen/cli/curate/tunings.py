@@ -1,4 +1,4 @@
-"""`curate fit` by tunings, and `curate search`: works of many trainings."""
+"""`curate fit` with tunings, and `curate search`: jobs of many trainings that resume."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from selflengthen.cli.curate.choosing import add_options, given, leave, opened, parser_of
-from selflengthen.cli.curate.rules import refuse_existing, tell, with_models
+from selflengthen.cli.curate.rules import (
+    RULE_OUT,
+    add_indicators,
+    add_target,
+    models_of,
+    print_rule,
+    reject_existing,
+)
 from selflengthen.cli.options.parser import Parser, file_name, file_path
 from selflengthen.errors import UserError
 
@@ -16,53 +23,75 @@ if TYPE_CHECKING:
     from selflengthen.cli.output.progress import Reporter
     from selflengthen.curate.indicators.registry import Measured
     from selflengthen.curate.io.rows import Rows
-    from selflengthen.curate.rule.tuning import Setup, Work
+    from selflengthen.curate.rule.curve import SearchResult
+    from selflengthen.curate.rule.tuning import TuningSeries, TuningSetup
 
 T = TypeVar("T")
 _FIELDS = ("model", "seed", "train.")
 _FIT = """\
-make a rule by tunings: draw subsets of DATA, tune a model on each with our own training (rate and
-epochs: --train.generator.…), measure its loss on another set, and fit the rule to the subsets' mean
-indicators. The same command goes on after a kill; --subsets may grow"""
+fit a rule by tunings: draw subsets of DATA, tune a model on each with our own training (learning
+rate and epochs: --train.generator.…), measure its loss on another set, and fit the rule to the
+subsets' mean indicators. After a kill, run the same command again to resume; --subsets may grow"""
 _SEARCH = """\
-keep as many of the best rows by a rule as tune a model best. Trials are tunings (rate and epochs:
---train.generator.…) on the best rows of a size, measured on another set; BlendSearch chooses the
-sizes. Beside FILE stand the curve of loss over size (.curve.json) and its picture (.curve.png).
-The same command goes on after a kill; --trials may grow"""
+find the number of top-ranked rows that minimises the evaluation loss, and keep these rows. Each
+trial tunes a model (learning rate and epochs: --train.generator.…) on that many of the best rows by
+a rule, and measures its loss on another set; BlendSearch picks the numbers to try. The curve of
+loss over size is written beside FILE (.curve.json), and plotted (.curve.png). After a kill, run the
+same command again to resume; --trials may grow"""
 
 
 def fit(words: Sequence[str]) -> int:
-    """Make a rule by tunings on subsets."""
+    """Fit a rule by tunings on subsets."""
     from selflengthen.curate.steps import WithModels
 
     takes = "DATA --evaluation SET --indicators A,B"
-    parser = parser_of("fit", _FIT, only=_FIELDS, takes=takes, out="where the rule goes: .yaml")
+    parser = parser_of("fit", _FIT, only=_FIELDS, takes=takes, out=RULE_OUT)
     _add_tuning(parser)
-    parser.add_argument("--indicators", metavar="A,B", required=True, help="which, with commas")
-    _add_count(parser, "subsets", 129, "how many subsets")
-    _add_count(parser, "rows", 1000, "rows of a subset")
-    parser.add_argument(
-        "--target", choices=["log loss", "loss"], default="log loss", help="what the rule predicts"
-    )
+    add_indicators(parser)
+    _add_count(parser, "subsets", 129, "number of subsets")
+    _add_count(parser, "rows", 1000, "rows per subset")
+    add_target(parser)
     names = add_options(parser, WithModels, "models of indicators")
-    asked = parser.parse(words)
+    args = parser.parse(words)
 
     from selflengthen.curate.rule import rules
-    from selflengthen.curate.rule.subsets import Fitting, Plan
+    from selflengthen.curate.rule.subsets import Fitting, SubsetPlan
 
-    out = Path(asked.out)
-    refuse_existing(out)
-    setup = _setup(asked)
-    rows, measured = _measured(asked, asked.indicators.split(","), names)
-    work = Fitting(rows, measured, Plan(asked.subsets, asked.rows, asked.target), setup)
-    rule = _perform(work, asked, ["fit", *words])
+    out = Path(args.out)
+    reject_existing(out)
+    setup = _setup(args)
+    rows, measured = _measure(args, args.indicators.split(","), names)
+    series = Fitting(rows, measured, SubsetPlan(args.subsets, args.rows, args.target), setup)
+    rule = _perform(series, args, ["fit", *words])
     rules.save(rule, out)
-    tell(rule, out, as_json=asked.json)
+    print_rule(rule, out, as_json=args.json)
     return 0
 
 
 def search(words: Sequence[str]) -> int:
-    """Keep the best rows, as many as tune a model best."""
+    """Keep the best rows by a rule, as many as minimise the loss."""
+    parser, names = _search_parser()
+    args = parser.parse(words)
+
+    from selflengthen.curate.io.write import refuse_existing
+    from selflengthen.curate.rule import rules
+    from selflengthen.curate.rule.search import Searching, SizeRange
+
+    refuse_existing(Path(args.out))
+    rule = rules.load(args.rule)
+    setup = _setup(args)
+    rows, measured = _measure(args, list(rule.weights), names)
+    least = args.least or max(1, len(rows) // 32)
+    sizes = SizeRange(least, args.most or len(rows), args.points)
+    predicted = rule.predict(measured.names, measured.values)
+    series = Searching(rows, predicted, sizes, args.trials, setup)
+    result = _perform(series, args, ["search", *words])
+    _report(result, rows, args)
+    return 0
+
+
+def _search_parser() -> tuple[Parser, list[str]]:
+    """Return the parser of `search`, and the names of its options for models."""
     from selflengthen.curate.steps import WithModels
 
     parser = parser_of("search", _SEARCH, only=_FIELDS, takes="DATA --evaluation SET --rule RULE")
@@ -74,64 +103,64 @@ def search(words: Sequence[str]) -> int:
         type=file_name,
         help="YAML file, or `published`: InstructMining's",
     )
-    _add_count(parser, "trials", 16, "most tunings")
-    _add_count(parser, "least", None, "smallest size tried (default: a 32nd of the set)")
-    _add_count(parser, "most", None, "largest size tried (default: the whole set)")
+    _add_count(parser, "trials", 16, "the most tunings")
+    _add_count(parser, "least", None, "the smallest size to try (default: 1/32 of the rows)")
+    _add_count(parser, "most", None, "the largest size to try (default: all rows)")
     _add_count(parser, "points", 24, "sizes on the grid, in equal ratios from least to most")
-    names = add_options(parser, WithModels, "models of indicators")
-    asked = parser.parse(words)
+    return parser, add_options(parser, WithModels, "models of indicators")
 
-    from selflengthen.curate.io.write import beside, refuse_existing
-    from selflengthen.curate.rule import rules
-    from selflengthen.curate.rule import search as room
+
+def _report(result: SearchResult, rows: Rows, args: Any) -> None:
+    """Write the curve, the rows and the report; print the report."""
+    import msgspec
+
+    from selflengthen.curate.io.write import beside
+    from selflengthen.curate.rule import curve
     from selflengthen.storage.atomic import rewrite, write_json
 
-    out = Path(asked.out)
-    refuse_existing(out)
-    rule, setup = rules.load(asked.rule), _setup(asked)
-    rows, measured = _measured(asked, list(rule.weights), names)
-    least, most = asked.least or max(1, len(rows) // 32), asked.most or len(rows)
-    predicted = rule.predict(measured.names, measured.values)
-    work = room.Searching(
-        rows, predicted, room.Range(least, most, asked.points), asked.trials, setup
-    )
-    found = _perform(work, asked, ["search", *words])
-    figures = room.figures(found)
-    write_json(beside(out, "curve.json"), figures)
-    rewrite(beside(out, "curve.png"), [room.plot(found)])
-    told = {
+    out = Path(args.out)
+    figures = curve.figures(result)
+    write_json(beside(out, "curve.json"), msgspec.to_builtins(figures))
+    rewrite(beside(out, "curve.png"), [curve.plot(result)])
+    descent = figures.double_descent
+    step = {
         "method": "search",
-        "options": {"rule": asked.rule, "evaluation": asked.evaluation},
+        "options": {"rule": args.rule, "evaluation": args.evaluation},
         "rows": len(rows),
-        "kept": found.best,
-        "dropped": {"predicted loss": len(rows) - found.best},
-        **found.choice.figures,
-        "trials": len(found.curve),
-        "loss": round(figures["loss"], 4),
-        "double_descent": figures["double_descent"] or "none",
+        "kept": result.best,
+        "dropped": {"predicted loss": len(rows) - result.best},
+        **result.choice.figures,
+        "trials": len(result.curve),
+        "loss": round(figures.loss, 4),
+        "double_descent": "none" if descent is None else msgspec.to_builtins(descent),
     }
-    if not asked.json:
+    if not args.json:
         from selflengthen.cli.output.tables import print_table
 
-        print_table(room.table(found))
-    leave(asked, rows, [("search", rows, found.choice)], [told])
-    return 0
+        print_table(curve.table(result))
+    leave(args, rows, [("search", rows, result.choice)], [step])
 
 
 def _add_tuning(parser: Parser) -> None:
     group = parser.add_argument_group("tunings")
     group.add_argument(
-        "--evaluation", required=True, metavar="SET", type=file_name,
-        help="the set on which a tuned model's loss is measured, named as DATA is",
-    )  # fmt: skip
+        "--evaluation",
+        required=True,
+        metavar="SET",
+        type=file_name,
+        help="the data set on which to measure a tuned model's loss; named like DATA",
+    )
     group.add_argument(
-        "--work", metavar="FOLDER", type=file_path,
-        help="where tunings and their losses are kept (default: beside FILE, ending in .work)",
-    )  # fmt: skip
+        "--work",
+        metavar="FOLDER",
+        type=file_path,
+        help="the folder for tunings and their losses (default: beside FILE, ending in .work)",
+    )
     group.add_argument(
-        "--keep-adapters", action="store_true",
-        help="keep each adapter once its loss is on file; else its weights are deleted",
-    )  # fmt: skip
+        "--keep-adapters",
+        action="store_true",
+        help="keep each adapter's weights, which are otherwise deleted once its loss is on file",
+    )
 
 
 def _add_count(parser: Parser, name: str, default: int | None, about: str) -> None:
@@ -143,20 +172,20 @@ def _add_count(parser: Parser, name: str, default: int | None, about: str) -> No
 
 def _count(text: str) -> int:
     if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 1 or more")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
     return int(text)
 
 
-def _setup(asked: Any) -> Setup:
-    """Find the model, check the settings, open the evaluation set."""
+def _setup(args: Any) -> TuningSetup:
+    """Check the settings, find the model and open the evaluation set; raises UserError."""
     from selflengthen.cli.options.settings import resolve
     from selflengthen.cli.preflight import check_batch
     from selflengthen.curate.io.columns import Asked
     from selflengthen.curate.io.load import open_beside
-    from selflengthen.curate.rule.tuning import Setup
+    from selflengthen.curate.rule.tuning import TuningSetup
     from selflengthen.inputs import models
 
-    config = resolve(None, asked.fields, None).config
+    config = resolve(None, args.fields, None).config
     check_batch(config)
     model = models.find(config.model)
     positions = model.positions
@@ -165,31 +194,37 @@ def _setup(asked: Any) -> Setup:
             f"model {config.model} has {positions} positions, but train.max_length is "
             f"{config.train.max_length}; say --train.max_length {positions}."
         )
-    fields = Asked(asked.prompt_field, asked.response_field, asked.messages_field)
-    evaluation = open_beside(asked.evaluation, fields)
-    return Setup(model, config.train, evaluation, config.seed, asked.keep_adapters)
+    fields = Asked(args.prompt_field, args.response_field, args.messages_field)
+    return TuningSetup(
+        model=model,
+        train=config.train,
+        evaluation=open_beside(args.evaluation, fields),
+        seed=config.seed,
+        keep=args.keep_adapters,
+    )
 
 
-def _measured(asked: Any, wanted: list[str], names: Sequence[str]) -> tuple[Rows, Measured]:
+def _measure(args: Any, indicators: list[str], names: Sequence[str]) -> tuple[Rows, Measured]:
+    """Open DATA and measure these indicators of its rows; `names` are the options for models."""
     from selflengthen.curate.indicators.registry import check, measure
 
-    models = with_models(given(asked, names))
-    check(wanted, models)
-    rows, _ = opened(asked)
-    return rows, measure(rows, wanted, models)
+    models = models_of(given(args, names))
+    check(indicators, models)
+    rows, _ = opened(args)
+    return rows, measure(rows, indicators, models)
 
 
-def _perform(work: Work[T], asked: Any, words: Sequence[str]) -> T:
-    """Do a work in its folder, as it was asked for; `words` are the command that goes on."""
+def _perform(series: TuningSeries[T], args: Any, words: Sequence[str]) -> T:
+    """Run a series of tunings in its folder, or resume it; `words` are the command that does."""
     from selflengthen.cli.run import command
     from selflengthen.cli.runner import attend
     from selflengthen.curate.io.work_dir import WorkFolder
     from selflengthen.curate.rule.tuner import Tuner
 
-    place = WorkFolder(asked.work or _beside(Path(asked.out)))
-    place.check(work.identity)
+    place = WorkFolder(args.work or _work_folder(Path(args.out)))
+    place.check(series.identity)
     with place.locked():
-        place.begin(work.identity)
+        place.begin(series.identity)
         log = place.new_log()
 
         async def act(reporter: Reporter) -> T:
@@ -197,12 +232,12 @@ def _perform(work: Work[T], asked: Any, words: Sequence[str]) -> T:
                 reporter.note(f"{done}/{total}: {what}")
 
             async with Tuner(log) as tune:
-                return await work.play(place.path, tune, tell)
+                return await series.play(place.path, tune, tell)
 
         return attend(act, place.path, log, command(words, "curate"))
 
 
-def _beside(out: Path) -> Path:
+def _work_folder(out: Path) -> Path:
     from selflengthen.curate.io.write import beside
 
     return beside(out.with_suffix("") if out.suffix in (".yaml", ".yml") else out, "work")

@@ -1,1 +1,1 @@
-"""The methods of curation, one a file."""
+"""The curation methods, one per file."""

@@ -1,4 +1,4 @@
-"""Rows that keep the length they were asked for (Minimum Tuning, arXiv 2410.10210)."""
+"""Keep rows whose response has the length that the prompt asks for (arXiv 2410.10210)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ _HAN = re.compile("[\u4e00-\u9fff]")
 
 
 def faithful(rows: Rows, least: float = LEAST) -> Choice:
-    """Keep rows whose prompt asks for a length and whose response has an S_L of `least` or more.
+    """Keep rows whose prompt asks for a length and whose response scores `least` or more.
 
-    Raises UserError where none is left.
+    The score is S_L, 0 to 100 (`score`). A dropped row comes with its own, where it has one. Raises
+    UserError if no row is left.
     """
     import numpy as np
 
@@ -26,22 +27,24 @@ def faithful(rows: Rows, least: float = LEAST) -> Choice:
         demand = read_demand(row.prompt)
         if demand is not None:
             scores[place] = score(demand, row.response)
-    unasked, keep = scores < 0, scores >= least
+    without = scores < 0
+    keep = scores >= least
     if not keep.any():
-        asked = len(rows) - int(unasked.sum())
+        demands = len(rows) - int(without.sum())
         raise UserError(
-            f"faithful: no row of {rows.name} would be left: {asked:,} of {len(rows):,} ask for a "
-            f"length, and none of those has an S_L of {least:g}; give another set or a lower least."
+            f"faithful: no row of {rows.name} would be left: {demands:,} of {len(rows):,} ask for "
+            f"a length, and none of those reaches an S_L of {least:g}; use another data set or a "
+            "lower least."
         )
-    low = ~unasked & ~keep
+    low = ~without & ~keep
     return Choice(
         rows.only(keep),
         (
-            Dropped("no demand", rows.numbers[unasked]),
+            Dropped("no demand", rows.numbers[without]),
             Dropped("length", rows.numbers[low], "s_l", scores[low].round(2)),
         ),
         {
-            "mean_s_l": round(float(scores[~unasked].mean()), 2),
+            "mean_s_l": round(float(scores[~without].mean()), 2),
             "mean_s_l_kept": round(float(scores[keep].mean()), 2),
         },
     )
@@ -50,8 +53,9 @@ def faithful(rows: Rows, least: float = LEAST) -> Choice:
 def score(demand: Demand, response: str) -> float:
     """Return S_L of a response, 0 to 100, against the nearest length that the demand allows.
 
-    Within a range, above a floor or below a ceiling that is 100. Words are counted as the score's
-    authors do; where an English text was to have so many characters, those are counted.
+    S_L is LongBench-Write's length score, and words are counted as its authors do. A response
+    within a range, above a floor or below a ceiling scores 100. Where the demand is in characters
+    and the response is not Chinese, characters are counted.
     """
     words = longbench_words(response)
     if demand.unit == "characters" and not _HAN.search(response):

@@ -1,4 +1,4 @@
-"""The longest responses (Long Is More for Alignment, arXiv 2402.04833)."""
+"""Keep the longest responses (Long Is More for Alignment, arXiv 2402.04833)."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _BATCH = 512
 def longest(rows: Rows, k: int, tokenizer: str | None = None, unit: Unit = "words") -> Choice:
     """Keep the k longest responses.
 
-    Of rows with the same prompt and the same response the first counts; of responses of the same
-    length the first is taken. The order of the rows stays.
+    Of rows with equal prompts and equal responses only the first counts. Ties in length go to the
+    earlier row. The kept rows stay in order.
 
     Args:
         rows: the rows to choose from.
@@ -33,8 +33,8 @@ def longest(rows: Rows, k: int, tokenizer: str | None = None, unit: Unit = "word
         unit: words as everywhere here, or NLTK's word tokens.
 
     Raises:
-        UserError: fewer than k rows are left without duplicates; the tokenizer cannot be loaded;
-            NLTK is not installed.
+        UserError: fewer than k distinct rows exist; the tokenizer cannot be loaded; NLTK is not
+            installed.
     """
     import numpy as np
 
@@ -42,8 +42,8 @@ def longest(rows: Rows, k: int, tokenizer: str | None = None, unit: Unit = "word
     lengths, first = _measure(rows, count)
     unique = np.flatnonzero(first < 0)
     if k > len(unique):
-        twice = len(rows) - len(unique)
-        left = f" and {len(unique):,} without exact duplicates" if twice else ""
+        duplicates = len(rows) - len(unique)
+        left = f" and {len(unique):,} without exact duplicates" if duplicates else ""
         raise UserError(
             f"longest: k is {k:,}, but {rows.name} has {counted(rows)}{left}; ask for "
             f"{len(unique):,} at most."
@@ -97,10 +97,15 @@ def _measure(rows: Rows, count: Counts) -> tuple[Ints, Ints]:
 
 
 def token_counts(texts: Iterator[str], tokenizer: str) -> Iterator[int]:
-    """Count tokens by a model's tokenizer, special ones left out."""
+    """Yield each text's number of tokens, without special ones.
+
+    Raises UserError if the tokenizer cannot be loaded.
+    """
     from itertools import islice
 
     encode = pretrained.tokenizer(tokenizer)
     while batch := list(islice(texts, _BATCH)):
-        found = encode(batch, add_special_tokens=False, return_attention_mask=False, verbose=False)
-        yield from map(len, found["input_ids"])
+        encoded = encode(
+            batch, add_special_tokens=False, return_attention_mask=False, verbose=False
+        )
+        yield from map(len, encoded["input_ids"])

@@ -1,4 +1,4 @@
-"""Rows of a general set among the chosen ones, against forgetting (arXiv 2410.10210)."""
+"""Mix rows of a general data set into the others, against forgetting (arXiv 2410.10210)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
 
 def mix(rows: Rows, general: Rows, share: float, seed: int = 0) -> Choice:
-    """Add `share` general rows a row, drawn without replacement, at places drawn by lot.
+    """Add `share` general rows per row, drawn without replacement, at random places.
 
-    At least one is added. Both keep their own order; general rows of another form are rewritten in
-    that of the first source. Raises UserError where the general set has too few rows.
+    At least one is added. Rows of each set stay in their order. General rows whose fields differ
+    are rewritten with the fields of the first source. Raises UserError if the general set has too
+    few rows.
     """
     import numpy as np
 
@@ -25,7 +26,7 @@ def mix(rows: Rows, general: Rows, share: float, seed: int = 0) -> Choice:
     if count > len(general):
         raise UserError(
             f"mix: {counted(rows)} need {count:,} general ones, but {general.name} has "
-            f"{counted(general)}; give a larger set or another ratio."
+            f"{counted(general)}; use a larger set or another ratio."
         )
     before = sum(len(source) for source in rows.sources)
     drawn = general.numbers[_draw(seed, "rows", len(general), count)] + before
@@ -33,14 +34,15 @@ def mix(rows: Rows, general: Rows, share: float, seed: int = 0) -> Choice:
     added = np.zeros(total, bool)
     added[_draw(seed, "places", total, count)] = True
     numbers = np.zeros(total, np.int64)
-    numbers[added], numbers[~added] = drawn, rows.numbers
-    whole = Rows(rows.sources + general.sources, numbers)
-    return Choice(whole, (), {"added": count, "general": general.name})
+    numbers[added] = drawn
+    numbers[~added] = rows.numbers
+    mixed = Rows(rows.sources + general.sources, numbers)
+    return Choice(mixed, (), {"added": count, "general": general.name})
 
 
 def _draw(seed: int, what: str, among: int, count: int) -> Ints:
     """Return `count` different numbers below `among`, ascending."""
     import numpy as np
 
-    lot = random.Random(derive_seed(seed, "mix", what))
-    return np.array(sorted(lot.sample(range(among), count)), np.int64)
+    rng = random.Random(derive_seed(seed, "mix", what))
+    return np.array(sorted(rng.sample(range(among), count)), np.int64)

@@ -1,4 +1,4 @@
-"""The best rows by a rule over indicators (InstructMining, arXiv 2307.06290)."""
+"""Keep the best rows by a rule over quality indicators (InstructMining, arXiv 2307.06290)."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from selflengthen.curate.rule.rules import Rule
 from selflengthen.errors import UserError
 
 if TYPE_CHECKING:
-    from selflengthen.curate.io.rows import Floats, Ints
+    from selflengthen.curate.io.rows import Bools, Floats, Ints
 
 
 def quality(rows: Rows, k: int, rule: Rule, models: Models) -> Choice:
-    """Keep the k rows of the lowest predicted loss, ties by order; the order of the rows stays.
+    """Keep the k rows with the lowest predicted loss; ties go to the earlier row.
 
-    Raises UserError where k is larger than the set, a model is missing, or an indicator of a row
-    is no number.
+    The kept rows stay in order. Raises UserError if k exceeds the number of rows, a model is
+    missing, or an indicator of a row is not a number.
     """
     import numpy as np
 
@@ -37,14 +37,14 @@ def quality(rows: Rows, k: int, rule: Rule, models: Models) -> Choice:
 
 
 def ranking(losses: Floats) -> Ints:
-    """Return the rows' places from the lowest predicted loss to the highest, ties by order."""
+    """Return the rows' positions from the lowest predicted loss to the highest, ties in order."""
     import numpy as np
 
     return np.argsort(losses, kind="stable")
 
 
-def _figures(measured: Measured, losses: Floats, keep: Any) -> Mapping[str, Any]:
-    """Return means over all rows and over those kept, and how many texts models saw cut."""
+def _figures(measured: Measured, losses: Floats, keep: Bools) -> Mapping[str, Any]:
+    """Return means over all rows and over the kept ones, and how many texts a model truncated."""
     columns = dict(zip(measured.names, measured.values.T, strict=True)) | {"predicted": losses}
     return {
         "mean": {name: round(float(column.mean()), 4) for name, column in columns.items()},

@@ -1,17 +1,18 @@
 """Introspective refinement (Long Is More for Alignment, arXiv 2402.04833, section 4).
 
-A model is asked what is wrong with a row's response, and then for a better one, given the
-instruction, the response and its own critique. What is refused by the checks, or is no answer,
-leaves the response as it was.
+A model critiques a row's response. Then, given the instruction, the response and its own critique,
+it writes a better one. If the checks reject every attempt, the row keeps its response.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from selflengthen.config import Config, identity_of
 from selflengthen.curate.io.rows import Row, Rows
@@ -28,7 +29,7 @@ from selflengthen.text.checks import Checks, empty, finish
 
 CRITIQUE, ANSWER = "refine-critique.user", "refine-answer.user"
 ATTEMPTS = 3
-"""Critiques and answers of a row, until one passes the checks."""
+"""Attempts per row, each a critique and an answer."""
 
 _PLACEHOLDERS = {
     CRITIQUE: frozenset({"instruction", "response"}),
@@ -37,12 +38,14 @@ _PLACEHOLDERS = {
 
 
 def read_prompts(folder: Path) -> dict[str, str]:
-    """Read and check the two prompts; raises UserError."""
-    return {name: prompts.read(folder, name, asked) for name, asked in _PLACEHOLDERS.items()}
+    """Read the two prompts; raises UserError if one is missing or lacks a placeholder."""
+    return {name: prompts.read(folder, name, slots) for name, slots in _PLACEHOLDERS.items()}
 
 
-def identity(rows: Rows, config: Config, model: Model, texts: Mapping[str, str]) -> dict[str, Any]:
-    """Return what refined responses are made of."""
+def identity(
+    rows: Rows, config: Config, model: Model, texts: Mapping[str, str]
+) -> Mapping[str, Any]:
+    """Return what determines the refined responses: a work folder resumes only with the same."""
     return {
         "work": "refine",
         "data": content(rows),
@@ -54,38 +57,46 @@ def identity(rows: Rows, config: Config, model: Model, texts: Mapping[str, str])
     }
 
 
+class RefineFigures(msgspec.Struct, frozen=True):
+    """How many responses were refined, and why the others stay: rows by the last rejection."""
+
+    refined: int
+    as_it_was: dict[str, int]
+
+
 @dataclass
 class Refine:
-    """Refines one response an item; what is given is the row."""
+    """Refines one response per item; the item's input is the row."""
 
     prompts: Mapping[str, str]
     checks: Checks
     sampling: Sampling
     attempts: int = ATTEMPTS
+    writing: Sampling = field(init=False)
 
     def __post_init__(self) -> None:
-        """Responses of any form: no string ends them, and their words may stand there again."""
+        """Allow any form and any repetition of the old response: no stop strings, no penalty."""
         self.writing = replace(self.sampling, stop=(), repetition_penalty=1.0)
 
     async def attempt(self, item: Item[Row], ask: Ask) -> Verdict:
         """Ask for a critique, then for a better response; the record keeps the critique."""
-        row = item.given
-        given = {"instruction": row.prompt, "response": row.response}
-        said = await ask(prompts.fill(self.prompts[CRITIQUE], **given), "base", self.writing)
-        critique = said.text.strip()
-        if finish(said.finish_reason) or empty(critique):
-            return Verdict(critique, said.finish_reason, "no critique")
-        user = prompts.fill(self.prompts[ANSWER], **given, critique=critique)
-        written = await ask(user, "base", self.writing)
-        text = written.text.strip()
-        reason = self.checks.refuse(text, written.finish_reason, row.prompt)
+        row = item.input
+        values = {"instruction": row.prompt, "response": row.response}
+        first = await ask(prompts.fill(self.prompts[CRITIQUE], **values), "base", self.writing)
+        critique = first.text.strip()
+        if finish(first.finish_reason) or empty(critique):
+            return Verdict(critique, first.finish_reason, "no critique")
+        user = prompts.fill(self.prompts[ANSWER], **values, critique=critique)
+        second = await ask(user, "base", self.writing)
+        text = second.text.strip()
+        reason = self.checks.refuse(text, second.finish_reason, row.prompt)
         if reason is None and text == row.response.strip():
             reason = "unchanged"
-        return Verdict(text, written.finish_reason, reason, {"critique": critique})
+        return Verdict(text, second.finish_reason, reason, {"critique": critique})
 
 
 class Refining:
-    """Has a model refine the responses of all rows, as a stage of a run is made."""
+    """Has a model refine the responses of all rows; it runs and resumes like a stage of a run."""
 
     def __init__(
         self,
@@ -97,7 +108,7 @@ class Refining:
         texts: Mapping[str, str],
         identity: Mapping[str, Any],
     ) -> None:
-        """Keep the rows, the prompts' `texts`, and what the work in `folder` is made of."""
+        """Prepare; `texts` are the prompts, and `identity` is that of the work in `folder`."""
         self.runner = StageRunner(config, services)
         self.stage = Refine(texts, Checks(**dict(config.checks)), sampling_of(config))
         self.folder = folder
@@ -105,7 +116,7 @@ class Refining:
         self.identity = identity
 
     async def play(self) -> None:
-        """Bring every row to its verdict."""
+        """Refine every row that is not done yet."""
         await self.runner.texts(
             self.folder,
             identity=lambda: self.identity,
@@ -121,14 +132,14 @@ class Refining:
 
 
 def stage_of(work: Path) -> StageFolder:
-    """Return the folder of the refined responses in a work."""
+    """Return the folder of the refined responses in a work folder."""
     return StageFolder(work / "refined", "refined")
 
 
-def refined(rows: Rows, folder: StageFolder) -> tuple[Rows, dict[str, Any]]:
-    """Return the rows with their refined responses, and how many there are and why not more."""
+def refined(rows: Rows, folder: StageFolder) -> tuple[Rows, RefineFigures]:
+    """Return the rows with their refined responses, and the figures for the report."""
     texts = {int(record.source or 0): record.text for record in folder.records()}
-    kept = Counter(refusal.reason for refusal in folder.refusals() if refusal.last)
+    unchanged = Counter(refusal.reason for refusal in folder.refusals() if refusal.last)
     first, *others = rows.sources
     changed = Rows((first.rewritten(texts), *others), rows.numbers)
-    return changed, {"refined": len(texts), "as_it_was": dict(kept.most_common())}
+    return changed, RefineFigures(len(texts), dict(unchanged.most_common()))

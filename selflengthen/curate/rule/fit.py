@@ -1,4 +1,4 @@
-"""Least squares: from subsets with the losses of models tuned on them to a rule."""
+"""Least squares: a rule from subsets and the losses of the models tuned on them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from selflengthen.inputs.user_files import check_regular, lines_of
 if TYPE_CHECKING:
     from selflengthen.curate.io.rows import Floats
 
-_LITTLE = 1e-10  # of the largest singular value: below it, columns depend on each other
-_SHARE = 1e-6  # of a dependence, below which a column has no part in it
+_NEGLIGIBLE = 1e-10  # of the largest singular value; below it, columns depend on each other
+_SHARE = 1e-6  # a column with less than this in a dependence has no part in it
 
 
 class Subset(msgspec.Struct, frozen=True):
-    """A subset: its rows' mean indicators, and the loss of the model that was tuned on it."""
+    """A subset: the mean indicators of its rows, and the loss of the model tuned on them (nats)."""
 
     indicators: dict[str, float]
     loss: float
@@ -35,10 +35,13 @@ def least_squares(
 ) -> Rule:
     """Fit a rule by ordinary least squares (arXiv 2307.06290, section 3).
 
-    `names` chooses indicators; without it all of the first subset's are taken. Standard errors,
-    p-values and R² are those of statsmodels' OLS. Raises UserError where an indicator is missing or
-    no number, a loss is not positive under the logarithm, subsets are too few, or the fit is
-    singular; then the indicators that depend on each other are named.
+    `names` chooses the indicators; without it, all of the first subset are used. Standard errors,
+    p-values and R² are those of statsmodels' OLS.
+
+    Raises:
+        UserError: an indicator is missing or not finite, a loss has no logarithm, there are too few
+            subsets, or the fit is singular; the error then names the indicators that depend on each
+            other.
     """
     import numpy as np
     from statsmodels.regression.linear_model import OLS
@@ -47,37 +50,38 @@ def least_squares(
     values = _values(subsets, names)
     losses = np.array([_target(subset, target) for subset in subsets])
     check(names, values)
-    # Scaled columns, for indicators of very different sizes; the weights are scaled back.
-    means, scales = values.mean(0), values.std(0)
+    # Indicators differ by orders of magnitude, so fit scaled columns and scale the weights back.
+    means = values.mean(0)
+    scales = values.std(0)
     design = np.column_stack([np.ones(len(values)), (values - means) / scales])
     fitted = OLS(losses, design).fit()
-    back = np.eye(len(names) + 1)  # from weights of scaled columns to those of the plain ones
+    back = np.eye(len(names) + 1)  # maps weights of scaled columns to those of the original ones
     back[0, 1:] = -means / scales
     back[np.arange(1, len(scales) + 1), np.arange(1, len(scales) + 1)] = 1 / scales
     weights = back @ fitted.params
     errors = np.sqrt(np.diag(back @ fitted.cov_params() @ back.T))
     return Rule(
-        float(weights[0]),
-        dict(zip(names, weights[1:].tolist(), strict=True)),
-        target,
-        _statistics(names, weights, errors, fitted),
+        intercept=float(weights[0]),
+        weights=dict(zip(names, weights[1:].tolist(), strict=True)),
+        target=target,
+        fit=_statistics(names, weights, errors, fitted),
     )
 
 
 def check(names: Sequence[str], values: Floats) -> None:
-    """Raise UserError where indicators, a line a subset, could not be fitted to any losses."""
+    """Raise UserError if no losses could be fitted to these indicators, (subsets, indicators)."""
     if not names:
         raise UserError("fit: there are no indicators; give subsets with `indicators`.")
     if len(values) < len(names) + 2:
         raise UserError(
             f"fit: {len(values)} subsets are too few for {len(names)} indicators and their "
-            f"standard errors; give {len(names) + 2} at least, or fewer indicators."
+            f"standard errors; give at least {len(names) + 2}, or fewer indicators."
         )
-    _refuse_singular(names, values)
+    _reject_singular(names, values)
 
 
 def read(path: Path) -> list[Subset]:
-    """Read subsets from JSONL; raises UserError naming the line that is none."""
+    """Read subsets from JSONL; raises UserError naming the first bad line."""
     decode = msgspec.json.Decoder(Subset).decode
     subsets = []
     check_regular(path)
@@ -93,13 +97,13 @@ def read(path: Path) -> list[Subset]:
             subset = decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UserError(
-                f"{path}, line {number}: is no subset ({error}); a line has `indicators`, an object"
-                " of numbers, and `loss`, a number."
+                f"{path}, line {number}: not a subset ({error}); each line has `indicators`, an "
+                "object of numbers, and `loss`, a number."
             ) from error
         name = subset.name or f"{path}, line {number}"
         subsets.append(msgspec.structs.replace(subset, name=name))
     if not subsets:
-        raise UserError(f"{path}: is empty; give a subset a line.")
+        raise UserError(f"{path}: is empty; give one subset per line.")
     return subsets
 
 
@@ -111,7 +115,7 @@ def _values(subsets: Sequence[Subset], names: Sequence[str]) -> Floats:
         for column, name in enumerate(names):
             value = subset.indicators.get(name)
             if value is None or not math.isfinite(value):
-                fault = "is missing" if value is None else f"is no number ({value})"
+                fault = "is missing" if value is None else f"is not finite ({value})"
                 raise UserError(
                     f"{subset.name or f'subset {line}'}: {name} {fault}; measure it, or leave "
                     f"{name} out."
@@ -129,38 +133,39 @@ def _target(subset: Subset, target: str) -> float:
     return math.log(subset.loss) if target == "log loss" else subset.loss
 
 
-def _refuse_singular(names: Sequence[str], values: Floats) -> None:
-    """Raise UserError where columns, or one and the intercept, depend on each other."""
-    same = [n for n, column in zip(names, values.T, strict=True) if _constant(column)]
-    if same:
+def _reject_singular(names: Sequence[str], values: Floats) -> None:
+    """Raise UserError if columns depend on each other, or one on the intercept."""
+    constant = [n for n, column in zip(names, values.T, strict=True) if _constant(column)]
+    if constant:
         raise UserError(
-            f"fit: is singular: {', '.join(same)} is the same in every subset; leave it out, or "
-            "give subsets that differ in it."
+            f"fit: is singular: {', '.join(constant)} is the same in every subset; leave it out, "
+            "or give subsets that differ in it."
         )
     groups = list(_dependent(values))
     if groups:
-        told = "; ".join(" and ".join(names[i] for i in group) for group in groups)
+        listed = "; ".join(" and ".join(names[i] for i in group) for group in groups)
         raise UserError(
-            f"fit: is singular: {told} are collinear (one follows from the others); leave one out."
+            f"fit: is singular: {listed} are collinear (one follows from the others); leave one "
+            "out."
         )
 
 
 def _constant(column: Any) -> bool:
-    return bool(column.std() <= _LITTLE * abs(column).max())
+    return bool(column.std() <= _NEGLIGIBLE * abs(column).max())
 
 
 def _dependent(values: Floats) -> Iterator[list[int]]:
-    """Yield groups of columns of which each follows from the others of its group.
+    """Yield groups of columns in which each column follows from the others.
 
-    A dependence is a vector that the centred, scaled columns map to zero. The reduced echelon form
-    of all of them has as few columns in each as can be.
+    Dependences are the null space of the centred, scaled columns. Its reduced echelon form spreads
+    each dependence over as few columns as possible.
     """
     import numpy as np
 
     scaled = (values - values.mean(0)) / values.std(0)
-    _, sizes, turns = np.linalg.svd(scaled, full_matrices=True)
-    rank = int((sizes > _LITTLE * sizes[0]).sum())
-    null = turns[rank:].copy()
+    _, singular, right = np.linalg.svd(scaled, full_matrices=True)
+    rank = int((singular > _NEGLIGIBLE * singular[0]).sum())
+    null = right[rank:].copy()
     line = 0
     for column in range(null.shape[1]):
         if line == len(null):
@@ -182,17 +187,15 @@ def _statistics(names: Sequence[str], weights: Any, errors: Any, fitted: Any) ->
     import numpy as np
     from scipy.stats import t
 
-    # An exact fit has no errors: what weighs anything is then certain.
+    # An exact fit has no errors: any weight but 0 then has a p-value of 0.
     scores = np.where(weights == 0, 0.0, np.inf)
     np.divide(np.abs(weights), errors, out=scores, where=errors > 0)
-    chances = 2 * t.sf(scores, fitted.df_resid)
-    terms = [
-        Term(float(error), float(chance)) for error, chance in zip(errors, chances, strict=True)
-    ]
+    p_values = 2 * t.sf(scores, fitted.df_resid)
+    terms = [Term(float(error), float(p)) for error, p in zip(errors, p_values, strict=True)]
     return Statistics(
-        int(fitted.nobs),
-        float(fitted.rsquared),
-        float(fitted.rsquared_adj),
-        terms[0],
-        dict(zip(names, terms[1:], strict=True)),
+        subsets=int(fitted.nobs),
+        r_squared=float(fitted.rsquared),
+        adjusted_r_squared=float(fitted.rsquared_adj),
+        intercept=terms[0],
+        weights=dict(zip(names, terms[1:], strict=True)),
     )

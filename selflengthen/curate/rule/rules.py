@@ -1,6 +1,6 @@
-"""Rules: from the indicators of a row to the loss of a model that is tuned on such rows.
+"""Rules: they predict, from the indicators of rows, the loss of a model tuned on such rows.
 
-A rule is a YAML file with `intercept` and `weights`; what `fit` writes has its statistics as well.
+A rule is a YAML file with `intercept` and `weights`; one written by `fit` has its statistics, too.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Term(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What least squares say of one weight: its standard error and p-value (Student's t)."""
+    """The standard error of one weight, and its two-sided p-value by Student's t."""
 
     standard_error: float
     p_value: float
@@ -40,7 +40,7 @@ class Statistics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A linear rule: intercept + Σ weight · indicator foretells the target; less is better."""
+    """A linear rule: intercept + Σ weight · indicator predicts the target; lower is better."""
 
     intercept: float
     weights: dict[str, float]
@@ -48,9 +48,10 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fit: Statistics | None = None
 
     def predict(self, names: Sequence[str], values: Floats) -> Floats:
-        """Return the target for lines of indicators, whose columns are `names`.
+        """Return the predicted target of each row.
 
-        Raises UserError where an indicator of the rule is missing.
+        `values` is (rows, indicators) with the columns `names`. Raises UserError if an indicator
+        of the rule is missing.
         """
         import numpy as np
 
@@ -62,35 +63,34 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             )
         columns = [list(names).index(name) for name in self.weights]
         weights = np.array(list(self.weights.values()))
-        foretold: Floats = self.intercept + values[:, columns] @ weights
-        return foretold
+        predicted: Floats = self.intercept + values[:, columns] @ weights
+        return predicted
 
 
 def shipped() -> dict[str, Path]:
-    """Return the rules that are shipped, by name."""
+    """Return the files of the shipped rules, by name."""
     folder = Path(str(resources.files("selflengthen"))) / "curate" / "rule"
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
 def load(name: str) -> Rule:
-    """Read a rule: a YAML file, or a shipped one by name; raises UserError."""
+    """Read a rule, a YAML file or a shipped one by name; raises UserError."""
     path = Path(name)
     check_regular(path)
     if not path.is_file():
-        if name not in shipped():
-            raise UserError(
-                f"{name}: no such rule; give a YAML file or one of {', '.join(shipped())}."
-            )
-        path = shipped()[name]
+        rules = shipped()
+        if name not in rules:
+            raise UserError(f"{name}: no such rule; give a YAML file or one of {', '.join(rules)}.")
+        path = rules[name]
     values, _ = user_yaml.read(path, str(path))
     try:
         rule = msgspec.convert(values, Rule)
     except msgspec.ValidationError as error:
-        raise UserError(f"{path}: is no rule ({error}); it has `intercept` and `weights`.") from (
-            error
-        )
+        raise UserError(
+            f"{path}: is not a rule ({error}); a rule has `intercept` and `weights`."
+        ) from error
     if not rule.weights:
-        raise UserError(f"{path}: has no weights; write `weights:` with an indicator a line.")
+        raise UserError(f"{path}: has no weights; under `weights:` write one indicator per line.")
     return rule
 
 

@@ -1,12 +1,13 @@
-"""The real tuner: one child process that trains and measures, one model after the other.
+"""The real tuner: one child process that trains and evaluates one model after the other.
 
-Starting a process and importing torch and TRL takes longer than a small training. So one child
-serves all tunings of a work; between two nothing is kept but the evaluation's tokens. A socket
-carries orders and answers, a JSON line each; standard input is the child's line of life, as in
-every training (`training.guard`). Several processes cannot share it: where `accelerate launch`
-trains, each training has its own child, and this one measures.
+Starting a process and importing torch and TRL takes longer than a small training, so one child
+serves all tunings of a series. Between tunings it keeps nothing but the tokens of the evaluation
+set. Orders and replies pass through a socket, one JSON line each; when its standard input closes,
+the child knows that its parent is gone, as in every training (`training.guard`). Several processes
+cannot share the socket: where `accelerate launch` trains, each training has a child of its own, and
+this one only evaluates.
 
-Run as a program, this is the child: `python -m selflengthen.curate.rule.tuner SOCKET`.
+Run as a program, this module is the child: `python -m selflengthen.curate.rule.tuner SOCKET`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import msgspec
 
 from selflengthen.curate.io.rows import Tell
 from selflengthen.curate.io.work_dir import WorkFolder
-from selflengthen.curate.rule.tuning import Loss, Tune, Tuning, Work
+from selflengthen.curate.rule.tuning import Loss, Tune, Tuning, TuningSeries
 from selflengthen.errors import TrainingError, in_a_line
 from selflengthen.training import child, guard, launch, rows
 from selflengthen.training.job import finished
@@ -37,33 +38,35 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Answer(msgspec.Struct, omit_defaults=True):
-    """What came of an order: a loss, or why there is none, in one line."""
+class TunerReply(msgspec.Struct, omit_defaults=True):
+    """The reply to an order: a loss, or the reason for having none, in one line."""
 
     loss: Loss | None = None
     failure: str = ""
 
 
 class Tuner:
-    """Tunes and measures in a child that is started when it is first needed."""
+    """Tunes and evaluates in a child process, which starts with the first tuning."""
 
     def __init__(self, log: Path) -> None:
-        """Keep where the child writes what it says; nothing is started yet."""
+        """Start nothing yet; `log` takes what the child prints."""
         self._log = log
         self._child: asyncio.subprocess.Process | None = None
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
 
     async def __aenter__(self) -> Tuner:
         """Start nothing yet."""
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """End the child; a training in the middle is saved."""
+        """End the child; an interrupted training saves a checkpoint first."""
         await self.close()
 
     async def __call__(self, tuning: Tuning) -> Loss:
-        """Train, unless that is done, and measure.
+        """Train, unless the adapter is on file, and evaluate.
 
-        When cancelled the child saves a checkpoint and is gone before this ends. Raises
+        On cancellation, this waits until the child has saved a checkpoint and exited. Raises
         TrainingError with the reason.
         """
         job = tuning.job
@@ -71,7 +74,7 @@ class Tuner:
         try:
             if job.launcher != "plain":
                 await launch.train(job, log=self._log, on_step=lambda step: None)
-            line = await self._told(tuning)
+            line = await self._order(tuning)
         except asyncio.CancelledError:
             await self.close()
             raise
@@ -80,32 +83,37 @@ class Tuner:
             raise TrainingError(
                 f"Tuning failed: {child.reason(code, self._log)} The log: {self._log}"
             )
-        answer = msgspec.json.decode(line, type=Answer)
-        if answer.loss is None:
-            raise TrainingError(f"Tuning failed: {answer.failure} The log: {self._log}")
-        return answer.loss
+        reply = msgspec.json.decode(line, type=TunerReply)
+        if reply.loss is None:
+            raise TrainingError(f"Tuning failed: {reply.failure} The log: {self._log}")
+        return reply.loss
 
     async def close(self) -> int:
         """End the child, if there is one; return its exit code."""
-        tuner, self._child = self._child, None
-        if tuner is None:
+        process = self._child
+        writer = self._writer
+        self._child = None
+        if process is None:
             return 0
-        self._writer.close()
-        await child.end(tuner)
-        return tuner.returncode or 0
+        if writer is not None:
+            writer.close()
+        await child.end(process)
+        return process.returncode or 0
 
-    async def _told(self, tuning: Tuning) -> bytes:
-        """Give the child an order; return its answer, or nothing where it died."""
-        if self._child is None:
-            await self._start(tuning)
+    async def _order(self, tuning: Tuning) -> bytes:
+        """Send the child an order; return its reply, or nothing if it died."""
+        reader = self._reader
+        writer = self._writer
+        if self._child is None or reader is None or writer is None:
+            reader, writer = await self._start(tuning)
         try:
-            self._writer.write(msgspec.json.encode(tuning) + b"\n")
-            await self._writer.drain()
-            return await self._reader.readline()
+            writer.write(msgspec.json.encode(tuning) + b"\n")
+            await writer.drain()
+            return await reader.readline()
         except ConnectionError:
             return b""
 
-    async def _start(self, tuning: Tuning) -> None:
+    async def _start(self, tuning: Tuning) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         ours, theirs = socket.socketpair()
         with theirs:
             self._child = await child.start(
@@ -114,70 +122,71 @@ class Tuner:
                 log=self._log,
                 fds=[theirs.fileno()],
             )
-        self._reader, self._writer = await asyncio.open_connection(sock=ours)
-
-    _reader: asyncio.StreamReader
-    _writer: asyncio.StreamWriter
+        reader, writer = await asyncio.open_connection(sock=ours)
+        self._reader = reader
+        self._writer = writer
+        return reader, writer
 
 
 async def perform(
-    work: Work[T], folder: Path, *, tune: Tune | None = None, tell: Tell | None = None
+    series: TuningSeries[T], folder: Path, *, tune: Tune | None = None, tell: Tell | None = None
 ) -> T:
-    """Do a work in its folder, by real tunings unless `tune` is another way; return its result.
+    """Run a series in its folder, or resume it, and return its result.
 
-    Raises UserError where the folder is in use, or of another work.
+    Without `tune` the tunings are real ones. Raises UserError if the folder is in use, or belongs
+    to something else.
     """
     place = WorkFolder(folder)
-    place.check(work.identity)
+    place.check(series.identity)
     with place.locked():
-        place.begin(work.identity)
+        place.begin(series.identity)
         if tune is not None:
-            return await work.play(folder, tune, tell)
-        async with Tuner(place.new_log()) as real:
-            return await work.play(folder, real, tell)
+            return await series.play(folder, tune, tell)
+        async with Tuner(place.new_log()) as tuner:
+            return await series.play(folder, tuner, tell)
 
 
 def main(arguments: list[str]) -> int:
     """Serve orders until the socket closes; return the exit code."""
     guard.die_with_parent()
     stop = guard.Stop()
-    with socket.socket(fileno=int(arguments[-1])) as line, line.makefile("rwb") as talk:
-        return _serve(talk, stop)
+    with socket.socket(fileno=int(arguments[-1])) as line, line.makefile("rwb") as stream:
+        return _serve(stream, stop)
 
 
-def _serve(talk: io.BufferedRWPair, stop: guard.Stop) -> int:
+def _serve(stream: io.BufferedRWPair, stop: guard.Stop) -> int:
     evaluations: dict[str, Evaluation] = {}
-    for order in talk:
+    for order in stream:
         try:
-            answer = Answer(_done(msgspec.json.decode(order, type=Tuning), evaluations, stop))
+            reply = TunerReply(_run(msgspec.json.decode(order, type=Tuning), evaluations, stop))
         except guard.Stopped:
             print("Stopped by a signal; all steps are saved.", flush=True)
             return guard.STOPPED
         except Exception as error:
-            with contextlib.suppress(OSError):  # a full disk takes no traceback
+            with contextlib.suppress(OSError):  # the disk with the log may be full
                 traceback.print_exc()
-            answer = Answer(failure=in_a_line(error))
-        talk.write(msgspec.json.encode(answer) + b"\n")
-        talk.flush()
+            reply = TunerReply(failure=in_a_line(error))
+        stream.write(msgspec.json.encode(reply) + b"\n")
+        stream.flush()
     return 0
 
 
-def _done(tuning: Tuning, evaluations: dict[str, Evaluation], stop: guard.Stop) -> Loss:
+def _run(tuning: Tuning, evaluations: dict[str, Evaluation], stop: guard.Stop) -> Loss:
     started = time.monotonic()
     job = tuning.job
-    given = rows.read(Path(job.rows))  # what is wrong with them is said before the imports
+    training_rows = rows.read(Path(job.rows))  # bad rows fail before the slow imports
     from selflengthen.curate.indicators.losses import Evaluation, free
     from selflengthen.training import sft
 
-    # First: what is wrong with it would else be found after the training.
+    # Before the training, so that a bad evaluation set does not waste it.
     if tuning.evaluation not in evaluations:
         evaluations[tuning.evaluation] = Evaluation(Path(tuning.evaluation), job)
     if finished(job) is None:
         job.folder.mkdir(parents=True, exist_ok=True)
         try:
-            sft.run(job, given, stop, started)
+            sft.run(job, training_rows, stop, started)
         finally:
-            stop.armed = False  # from here on nothing is lost by ending at once
+            stop.armed = False  # all is saved: from here on a signal may end us at once
             free()
         if stop.requested:
             raise guard.Stopped

@@ -1,11 +1,11 @@
-"""Tunings: a model trained on some rows by our own training, and its loss on an evaluation set.
+"""A tuning: our own training of a model on some rows, and its loss on an evaluation set.
 
-A tuning has a folder, so that a killed work goes on: what has a loss on file is not tuned again,
-and a training in the middle goes on from its checkpoint.
+Each tuning has a folder, so that a killed series resumes: a tuning whose loss is on file is not
+repeated, and a training that was interrupted resumes from its checkpoint.
 
     rows.jsonl     the rows, as training reads them
-    adapter/       the training; its weights go once the loss is on file, unless they are to stay
-    tuned.json     written last: the loss and what was said of the rows
+    adapter/       the training; once the loss is on file its weights are deleted, unless kept
+    tuned.json     written last: what the rows are, their loss, and the seconds it took
 """
 
 from __future__ import annotations
@@ -30,16 +30,20 @@ from selflengthen.training.job import ADAPTER_FILES, TOKENIZER_FILES, TrainingJo
 
 
 class Tuning(msgspec.Struct, frozen=True):
-    """What is to be tuned and measured: a training, and the file of the evaluation's rows."""
+    """An order to the tuner: a training, and the file with the rows to evaluate it on."""
 
     job: TrainingJob
     evaluation: str
 
 
 class Loss(msgspec.Struct, frozen=True):
-    """The mean loss a target token (nats), over so many tokens of so many rows.
+    """A tuned model's loss on the evaluation set.
 
-    `dropped` rows were longer than what is trained on, and were left out.
+    Attributes:
+        loss: the mean per target token, in nats.
+        tokens: target tokens that it is the mean of.
+        rows: evaluation rows that they are from.
+        dropped: evaluation rows left out for being longer than the training's maximum.
     """
 
     loss: float
@@ -49,28 +53,28 @@ class Loss(msgspec.Struct, frozen=True):
 
 
 Tune = Callable[[Tuning], Awaitable[Loss]]
-"""Trains and measures; the real one is `tuner.Tuner`."""
+"""Trains and evaluates; `tuner.Tuner` is the real one."""
 
-
+T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
-class Work(Protocol[T_co]):
-    """A work of many tunings; `identity` is what it is made of."""
+class TuningSeries(Protocol[T_co]):
+    """Many tunings that lead to one result; only one with an equal `identity` resumes them."""
 
-    identity: dict[str, Any]
+    identity: Mapping[str, Any]
 
     async def play(self, folder: Path, tune: Tune, tell: Tell | None = None) -> T_co:
-        """Do what is not done yet; return the result."""
+        """Run the tunings that are not on file in `folder`; return the result."""
         ...
 
 
 @dataclass(frozen=True)
-class Setup:
-    """How models are tuned and measured.
+class TuningSetup:
+    """How models are tuned and evaluated.
 
-    Rate and epochs are those of `train.generator`. All tunings have the same seed, so that they
-    differ by their rows alone. `keep`: adapters stay.
+    Learning rate and epochs are those of `train.generator`. All tunings have the same seed, so that
+    they differ in their rows alone. `keep` keeps each adapter's weights on disk.
     """
 
     model: Model
@@ -79,10 +83,10 @@ class Setup:
     seed: int = 0
     keep: bool = False
 
-    def identity(self) -> dict[str, Any]:
-        """Return what decides a loss, besides the rows that are trained on."""
+    def identity(self) -> Mapping[str, Any]:
+        """Return what determines a loss, besides the rows to train on."""
         settings = identity_of(self.train)
-        for name in ("expander", "continue_adapter", "min_rows"):  # a run's, and nothing here
+        for name in ("expander", "continue_adapter", "min_rows"):  # matter only in a run
             settings.pop(name, None)
         settings["generator"].pop("later_rate", None)
         return {
@@ -94,43 +98,62 @@ class Setup:
 
 
 async def tuned(
-    setup: Setup, rows: Rows, work: Path, name: str, tune: Tune, said: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Tune on rows in the folder `name` of a work, or read what is on file there.
+    setup: TuningSetup,
+    rows: Rows,
+    folder: Path,
+    tune: Tune,
+    *,
+    evaluation: Path,
+    labels: Mapping[str, Any],
+    result: type[T],
+) -> T:
+    """Tune on rows in `folder`, or read the loss that is on file there.
 
-    Returns the loss and what is `said` of the rows. Raises TrainingError where the training fails
-    or the loss is no number.
+    Args:
+        setup: model, training and evaluation set.
+        rows: the rows to train on.
+        folder: of this tuning.
+        tune: trains and evaluates.
+        evaluation: the file of the evaluation rows, which all tunings of a series share.
+        labels: what to write beside the loss, to say which rows these are.
+        result: the struct to return, with the fields it needs of labels and loss.
+
+    Raises:
+        TrainingError: the training fails, or the loss is not finite.
     """
-    folder, evaluation = work / name, work / "evaluation.jsonl"
-    found: dict[str, Any] | None = read_json(folder / "tuned.json")
-    if found is None:
+    on_file: Any = read_json(folder / "tuned.json")
+    if on_file is None:
         began = time.monotonic()
         folder.parent.mkdir(exist_ok=True)
-        _write(folder / "rows.jsonl", rows)
-        _write(evaluation, setup.evaluation)
+        _write_once(folder / "rows.jsonl", rows)
+        _write_once(evaluation, setup.evaluation)
         job = _job(setup, folder / "rows.jsonl", folder / "adapter")
-        measured = await tune(Tuning(job, str(evaluation)))
-        if not math.isfinite(measured.loss):
-            raise TrainingError(
-                f"{folder}: the loss on the evaluation set is {measured.loss}; lower "
-                "train.generator.learning_rate, and give another --work."
-            )
-        found = {**said, **msgspec.to_builtins(measured)}
-        found["seconds"] = round(time.monotonic() - began, 2)
-        write_json(folder / "tuned.json", found)
+        loss = await tune(Tuning(job, str(evaluation)))
+        _check_finite(loss, folder)
+        on_file = {**labels, **msgspec.to_builtins(loss)}
+        on_file["seconds"] = round(time.monotonic() - began, 2)
+        write_json(folder / "tuned.json", on_file)
     if not setup.keep:
         for file in (*ADAPTER_FILES, *TOKENIZER_FILES):
             (folder / "adapter" / file).unlink(missing_ok=True)
-    return found
+    return msgspec.convert(on_file, result)
 
 
-def _write(path: Path, rows: Rows) -> None:
+def _check_finite(loss: Loss, folder: Path) -> None:
+    if not math.isfinite(loss.loss):
+        raise TrainingError(
+            f"{folder}: the loss on the evaluation set is {loss.loss}; lower "
+            "train.generator.learning_rate, and use another --work."
+        )
+
+
+def _write_once(path: Path, rows: Rows) -> None:
     if not path.exists():
         rewrite(path, training_lines(rows))
 
 
 def training_lines(rows: Rows) -> Iterator[bytes]:
-    """Yield rows as training reads them."""
+    """Yield rows as JSON lines of `records.Row`, which training reads."""
     for row in rows:
         yield encode(
             Row(
@@ -141,8 +164,8 @@ def training_lines(rows: Rows) -> Iterator[bytes]:
         )
 
 
-def _job(setup: Setup, rows: Path, output: Path) -> TrainingJob:
-    own = setup.train.generator
+def _job(setup: TuningSetup, rows: Path, output: Path) -> TrainingJob:
+    generator = setup.train.generator
     return job_of(
         setup.train,
         model=str(setup.model.path),
@@ -150,6 +173,6 @@ def _job(setup: Setup, rows: Path, output: Path) -> TrainingJob:
         output=output,
         start_from=None,
         seed=setup.seed,
-        learning_rate=own.learning_rate,
-        epochs=own.epochs,
+        learning_rate=generator.learning_rate,
+        epochs=generator.epochs,
     )
