@@ -20,9 +20,9 @@ from selflengthen.evaluate.responses import Row, read_rows
 from selflengthen.length import scores
 from selflengthen.length.requirement import Demand
 from tests.evaluate.data import lifebench, longbench_write, longen
-from tests.evaluate.test_counters import lifebench as lifebench_count
-from tests.evaluate.test_counters import longbench
-from tests.evaluate.test_counters import longen as longen_count
+from tests.length.test_counters import lifebench as lifebench_count
+from tests.length.test_counters import longbench
+from tests.length.test_counters import longen as longen_count
 
 Rows = list[dict[str, Any]]
 FORMS: tuple[Callable[[random.Random, int], str], ...] = (
