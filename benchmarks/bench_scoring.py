@@ -27,7 +27,7 @@ from benchmarks.result import Figure, Result, at_least, main
 from selflengthen.evaluate.length import BENCHMARKS, score
 from selflengthen.evaluate.quality import read_quality
 from selflengthen.evaluate.responses import read_rows
-from selflengthen.length.requirement import read_demand
+from selflengthen.length.requirement import read_requirement
 
 LEAST = 30  # MB/s
 _PATTERN = re.compile(r"[\u4e00-\u9fff]|\b[a-zA-Z]+\b")
@@ -74,7 +74,7 @@ def measure(args: argparse.Namespace) -> Result:
         quality = seconds(lambda: read_quality(found))
         figures.append(Figure("quality: measured", size / quality, "MB/s"))
     queries = [row.text("query") for row in found] * 10
-    spent = seconds(lambda: [read_demand(query) for query in queries])
+    spent = seconds(lambda: [read_requirement(query) for query in queries])
     figures.append(Figure("lengths read from short instructions", len(queries) / spent, "1/s"))
     return Result("scoring", tuple(figures))
 

@@ -22,7 +22,7 @@ from typing import Any
 from selflengthen.cli.options import settings
 from selflengthen.inputs import models, prompts
 from selflengthen.length.mentions import KINDS as DEMANDS
-from selflengthen.length.phrasing import draw, weave
+from selflengthen.length.phrasing import append_requirement, draw_requirement
 from selflengthen.pocket.language import Story, Text, render
 from selflengthen.training import launch, merge
 from selflengthen.training.job import job_of

@@ -17,7 +17,7 @@ from selflengthen.evaluate.responses import Row
 from selflengthen.length import scores
 from selflengthen.length.counters import lifebench_words, longbench_words, longen_words
 from selflengthen.length.mentions import KINDS
-from selflengthen.length.requirement import Demand, read_demand
+from selflengthen.length.requirement import LengthRequirement, read_requirement
 from selflengthen.text.statistics import spread
 
 
@@ -77,16 +77,16 @@ def _read_longen(row: Row) -> Scored:
     return Scored(_named(demand), words, scores.longen(words, demand), groups)
 
 
-def _asked(row: Row, *fields: str) -> Demand:
+def _asked(row: Row, *fields: str) -> LengthRequirement:
     """Read the demand from the first of the fields that the row has."""
     field = next((field for field in fields if field in row), fields[-1])
-    demand = read_demand(row.text(field))
+    demand = read_requirement(row.text(field))
     if demand is None:
         row.fail(f"field {field!r} names no length; leave out instructions that ask for none.")
     return demand
 
 
-def _as(row: Row, demand: Demand, kind: str) -> Demand:
+def _as(row: Row, demand: LengthRequirement, kind: str) -> LengthRequirement:
     """Take the numbers of a demand as one of another kind: in LonGen the field decides."""
     if kind == demand.kind:
         return demand
@@ -101,11 +101,11 @@ def _as(row: Row, demand: Demand, kind: str) -> Demand:
     return replace(demand, kind="about", low=low, high=high)
 
 
-def _named(demand: Demand) -> float:
+def _named(demand: LengthRequirement) -> float:
     return float((demand.low if demand.high is None else demand.high) or 0)
 
 
-def _language(demand: Demand) -> str:
+def _language(demand: LengthRequirement) -> str:
     return "zh" if demand.unit == "characters" else "en"
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from selflengthen.evaluate.responses import Row
-from selflengthen.length.requirement import Demand, read_demand
+from selflengthen.length.requirement import LengthRequirement, read_requirement
 
 CONTROLS = ("equal to", "at most", "at least")
 LENGTHS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192)
@@ -49,7 +49,7 @@ def named(row: Row, field: str) -> tuple[str, float]:
     text = row.text(field)
     if _CONTROL in text or _LENGTH in text:
         row.fail(f"has no field 'length_constraint'; the length in {field!r} is a placeholder.")
-    demand = read_demand(_without_material(row, text))
+    demand = read_requirement(_without_material(row, text))
     if demand is None:
         row.fail(f"field {field!r} names no length; leave out instructions that ask for none.")
     if demand.kind == "range":
@@ -89,5 +89,5 @@ def _without_material(row: Row, text: str) -> str:
     return text.replace(material, " ") if material else text
 
 
-def _number(demand: Demand) -> int:
+def _number(demand: LengthRequirement) -> int:
     return (demand.low if demand.high is None else demand.high) or 0

@@ -20,8 +20,13 @@ from selflengthen.config import FinishConfig
 from selflengthen.engines.base import Sampling
 from selflengthen.errors import RequestRefused
 from selflengthen.inputs.prompts import Prompts
-from selflengthen.length.phrasing import Woven, draw, tongue_of, weave
-from selflengthen.length.requirement import Demand, read_demand
+from selflengthen.length.phrasing import (
+    PhrasedInstruction,
+    append_requirement,
+    draw_requirement,
+    phrasing_language,
+)
+from selflengthen.length.requirement import LengthRequirement, read_requirement
 from selflengthen.stages.contract import Ask, Item, Verdict
 from selflengthen.storage.records import FinalRow, Pair, Record, derive_seed
 from selflengthen.text.checks import Checks, finish, language, task_talk
@@ -57,7 +62,7 @@ class AddDemand:
     async def attempt(self, item: Item[Given], ask: Ask) -> Verdict:
         """Let the base model put the demand in; at last, the template."""
         given = item.given
-        own = read_demand(given.instruction)
+        own = read_requirement(given.instruction)
         if own is not None:
             reason = None if _has(given, own) else "other length"
             details = _details(own, given, "instruction")
@@ -81,7 +86,7 @@ class AddDemand:
         reason = finish(written.finish_reason) or self._refuse(text, given.instruction, demand)
         return Verdict(text, written.finish_reason, reason, _details(demand, given, "engine"))
 
-    def _refuse(self, text: str, instruction: str, demand: Demand) -> str | None:
+    def _refuse(self, text: str, instruction: str, demand: LengthRequirement) -> str | None:
         if len(text.splitlines()) > len(instruction.splitlines()):
             return "lines"
         if word_count(text) > word_count(instruction) + _ROOM:
@@ -92,7 +97,7 @@ class AddDemand:
             return reason
         if kept(instruction, text) < self.config.keep_words:
             return "words lost"
-        return None if read_demand(text) == demand else "demand lost"
+        return None if read_requirement(text) == demand else "demand lost"
 
     def _seed(self, item: Item[Given]) -> int:
         return derive_seed(self.seed, item.id, "demand")
@@ -100,15 +105,21 @@ class AddDemand:
 
 def demanded(
     instruction: str, words: int, config: FinishConfig, language: str, seed: int
-) -> tuple[Demand, Woven] | None:
+) -> tuple[LengthRequirement, PhrasedInstruction] | None:
     """Draw a demand that `words` satisfy and write it by template; None where no wording fits."""
     chance = random.Random(seed)
-    tongue = tongue_of(instruction, language)
+    tongue = phrasing_language(instruction, language)
     shares = {
         "about": config.about, "range": config.range, "above": config.above, "below": config.below
     }  # fmt: skip
-    demand = draw(words, tongue, shares, chance)  # type: ignore[arg-type]
-    woven = weave(instruction, demand, tongue, chance.random() < config.spelled, chance)
+    demand = draw_requirement(words, tongue, shares, rng=chance)  # type: ignore[arg-type]
+    woven = append_requirement(
+        instruction,
+        demand,
+        language=tongue,
+        spelled=chance.random() < config.spelled,
+        rng=chance,
+    )
     return (demand, woven) if woven else None
 
 
@@ -122,8 +133,8 @@ def items(pairs: Iterable[Pair]) -> Iterator[Item[Given]]:
 def row(pair: Pair, asked: Record, prompts: Prompts) -> FinalRow:
     """Return the training row of a text and the instruction that asks for its length."""
     told = asked.details
-    demand = Demand(told["kind"], told["low"], told["high"], told["unit"])
-    assert read_demand(asked.text) == demand and (
+    demand = LengthRequirement(told["kind"], told["low"], told["high"], told["unit"])
+    assert read_requirement(asked.text) == demand and (
         told["by"] == "instruction" or demand.satisfied(pair.words)
     )
     user = prompts.fill("draft.user", instruction=asked.text)
@@ -149,13 +160,13 @@ def _words(text: str) -> Iterator[str]:
 _MARKS = ".,;:!?\"'()[]{}<>*_“”‘’…-–—"
 
 
-def _has(given: Given, demand: Demand) -> bool:
+def _has(given: Given, demand: LengthRequirement) -> bool:
     """Whether a text has the length that its own instruction asks for: 字 are counted as words."""
     latin = demand.unit == "characters" and "char" in demand.text.lower()
     return demand.satisfied(given.characters if latin else given.words)
 
 
-def _details(demand: Demand, given: Given, by: str) -> dict[str, Any]:
+def _details(demand: LengthRequirement, given: Given, by: str) -> dict[str, Any]:
     return {
         "kind": demand.kind, "low": demand.low, "high": demand.high, "unit": demand.unit,
         "words": given.words, "by": by,

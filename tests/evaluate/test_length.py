@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from selflengthen.evaluate.length import BENCHMARKS, score
 from selflengthen.evaluate.responses import Row, read_rows
 from selflengthen.length import scores
-from selflengthen.length.requirement import Demand
+from selflengthen.length.requirement import LengthRequirement
 from tests.evaluate.data import lifebench, longbench_write, longen
 from tests.length.test_counters import lifebench as lifebench_count
 from tests.length.test_counters import longbench
@@ -183,7 +183,11 @@ def test_the_length_is_read_from_the_text_where_there_is_no_field() -> None:
 
 @given(st.integers(1, 10**5), st.integers(0, 10**6))
 def test_longen_falls_on_both_sides(t: int, words: int) -> None:
-    for demand in (Demand("about", t, t), Demand("above", t, None), Demand("below", None, t)):
+    for demand in (
+        LengthRequirement("about", t, t),
+        LengthRequirement("above", t, None),
+        LengthRequirement("below", None, t),
+    ):
         found = scores.longen(words, demand)
         low, high = scores.longen_bounds(demand)
         assert 0 <= found <= 1

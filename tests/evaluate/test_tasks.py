@@ -14,7 +14,7 @@ from selflengthen.errors import UserError
 from selflengthen.evaluate import tasks
 from selflengthen.evaluate.length import BENCHMARKS, score, sum_up
 from selflengthen.evaluate.responses import read_rows
-from selflengthen.length.requirement import read_demand
+from selflengthen.length.requirement import read_requirement
 from selflengthen.storage.records import Record
 from tests.evaluate import data
 
@@ -81,7 +81,7 @@ def test_lifebenchs_public_files_are_read(tmp_path: Path) -> None:
     assert len(set(prompts)) == len(prompts)
     for row in rows:
         scored = task.benchmark.read(replace(row, fields={**row.fields, "response": "x"}))
-        demand = read_demand(row.text("prompt").replace(row.text("raw_data"), ""))
+        demand = read_requirement(row.text("prompt").replace(row.text("raw_data"), ""))
         assert demand is not None
         kind = {"about": "equal to", "below": "at most", "above": "at least"}[demand.kind]
         assert (kind, demand.high or demand.low) == (scored.groups["control"], scored.required)

@@ -1,4 +1,4 @@
-"""Demands: what is woven in is what is read back, and the text it was drawn for satisfies it."""
+"""Requirements are read back as written, and the text they were drawn for satisfies them."""
 
 from __future__ import annotations
 
@@ -12,34 +12,40 @@ from hypothesis import strategies as st
 from selflengthen.inputs.seeds import load
 from selflengthen.length import numerals, phrasing
 from selflengthen.length.mentions import Kind
-from selflengthen.length.phrasing import Tongue, chinese, draw, english, tongue_of
-from selflengthen.length.requirement import Demand, read_demand
+from selflengthen.length.phrasing import (
+    PhrasingLanguage,
+    append_requirement,
+    chinese,
+    draw_requirement,
+    english,
+    phrasing_language,
+)
+from selflengthen.length.requirement import LengthRequirement, read_requirement
 
 KINDS: tuple[Kind, ...] = ("about", "range", "above", "below")
-TONGUES: tuple[Tongue, ...] = ("en", "zh", "pocket")
-SEEDS = {tongue: [s.instruction for s in load(tongue)] for tongue in TONGUES}
+LANGUAGES: tuple[PhrasingLanguage, ...] = ("en", "zh", "pocket")
+SEEDS = {language: [s.instruction for s in load(language)] for language in LANGUAGES}
 EVEN: dict[Kind, float] = dict.fromkeys(KINDS, 1.0)
 
-# By hand, so that a reader and a writer that both mistake one for the other are found out.
-MEANT: dict[Kind, tuple[str, ...]] = {
+# Listed by hand, to catch a reader and a writer that confuse the same two kinds.
+MARKERS: dict[Kind, tuple[str, ...]] = {
     "about": ("about", "around", "approximately", "roughly", "约", "左右"),
     "range": (" to ", " and ", "到", "至"),
     "above": ("more than", "over", "at least", "no fewer than", "超过", "多于", "至少", "不少于"),
-    "below": (
-        "fewer than", "under", "at most", "no more than", "不超过", "少于", "最多", "以内",
-    ),
-}  # fmt: skip
+    "below": ("fewer than", "under", "at most", "no more than", "不超过", "少于", "最多", "以内"),
+}
 
 
-@given(st.integers(1, 200_000), st.sampled_from(TONGUES), st.sampled_from(KINDS), st.randoms())
-def test_a_length_satisfies_what_is_drawn_for_it(
-    words: int, tongue: Tongue, kind: Kind, chance: random.Random
+@given(st.integers(1, 200_000), st.sampled_from(LANGUAGES), st.sampled_from(KINDS), st.randoms())
+def test_a_length_satisfies_the_requirement_drawn_for_it(
+    words: int, language: PhrasingLanguage, kind: Kind, rng: random.Random
 ) -> None:
-    demand = draw(words, tongue, {kind: 1.0}, chance)
-    assert demand.kind == kind and demand.satisfied(words)
-    assert demand.unit == ("characters" if tongue == "zh" else "words")
-    if words >= 10:  # also where a limit itself would not count, and by LonGen's bounds
-        low, high = demand.low or 0, demand.high or 10**9
+    requirement = draw_requirement(words, language, {kind: 1.0}, rng=rng)
+    assert requirement.kind == kind and requirement.satisfied(words)
+    assert requirement.unit == ("characters" if language == "zh" else "words")
+    if words >= 10:  # strictly within open limits, and by LonGen's bounds
+        low = requirement.low or 0
+        high = requirement.high or 10**9
         assert kind == "about" or low < words < high
         assert kind != "above" or words <= 1.5 * low
         assert kind != "below" or words >= 0.5 * high
@@ -48,42 +54,43 @@ def test_a_length_satisfies_what_is_drawn_for_it(
 
 
 @given(st.data(), st.integers(10, 60_000), st.booleans(), st.randoms())
-def test_what_is_woven_in_is_read_back(
-    data: st.DataObject, words: int, spelled: bool, chance: random.Random
+def test_a_requirement_is_read_back_as_written(
+    data: st.DataObject, words: int, spelled: bool, rng: random.Random
 ) -> None:
-    tongue = data.draw(st.sampled_from(TONGUES))
-    instruction = data.draw(st.sampled_from(SEEDS[tongue]))
-    demand = draw(words, tongue, EVEN, chance)
-    woven = phrasing.weave(instruction, demand, tongue, spelled, chance)
-    assert woven is not None
-    assert read_demand(woven.text) == demand
-    assert woven.phrase in woven.text and woven.text.startswith(instruction)
+    language = data.draw(st.sampled_from(LANGUAGES))
+    instruction = data.draw(st.sampled_from(SEEDS[language]))
+    requirement = draw_requirement(words, language, EVEN, rng=rng)
+    phrased = append_requirement(
+        instruction, requirement, language=language, spelled=spelled, rng=rng
+    )
+    assert phrased is not None
+    assert read_requirement(phrased.text) == requirement
+    assert phrased.phrase in phrased.text and phrased.text.startswith(instruction)
 
 
-@pytest.mark.parametrize("tongue", TONGUES)
+@pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_phrase_means_its_kind(tongue: Tongue, kind: Kind) -> None:
-    for phrase in phrasing._PHRASES[tongue][kind]:
-        assert any(word in phrase for word in MEANT[kind]), phrase
+def test_every_phrase_means_its_kind(language: PhrasingLanguage, kind: Kind) -> None:
+    for phrase in phrasing._PHRASES[language][kind]:
+        assert any(word in phrase for word in MARKERS[kind]), phrase
         for other in KINDS:
             if other not in (kind, "range"):
-                found = [w for w in MEANT[other] if w in phrase]
-                # 不超过 holds 超过, and no more than holds more than: the longer one counts.
-                longer = [w for w in MEANT[kind] if w in phrase]
-                assert all(any(w in own and w != own for own in longer) for w in found), phrase
+                matches = [w for w in MARKERS[other] if w in phrase]
+                # 不超过 contains 超过, and no more than contains more than: the longer one counts.
+                longer = [w for w in MARKERS[kind] if w in phrase]
+                assert all(any(w in own and w != own for own in longer) for w in matches), phrase
         numbers = ("1200", "1500") if kind == "range" else ("1200",)
-        for frame in phrasing._FRAMES[tongue]:
-            said = read_demand(
-                phrasing._join(SEEDS[tongue][0], frame.format(phrase.format(*numbers)), tongue)
-            )
-            assert said is not None and said.kind == kind, phrase
+        for frame in phrasing._FRAMES[language]:
+            sentence = frame.format(phrase.format(*numbers))
+            requirement = read_requirement(phrasing._join(SEEDS[language][0], sentence, language))
+            assert requirement is not None and requirement.kind == kind, phrase
 
 
 @given(st.integers(1, 999_999))
 def test_numbers_in_words_are_read_back(number: int) -> None:
-    for said in (english(number), chinese(number)):
-        (found,) = numerals.find(said)
-        assert (found.low, found.high) == (number, number), said
+    for phrase in (english(number), chinese(number)):
+        (numeral,) = numerals.find(phrase)
+        assert (numeral.low, numeral.high) == (number, number), phrase
 
 
 @pytest.mark.parametrize(
@@ -104,38 +111,48 @@ def test_numbers_in_words(number: int, in_english: str, in_chinese: str) -> None
     assert (english(number), chinese(number)) == (in_english, in_chinese)
 
 
-def test_kinds_come_by_lot_in_their_shares() -> None:
+def test_kinds_are_drawn_in_their_shares() -> None:
     shares: dict[Kind, float] = {"about": 0.4, "range": 0.25, "above": 0.1, "below": 0.25}
-    drawn = Counter(draw(500, "en", shares, random.Random(n)).kind for n in range(4000))
+    drawn = Counter(
+        draw_requirement(500, "en", shares, rng=random.Random(n)).kind for n in range(4000)
+    )
     for kind, share in shares.items():
         assert abs(drawn[kind] / 4000 - share) < 0.03
 
 
 def test_numbers_are_round() -> None:
     about: dict[Kind, float] = {"about": 1.0}
-    rounded = [draw(n, "en", about, random.Random(0)).low for n in (47, 62, 128, 777, 1234, 6789)]
+    rounded = [
+        draw_requirement(n, "en", about, rng=random.Random(0)).low
+        for n in (47, 62, 128, 777, 1234, 6789)
+    ]
     assert rounded == [47, 60, 130, 800, 1200, 7000]
 
 
-def test_an_instruction_without_an_end_gets_one() -> None:
-    demand = Demand("below", None, 800)
-    woven = phrasing.weave("Write a story", demand, "en", False, random.Random(0))
-    assert woven is not None and woven.text.startswith("Write a story. ")
-    woven = phrasing.weave(
-        "写一个故事", Demand("below", None, 800, "characters"), "zh", True, random.Random(0)
+def test_an_instruction_without_a_full_stop_gets_one() -> None:
+    requirement = LengthRequirement("below", None, 800)
+    phrased = append_requirement(
+        "Write a story", requirement, language="en", spelled=False, rng=random.Random(0)
     )
-    assert woven is not None and woven.text.startswith("写一个故事。") and "八百" in woven.text
+    assert phrased is not None and phrased.text.startswith("Write a story. ")
+    requirement = LengthRequirement("below", None, 800, "characters")
+    phrased = append_requirement(
+        "写一个故事", requirement, language="zh", spelled=True, rng=random.Random(0)
+    )
+    assert phrased is not None and phrased.text.startswith("写一个故事。")
+    assert "八百" in phrased.text
 
 
-def test_where_no_wording_is_read_as_meant_there_is_none() -> None:
+def test_no_wording_is_used_that_is_read_otherwise() -> None:
     instruction = "Write an essay of at least 9,000 words."
-    assert (
-        phrasing.weave(instruction, Demand("about", 500, 500), "en", False, random.Random(0))
-        is None
+    requirement = LengthRequirement("about", 500, 500)
+    phrased = append_requirement(
+        instruction, requirement, language="en", spelled=False, rng=random.Random(0)
     )
+    assert phrased is None
 
 
-def test_the_tongue_is_that_of_the_instruction() -> None:
-    assert tongue_of("写一篇小说。", "en") == "zh"
-    assert tongue_of("Write a novel.", "zh") == "en"
-    assert tongue_of("Write a story about Adam.", "pocket") == "pocket"
+def test_the_phrasing_has_the_language_of_the_instruction() -> None:
+    assert phrasing_language("写一篇小说。", "en") == "zh"
+    assert phrasing_language("Write a novel.", "zh") == "en"
+    assert phrasing_language("Write a story about Adam.", "pocket") == "pocket"

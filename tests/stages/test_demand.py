@@ -12,7 +12,7 @@ from selflengthen.engines.base import Completion, Request, Sampling
 from selflengthen.engines.scripted import Scripted
 from selflengthen.errors import RequestRefused
 from selflengthen.inputs import prompts
-from selflengthen.length.requirement import read_demand
+from selflengthen.length.requirement import read_requirement
 from selflengthen.stages import demand, union
 from selflengthen.stages.contract import Ask, Item, Verdict
 from selflengthen.stages.demand import Given, kept
@@ -64,7 +64,7 @@ def test_a_faithful_rewrite_is_accepted(language: str, instruction: str) -> None
     verdict, (request,) = attempt(rewrite, instruction, language=language)
     assert verdict.reason is None, verdict
     assert verdict.details["by"] == "engine" and verdict.details["words"] == 730
-    asked = read_demand(verdict.text)
+    asked = read_requirement(verdict.text)
     assert asked is not None and asked.satisfied(730)
     assert (asked.kind, asked.low, asked.high, asked.unit) == tuple(
         verdict.details[name] for name in ("kind", "low", "high", "unit")
@@ -102,7 +102,7 @@ def test_at_last_the_template_writes_it() -> None:
     assert (verdict.reason, verdict.details["by"], verdict.finish_reason) == (
         None, "template", "template",
     )  # fmt: skip
-    asked = read_demand(verdict.text)
+    asked = read_requirement(verdict.text)
     assert asked is not None and asked.satisfied(730) and verdict.text.startswith(ENGLISH)
 
 
