@@ -42,6 +42,11 @@ class LengthRequirement:
     unit: Unit = "words"
     text: str = field(default="", compare=False)
 
+    @property
+    def number(self) -> int:
+        """The length as one number; of a range, the upper end."""
+        return (self.low if self.high is None else self.high) or 0
+
     def satisfied(self, words: int) -> bool:
         """Say whether a response of this length, counted in `unit`, meets the requirement.
 
