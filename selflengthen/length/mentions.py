@@ -174,13 +174,8 @@ def _mention(
 ) -> LengthMention | None:
     """Make a mention of the last number, or of the last two if they are a range.
 
-    Args:
-        text: The normalized text.
-        numbers: The numbers before the unit; their places count from `offset`.
-        offset: Where the searched window begins in the text.
-        end: Where the mention ends in the text.
-        unit: What is counted.
-        gap: The match of `qualifiers.GAP` between number and unit.
+    The places of `numbers` count from `offset`; the mention ends at `end`. `gap` is the match of
+    `qualifiers.GAP` between number and unit.
     """
     last = numbers[-1]
     first, low = _first_number(text, numbers, offset)

@@ -234,3 +234,17 @@ def test_a_signal_saves_and_the_same_command_resumes(run: Path) -> None:
     process = start(*again[3:], "--engine.latency", "0")
     assert "small round 2" in process.communicate(timeout=120)[0]
     assert process.returncode == 0
+
+
+def test_all_targets_are_set_aside_before_one_answers(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command that resumes has no --redo, so nothing outdated may be left."""
+    make_model(Path("second"), positions=9000)
+    words = ["tiny", "second", *POCKET, *SCRIPTED]
+    evaluate(capsys, *words)
+    away = ["--engine.kind", "openai", "--engine.url", "http://127.0.0.1:9/v1"]
+    away += ["--engine.patience", "0.1", "--redo"]
+    assert main(["evaluate", *words, "--seed", "5", *away]) == 1
+    assert len(list(Path("runs/evaluate").glob("*/pocket/superseded"))) == 2
+    assert len(evaluate(capsys, *words, "--seed", "5")["models"]) == 2

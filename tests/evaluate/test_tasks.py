@@ -52,7 +52,7 @@ def test_answers_score_as_responses_on_file(
     scored = tasks.score(task, tasks.load(task, instructions), answers)
     expected = score(BENCHMARKS[name], read_rows(file))
     assert sum_up(task.benchmark, scored) == expected
-    assert expected["empty"] == 1
+    assert expected.empty == 1
 
 
 def test_the_pocket_benchmark_is_shipped() -> None:
