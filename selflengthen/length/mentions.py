@@ -174,8 +174,7 @@ def _mention(
 ) -> LengthMention | None:
     """Make a mention of the last number, or of the last two if they are a range.
 
-    The places of `numbers` count from `offset`; the mention ends at `end`. `gap` is the match of
-    `qualifiers.GAP` between number and unit.
+    Numbers count from `offset`, the mention ends at `end`, and `gap` matched `qualifiers.GAP`.
     """
     last = numbers[-1]
     first, low = _first_number(text, numbers, offset)
