@@ -1,1 +1,1 @@
-"""How fast the parts are; `python -m benchmarks` runs them and prints one table."""
+"""Performance benchmarks; `python -m benchmarks` runs them and prints one table."""

@@ -1,8 +1,8 @@
-"""Run the benchmarks, each in its own process, and print one table.
+"""Run the benchmarks, each in a separate process, and print one table.
 
     python -m benchmarks [NAME ...] [--model FOLDER] [--json FILE]
 
-Exits with 1 where a target is missed or a benchmark fails.
+The exit code is 1 if a target is missed or a benchmark fails.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ import msgspec
 import selflengthen
 from benchmarks.result import Figure, Result, failed, show
 
-NAMES = ("checks", "scoring", "help", "restart", "curate", "neighbours", "engine", "training")
-# The last needs a GPU.
+NAMES = (
+    *("checks", "scoring", "help", "restart", "curate", "neighbours", "engine"),
+    "training",  # stays last: without a GPU it is skipped by default
+)
 TAKE_MODEL = ("restart", "engine", "training")
 LIBRARIES = (
     *("accelerate", "datasets", "msgspec", "peft"),
@@ -35,7 +37,7 @@ LIBRARIES = (
 
 
 def main() -> int:
-    """Run what is named, or all."""
+    """Run the named benchmarks, or all of them."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__.splitlines()[0]
     )
@@ -43,15 +45,20 @@ def main() -> int:
         "names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}; default: all"
     )
     parser.add_argument(
-        "--model", type=Path, help="a model in the place of the shipped pocket model"
+        "--model", type=Path, help="a model to use instead of the shipped pocket model"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there as well")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="also write all figures to this file"
+    )
     args = parser.parse_args()
     if unknown := set(args.names) - set(NAMES):
         parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
-    results, broken = [], False
+    results: list[Result] = []
+    broken = False
     if not args.names and shutil.which("nvidia-smi") is None:
-        results.append(Result("training", notes=("skipped: it needs an NVIDIA GPU; ask by name",)))
+        results.append(
+            Result("training", notes=("skipped: needs an NVIDIA GPU; name it to run it anyway",))
+        )
     for name in args.names or NAMES[: -len(results) or None]:
         print(f"{name} …", file=sys.stderr, flush=True)
         try:
@@ -68,37 +75,37 @@ def main() -> int:
 
 
 def run(name: str, model: Path | None) -> Result:
-    """Run one benchmark in a process of its own; raise CalledProcessError where it fails."""
+    """Run one benchmark in a separate process; raise CalledProcessError if it fails."""
     if importlib.util.find_spec(f"benchmarks.bench_{name}") is None:
-        return Result(name, notes=("skipped: it is not in this checkout",))
+        return Result(name, notes=("skipped: not in this checkout",))
     with tempfile.TemporaryDirectory() as work:
         file = Path(work, "result.json")
         command = [sys.executable, "-m", f"benchmarks.bench_{name}"]
         command += ["--model", str(model)] if model and name in TAKE_MODEL else []
         command += ["--out" if name == "training" else "--json", str(file)]
         done = subprocess.run(command, stdout=subprocess.DEVNULL)
-        if not file.exists():  # exit code 1 alone says that a target is missed
+        if not file.exists():  # an exit code of 1 alone may mean a missed target
             raise subprocess.CalledProcessError(done.returncode, command)
         if name == "training":
             return _training(msgspec.json.decode(file.read_bytes()))
         return msgspec.json.decode(file.read_bytes(), type=Result)
 
 
-def _training(found: dict[str, Any]) -> Result:
-    """Return what bench_training writes, in the common form."""
+def _training(figures: dict[str, Any]) -> Result:
+    """Convert the figures that bench_training writes to the common form."""
     return Result(
         "training",
         (
-            Figure(f"{found['device']}, rows up to", found["longest"], "tokens"),
-            Figure("trained", found["tokens_per_second"], "tokens/s"),
-            Figure("peak memory", found["peak_memory"] / 2**30, "GiB"),
-            Figure("before the first step", found["startup_seconds"], "s"),
+            Figure(f"{figures['device']}, rows up to", figures["longest"], "tokens"),
+            Figure("trained", figures["tokens_per_second"], "tokens/s"),
+            Figure("peak memory", figures["peak_memory"] / 2**30, "GiB"),
+            Figure("before the first step", figures["startup_seconds"], "s"),
         ),
     )
 
 
 def machine() -> dict[str, Any]:
-    """Return what the figures were taken on."""
+    """Describe the machine."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
@@ -111,24 +118,24 @@ def machine() -> dict[str, Any]:
 
 
 def _cpu() -> str:
-    """Return the processor's name; what the platform module says where Linux does not tell."""
+    """Return the processor's name, from Linux or else from the platform module."""
     try:
-        told = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
-        told = []
-    named = (line.partition(":")[2].strip() for line in told if line.startswith("model name"))
-    return next(named, platform.processor() or platform.machine())
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the libraries that are installed."""
-    found = {"python": platform.python_version(), "selflengthen": selflengthen.__version__}
+    """Return the versions of Python and of the installed libraries."""
+    installed = {"python": platform.python_version(), "selflengthen": selflengthen.__version__}
     for name in LIBRARIES:
         try:
-            found[name] = metadata.version(name)
+            installed[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""How fast the text checks are, on one core, against a plain set of tuples in the same run.
+"""Speed of the text checks on one core, compared with a plain set of tuples in the same run.
 
     python -m benchmarks.bench_checks [--megabytes 20]
 
-Texts of 2,000 to 8,000 words are drawn at random by a Zipf law, so that none is refused and every
-check reads all that it ever reads. Sizes are UTF-8 bytes.
+Texts of 2,000 to 8,000 words are drawn at random by a Zipf law, so that no check rejects one and
+every check reads the whole text. Sizes are in UTF-8 bytes.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ RATIO = 4
 
 
 def english(rng: random.Random, count: int) -> str:
-    """Write paragraphs of English words out of Python's own help texts."""
+    """Write paragraphs of English words from Python's own help texts."""
     words = list(islice(_drawn(rng, _vocabulary()), count))
     sentences = [" ".join(words[i : i + 15]).capitalize() + "." for i in range(0, count, 15)]
     return "\n\n".join(" ".join(sentences[i : i + 8]) for i in range(0, len(sentences), 8))
 
 
 def chinese(rng: random.Random, count: int) -> str:
-    """Write paragraphs of the 3,755 frequent characters of GB 2312."""
+    """Write paragraphs of the 3,755 most frequent characters of GB 2312."""
     draw = _drawn(rng, _characters())
     sentences = ["".join(islice(draw, 19)) + "。" for _ in range(count // 20)]
     return "\n\n".join("".join(sentences[i : i + 10]) for i in range(0, len(sentences), 10))
@@ -58,7 +58,7 @@ def _drawn(rng: random.Random, vocabulary: list[str]) -> Iterator[str]:
         yield from rng.choices(shuffled, cum_weights=weights, k=10_000)
 
 
-# Who writes the texts, their instruction, n-gram of the sliding tuples, MB/s to reach.
+# How the texts are made, their instruction, the n-gram of the sliding tuples, the target in MB/s.
 CASES = {
     "english": (english, "Write a long story about a lighthouse.", 10, 40),
     "chinese": (chinese, "写一篇关于秋天的长篇散文。", 13, 15),
@@ -66,8 +66,9 @@ CASES = {
 
 
 def sliding(text: str, n: int) -> bool:
-    """Look for a repeat the plain way."""
-    split, seen = tokens(text), set()
+    """Look for a repeated n-gram in the simplest way."""
+    split = tokens(text)
+    seen = set()
     for i in range(len(split) - n + 1):
         gram = tuple(split[i : i + n])
         if gram in seen:
@@ -79,7 +80,7 @@ def sliding(text: str, n: int) -> bool:
 def speeds(texts: Sequence[str], instruction: str, n: int) -> dict[str, float]:
     """Return MB/s of the checks, alone and together, and of the sliding tuples.
 
-    They take turns text by text and their CPU time counts, so that a busy machine hurts little.
+    They take turns text by text, and only CPU time counts, so a busy machine does little harm.
     """
     every = checks.Checks()
     timed: dict[str, Callable[[str], object]] = {
@@ -94,37 +95,41 @@ def speeds(texts: Sequence[str], instruction: str, n: int) -> dict[str, float]:
     for text in texts:
         for name, function in timed.items():
             start = time.thread_time()
-            refused = function(text)
+            rejection = function(text)
             seconds[name] += time.thread_time() - start
-            if refused:
-                raise SystemExit(f"{name} refuses a text of this benchmark: {refused}")
+            if rejection:
+                raise SystemExit(f"{name} rejects a text of this benchmark: {rejection}")
     size = sum(len(text.encode()) for text in texts) / 1e6
     return {name: size / spent for name, spent in seconds.items()}
 
 
 def measure(args: argparse.Namespace) -> Result:
-    """Measure both languages; a speed is reached outright or by its ratio to the sliding tuples."""
+    """Measure both languages; a speed meets its target outright, or as a ratio to the tuples."""
     figures: list[Figure] = []
     for name, (write, instruction, n, least) in CASES.items():
-        rng, texts, size = random.Random(1), [], 0.0
+        rng = random.Random(1)
+        texts: list[str] = []
+        size = 0.0
         while size < args.megabytes * 1e6:
             texts.append(write(rng, rng.randint(2000, 8000)))
             size += len(texts[-1].encode())
-        checks.Checks().refuse(texts[0], "stop", instruction)  # imports and tables, once a process
-        found = speeds(texts, instruction, n)
-        every = found.pop("all checks")
-        ratio = every / found["sliding tuples"]
-        reached = every >= least or ratio >= RATIO
+        checks.Checks().refuse(texts[0], "stop", instruction)  # fills caches
+        by_part = speeds(texts, instruction, n)
+        together = by_part.pop("all checks")
+        ratio = together / by_part["sliding tuples"]
+        met = together >= least or ratio >= RATIO
         target = f"≥ {least}, or × {RATIO}"
-        figures.append(Figure(f"{name}: all checks", every, "MB/s", target, reached))
+        figures.append(Figure(f"{name}: all checks", together, "MB/s", target, met))
         figures.append(Figure(f"{name}: all checks ÷ sliding tuples", ratio))
-        figures += [Figure(f"{name}: {part}", speed, "MB/s") for part, speed in found.items()]
+        figures += [Figure(f"{name}: {part}", speed, "MB/s") for part, speed in by_part.items()]
     return Result("checks", tuple(figures))
 
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--megabytes", type=float, default=20, help="of text for each language")
+    parser.add_argument(
+        "--megabytes", type=float, default=20, help="size of the texts in each language"
+    )
     return parser
 
 

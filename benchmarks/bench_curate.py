@@ -1,12 +1,12 @@
-"""How long curation of a large JSONL takes, and in how much memory.
+"""Time and memory of curating a large JSONL file.
 
     python -m benchmarks.bench_curate [--rows 20000] [--words 225]
 
-The set is made first: rows of an instruction, every second of which asks for a length, and a
+First a set is made. Each row has an instruction, every second of which asks for a length, and a
 response of half to one and a half times `--words` words; one row in ten has curly quotes and
-accents, one in a hundred is an exact duplicate. With the full size, `--rows 1000000`, it has about
-2 GB. Each method is a process of its own, the whole `curate` command with all it writes. The set is
-in the page cache.
+accents, one in a hundred is an exact duplicate. The full size, `--rows 1000000`, has about 2 GB.
+Each method then runs as a whole `curate` command in a separate process, with all that it writes.
+The set is in the page cache.
 """
 
 from __future__ import annotations
@@ -24,15 +24,17 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.bench_checks import english
-from benchmarks.bench_restart import _peak
+from benchmarks.memory import peak_memory
 from benchmarks.result import Figure, Result, at_most, main
 from selflengthen.storage.atomic import rewrite
 
-FULL, MOST_SECONDS, MOST_MEGABYTES = 1_000_000, 90, 1500
+FULL = 1_000_000
+MOST_SECONDS = 90
+MOST_MEGABYTES = 1500
 
 
 def measure(args: argparse.Namespace) -> Result:
-    """Make the set and time each method on it; targets hold for the full size."""
+    """Make the set and time each method on it; the targets are for the full size."""
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory(dir=args.work) as work:
         data = Path(work, "set.jsonl")
@@ -42,14 +44,23 @@ def measure(args: argparse.Namespace) -> Result:
         figures.append(Figure("set on disk", size, "MB"))
         methods = {"longest": ["--k", str(max(1, args.rows // 100))], "faithful": []}
         for method, options in methods.items():
-            found = timed([method, str(data), *options, "--out", str(data.with_name(method))])
-            seconds, peak = found["seconds"], found["megabytes"]
-            limits = (MOST_SECONDS, MOST_MEGABYTES) if args.rows >= FULL else (None, None)
-            figures.append(_figure(f"{method}: wall time", seconds, "s", limits[0]))
-            figures.append(Figure(f"{method}: of it, computed", found["cpu"], "s"))
+            taken = timed([method, str(data), *options, "--out", str(data.with_name(method))])
+            seconds = taken["seconds"]
+            full = args.rows >= FULL
+            figures.append(
+                _figure(f"{method}: wall time", seconds, "s", MOST_SECONDS if full else None)
+            )
+            figures.append(Figure(f"{method}: of it, computed", taken["cpu"], "s"))
             figures.append(Figure(f"{method}: read", size / seconds, "MB/s"))
-            figures.append(_figure(f"{method}: peak memory", peak, "MB", limits[1]))
-    notes = () if args.rows >= FULL else (f"the targets are those of --rows {FULL}",)
+            figures.append(
+                _figure(
+                    f"{method}: peak memory",
+                    taken["megabytes"],
+                    "MB",
+                    MOST_MEGABYTES if full else None,
+                )
+            )
+    notes = () if args.rows >= FULL else (f"the targets are for --rows {FULL}",)
     return Result("curate", tuple(figures), notes)
 
 
@@ -58,26 +69,29 @@ def _figure(label: str, value: float, unit: str, most: float | None) -> Figure:
 
 
 def rows(count: int, words: int) -> Iterator[bytes]:
-    """Yield lines; texts are slices of a few long ones, so that making them takes no longer."""
+    """Yield lines; the texts are slices of a few long ones, so that they are made quickly."""
     rng = random.Random(0)
     texts = [english(rng, 20 * words).split(" ") for _ in range(20)]
     encode = msgspec.json.Encoder().encode
     line = b""
     for number in range(count):
         if not line or number % 100:
-            text, length = rng.choice(texts), rng.randint(words // 2, words * 3 // 2)
+            text = rng.choice(texts)
+            length = rng.randint(words // 2, words * 3 // 2)
             start = rng.randrange(len(text) - length)
             response = " ".join(text[start : start + length])
             if number % 10 == 0:
                 response = f"“{response}” — café"
-            asked = f" Write {rng.randint(words // 2, words * 3 // 2)} words." if number % 2 else ""
-            prompt = f"Tell of {' '.join(text[:8])}.{asked}"
+            requirement = (
+                f" Write {rng.randint(words // 2, words * 3 // 2)} words." if number % 2 else ""
+            )
+            prompt = f"Tell of {' '.join(text[:8])}.{requirement}"
             line = encode({"prompt": prompt, "response": response, "source": "made"}) + b"\n"
         yield line
 
 
 def timed(words: list[str]) -> dict[str, float]:
-    """Run `curate` in a process of its own; return its seconds, wall and CPU, and peak in MB."""
+    """Run `curate` in a separate process; return wall and CPU seconds, and peak memory in MB."""
     began = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.bench_curate", "--child", json.dumps(words)],
@@ -85,25 +99,25 @@ def timed(words: list[str]) -> dict[str, float]:
         stdout=subprocess.PIPE,
     )
     seconds = time.monotonic() - began
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found | {"seconds": seconds}
+    taken: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return taken | {"seconds": seconds}
 
 
 def child(words: list[str]) -> int:
-    """Run `curate` in this process and print what it took."""
+    """Run `curate` in this process and print its CPU time and peak memory."""
     from selflengthen.cli import main as command
 
     out = Path(words[-1])
     code = command(["curate", *words[:-1], str(out.with_suffix(".jsonl"))])
-    print(json.dumps({"cpu": time.process_time(), "megabytes": _peak() / 1e6}))
+    print(json.dumps({"cpu": time.process_time(), "megabytes": peak_memory() / 1e6}))
     return code
 
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=20_000, help=f"full size: {FULL}")
-    parser.add_argument("--words", type=int, default=225, help="words of a response on average")
-    parser.add_argument("--work", type=Path, help="folder for the set, by default a temporary one")
+    parser.add_argument("--words", type=int, default=225, help="mean words of a response")
+    parser.add_argument("--work", type=Path, help="folder for the set; by default a temporary one")
     return parser
 
 

@@ -1,18 +1,18 @@
-"""The controller's generated tokens/s over those of plain `vllm.LLM.generate`, same requests.
+"""Generated tokens/s of the controller relative to plain `vllm.LLM.generate`, same requests.
 
     python -m benchmarks.bench_engine [--model FOLDER] [--requests 512] [--pairs 3]
 
-Two processes hold an engine each, and only one of them works at a time: A B, A B, …; the median of
-the pairs' ratios counts. Both get the same prompts as token ids of the model's chat template, the
+Two processes have an engine each, and only one works at a time: A B, A B, …; the median of the
+pairs' ratios counts. Both get the same prompts as token ids of the model's chat template, the
 same seeds and sampling, 64 sequences at once, and run every request to its own length, drawn
 log-normally (`ignore_eos`, no stop strings; no repetition detection, which would end some early).
-Both use vLLM's CPU defaults with one GiB of cache, float32 and `enforce_eager` where there is no
-GPU, and prefix caching, so that from the first pair on both find the prompts in their cache.
+Without a GPU both use vLLM's CPU defaults with one GiB of cache, float32 and `enforce_eager`. Both
+use prefix caching, so from the first pair on they find the prompts in their cache.
 
-What differs is what a run has more than `LLM.generate`: prompts are filled and tokenised, every
-text is checked and counted, records are appended and fsynced, and the controller shares the cores
-with its engine core; so the engine computes with one thread less than there are cores (see
-`engines/vllm.py`), where `LLM` takes vLLM's own choice.
+The controller does more than `LLM.generate`: it fills and tokenises prompts, checks and counts
+every text, and appends and fsyncs records. It also shares the cores with its engine core, so the
+engine computes with one thread fewer than there are cores (see `engines/vllm.py`), where `LLM` uses
+vLLM's own choice.
 """
 
 from __future__ import annotations
@@ -39,8 +39,7 @@ from benchmarks.bench_restart import Silent
 from benchmarks.result import Figure, Result, at_least, main
 from selflengthen.config import EngineConfig
 from selflengthen.engines import chat
-from selflengthen.engines.base import Message, Sampling
-from selflengthen.engines.base import Request as Asked
+from selflengthen.engines.base import Message, Request, Sampling
 from selflengthen.inputs import models, prompts, seeds
 from selflengthen.runner.executor import Drive
 from selflengthen.stages.contract import Ask, Item, Verdict
@@ -50,30 +49,36 @@ from selflengthen.storage.stage_table import DRAFT
 from selflengthen.text import checks
 
 LEAST_RATIO = 0.93
-MEDIAN, SIGMA, SHORTEST, LONGEST = 150, 0.6, 8, 1500  # of the lengths, in tokens
-CONTEXT, IN_FLIGHT, SEED = 4096, 64, 0
+# The lengths, in tokens.
+MEDIAN = 150
+SIGMA = 0.6
+SHORTEST = 8
+LONGEST = 1500
+CONTEXT = 4096
+IN_FLIGHT = 64
+SEED = 0
 SAMPLING = Sampling(temperature=0.9, top_p=0.95, top_k=20, repetition_penalty=1.1, max_tokens=1)
 
 
 @dataclass(frozen=True)
-class Request:
-    """An instruction and how many tokens are to be written to it."""
+class BenchmarkRequest:
+    """An instruction and the number of tokens to write."""
 
     instruction: str
     tokens: int
 
     @property
     def sampling(self) -> Sampling:
-        """How its text is drawn."""
+        """The sampling for its text."""
         return replace(SAMPLING, max_tokens=self.tokens)
 
 
-def drawn(count: int) -> list[Request]:
-    """Draw the requests; equal in every process."""
+def requests_of(count: int) -> list[BenchmarkRequest]:
+    """Draw the requests; they are the same in every process."""
     rng = random.Random(1)
     instructions = [seed.instruction for seed in seeds.load("pocket")]
     return [
-        Request(
+        BenchmarkRequest(
             rng.choice(instructions),
             min(LONGEST, max(SHORTEST, round(MEDIAN * rng.lognormvariate(0, SIGMA)))),
         )
@@ -82,16 +87,17 @@ def drawn(count: int) -> list[Request]:
 
 
 def names(count: int) -> list[str]:
-    """Return the items' ids; seeds follow from them."""
+    """Return the items' ids, from which their seeds are derived."""
     return [f"r01-draft-{number:06d}-00" for number in range(count)]
 
 
 def measure(args: argparse.Namespace) -> Result:
-    """Let both sides write, in turn."""
+    """Let both sides write in turn."""
     if importlib.util.find_spec("vllm") is None:
         return Result("engine", notes=("skipped: vllm is not installed",))
-    ratios, speeds = [], {"controller": list[float](), "LLM.generate": list[float]()}
-    wanted = sum(request.tokens for request in drawn(args.requests))
+    ratios: list[float] = []
+    speeds: dict[str, list[float]] = {"controller": [], "LLM.generate": []}
+    expected = sum(request.tokens for request in requests_of(args.requests))
     with contextlib.ExitStack() as stack:
         sides = {name: stack.enter_context(_side(name, args)) for name in speeds}
         for side in sides.values():
@@ -99,8 +105,8 @@ def measure(args: argparse.Namespace) -> Result:
         for _ in range(args.pairs):
             for name, side in sides.items():
                 done = side(args.requests)
-                if done["tokens"] != wanted:
-                    raise SystemExit(f"{name} wrote {done['tokens']} tokens of {wanted}")
+                if done["tokens"] != expected:
+                    raise SystemExit(f"{name} wrote {done['tokens']} tokens of {expected}")
                 speeds[name].append(done["tokens"] / done["seconds"])
             ratios.append(speeds["controller"][-1] / speeds["LLM.generate"][-1])
     figures = [
@@ -112,18 +118,18 @@ def measure(args: argparse.Namespace) -> Result:
         ),
         Figure("least of the pairs", min(ratios)),
         Figure("greatest of the pairs", max(ratios)),
-        *(Figure(name, statistics.median(found), "tokens/s") for name, found in speeds.items()),
+        *(Figure(name, statistics.median(rates), "tokens/s") for name, rates in speeds.items()),
     ]
     return Result("engine", tuple(figures))
 
 
 @contextlib.contextmanager
 def _side(name: str, args: argparse.Namespace) -> Iterator[Callable[[int], dict[str, float]]]:
-    """Start one side's process; yield what makes it write its first so many requests."""
+    """Start one side's process; yield a function that has it write the first n requests."""
     command = [sys.executable, "-m", "benchmarks.bench_engine", "--side", name, str(args.model)]
-    with tempfile.TemporaryFile("w+") as said:
+    with tempfile.TemporaryFile("w+") as errors:
         child = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, text=True
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
         )
         assert child.stdin and child.stdout
 
@@ -131,15 +137,15 @@ def _side(name: str, args: argparse.Namespace) -> Iterator[Callable[[int], dict[
             print(count, file=child.stdin, flush=True)
             answer = child.stdout.readline() if child.stdout else ""
             if not answer:
-                said.seek(0)
-                raise SystemExit(f"{name} ended early:\n{said.read()[-3000:]}")
-            found: dict[str, float] = json.loads(answer)
-            return found
+                errors.seek(0)
+                raise SystemExit(f"{name} ended early:\n{errors.read()[-3000:]}")
+            figures: dict[str, float] = json.loads(answer)
+            return figures
 
         try:
             yield ask
         finally:
-            child.stdin.close()  # both sides end when there is nothing more to read
+            child.stdin.close()  # both sides exit at the end of their input
             try:
                 child.wait(60)
             except subprocess.TimeoutExpired:
@@ -148,37 +154,36 @@ def _side(name: str, args: argparse.Namespace) -> Iterator[Callable[[int], dict[
             child.stdout.close()
 
 
-class Written:
-    """A stage of one attempt: writes to the request's length, and makes every check of the text."""
+class BenchmarkStage:
+    """A stage of one attempt that writes to the request's length and runs every check."""
 
     attempts = 1
 
     def __init__(self) -> None:
-        """Load the prompts of the pocket language."""
         self.prompts = prompts.load(prompts.shipped("pocket"))
 
-    async def attempt(self, item: Item[Request], ask: Ask) -> Verdict:
-        """Accept whatever comes; that it was cut off would else end the checks at the first."""
+    async def attempt(self, item: Item[BenchmarkRequest], ask: Ask) -> Verdict:
+        """Accept any text. Checks are called one by one; `Checks` would stop at the cut-off."""
         instruction = item.input.instruction
         user = self.prompts.fill("draft.user", instruction=instruction)
         written = await ask(user, "generator", item.input.sampling)
-        found = {
+        details = {
             "ending": checks.ending(written.text),
             "task_talk": checks.task_talk(written.text),
             "language": checks.language(written.text, instruction),
             "repeats": checks.repeats(written.text),
         }
-        return Verdict(written.text, written.finish_reason, None, found)
+        return Verdict(written.text, written.finish_reason, None, details)
 
 
 async def _controller(model: Path, orders: IO[str], answers: IO[str]) -> None:
-    """Drive the requests through the vllm engine, into records on disk."""
+    """Run the requests through the vllm engine, with records on disk."""
     from selflengthen.engines.vllm import VllmEngine
 
     class Unending(VllmEngine):
         """Writes every text to its full length."""
 
-        def _params(self, request: Asked, prompt: list[int]) -> Any:
+        def _params(self, request: Request, prompt: list[int]) -> Any:
             params = super()._params(request, prompt)
             params.ignore_eos, params.repetition_detection = True, None
             return params
@@ -187,7 +192,7 @@ async def _controller(model: Path, orders: IO[str], answers: IO[str]) -> None:
     engine = await Unending.open(config, model, {}, on_note=lambda line: None)
     try:
         while line := await asyncio.to_thread(orders.readline):
-            requests = drawn(int(line))
+            requests = requests_of(int(line))
             with tempfile.TemporaryDirectory() as work:
                 folder = RunFolder(Path(work)).stage(DRAFT, 1)
                 folder.begin({})
@@ -197,7 +202,7 @@ async def _controller(model: Path, orders: IO[str], answers: IO[str]) -> None:
                     Item(name, None, request)
                     for name, request in zip(names(len(requests)), requests, strict=True)
                 )
-                await drive.run(Written(), items)
+                await drive.run(BenchmarkStage(), items)
                 seconds = time.perf_counter() - began
                 assert folder.count() == len(requests)
             _answer(answers, drive.tokens, seconds)
@@ -206,8 +211,8 @@ async def _controller(model: Path, orders: IO[str], answers: IO[str]) -> None:
 
 
 def _plain(model: Path, orders: IO[str], answers: IO[str]) -> None:
-    """Give the requests to `LLM.generate`, as token ids."""
-    # What a user would set by hand; the threads are left to vLLM.
+    """Pass the requests to `LLM.generate` as token ids."""
+    # What a user would set by hand; the number of threads is left to vLLM.
     os.environ |= {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1"}
     from vllm import LLM, SamplingParams
     from vllm.inputs import tokens_input
@@ -215,21 +220,26 @@ def _plain(model: Path, orders: IO[str], answers: IO[str]) -> None:
 
     options = {"dtype": "float32", "enforce_eager": True} if current_platform.is_cpu() else {}
     llm = LLM(
-        model=str(model), max_model_len=CONTEXT, max_num_seqs=IN_FLIGHT,
-        enable_prefix_caching=True, **options,
-    )  # fmt: skip
+        model=str(model),
+        max_model_len=CONTEXT,
+        max_num_seqs=IN_FLIGHT,
+        enable_prefix_caching=True,
+        **options,
+    )
     conversation = chat.load(model, CONTEXT)
     fill = prompts.load(prompts.shipped("pocket")).fill
     while line := orders.readline():
-        given, params = [], []
-        for name, request in zip(names(int(line)), drawn(int(line)), strict=True):
+        inputs = []
+        params = []
+        for name, request in zip(names(int(line)), requests_of(int(line)), strict=True):
             user = Message("user", fill("draft.user", instruction=request.instruction))
-            given.append(tokens_input(conversation.render([user])))
-            asked = {k: v for k, v in dataclasses.asdict(request.sampling).items() if k != "stop"}
-            seed = derive_seed(SEED, name, 1, 0)  # the one that Drive's requests have
-            params.append(SamplingParams(**asked, seed=seed, ignore_eos=True))
+            inputs.append(tokens_input(conversation.render([user])))
+            sampling = dataclasses.asdict(request.sampling)
+            del sampling["stop"]
+            seed = derive_seed(SEED, name, 1, 0)  # the seed of the controller's request
+            params.append(SamplingParams(**sampling, seed=seed, ignore_eos=True))
         began = time.perf_counter()
-        outputs = llm.generate(given, params, use_tqdm=False)
+        outputs = llm.generate(inputs, params, use_tqdm=False)
         seconds = time.perf_counter() - began
         _answer(answers, sum(len(output.outputs[0].token_ids) for output in outputs), seconds)
 
@@ -239,8 +249,8 @@ def _answer(answers: IO[str], tokens: int, seconds: float) -> None:
 
 
 def serve(name: str, model: str) -> None:
-    """Be one side: read how many requests to write, a line each time, until there is no more."""
-    # Libraries write to stdout as they like; from here on that is stderr, for them.
+    """Run as one side: read numbers of requests to write, one per line, until the input ends."""
+    # Libraries may print to stdout, so it becomes stderr; answers go to a copy of the old stdout.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     path = models.find(model).path
@@ -252,8 +262,8 @@ def serve(name: str, model: str) -> None:
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default="pocket", help="the pocket model, or its like")
-    parser.add_argument("--requests", type=int, default=512, help="of one side in one pair")
+    parser.add_argument("--model", default="pocket", help="the pocket model, or one like it")
+    parser.add_argument("--requests", type=int, default=512, help="requests per side and pair")
     parser.add_argument("--pairs", type=int, default=3, help="how often both sides write")
     return parser
 

@@ -1,8 +1,8 @@
-"""How long `python -m selflengthen --help` takes, whole process: the median of some runs.
+"""Wall time of `python -m selflengthen --help`, the whole process; the median of several runs.
 
     python -m benchmarks.bench_help [--runs 15]
 
-A bare interpreter is timed in turn with it, so that what Python itself takes can be told apart.
+A bare interpreter is timed in turn with it, to show how much of the time is Python's own.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ MOST_SECONDS = 0.3
 
 
 def measure(args: argparse.Namespace) -> Result:
-    """Time the help and the bare interpreter, in turn."""
+    """Time the help and the bare interpreter in turn."""
     if importlib.util.find_spec("selflengthen.__main__") is None:
         return Result("help", notes=("skipped: selflengthen has no __main__.py",))
     commands = {"help": ["-m", "selflengthen", "--help"], "bare": ["-c", "pass"]}
     for command in commands.values():
-        seconds(command)  # compiles what was never imported, and fills the page cache
+        seconds(command)  # compiles modules and fills the page cache
     taken: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(args.runs):
         for name, command in commands.items():
@@ -48,7 +48,7 @@ def seconds(arguments: list[str]) -> float:
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, default=15, help="how often each is run")
+    parser.add_argument("--runs", type=int, default=15, help="how often to run each")
     return parser
 
 

@@ -1,10 +1,10 @@
-"""How long distances to the 6th neighbour take among embeddings, and how far off they are.
+"""Time and error of the distances to the 6th neighbour among embeddings.
 
     python -m benchmarks.bench_neighbours [--rows 25000] [--width 384]
 
-Two clouds: rows around centres, 50 to each, and a hard one, rows along 32 directions with noise,
-where no row is much nearer than others. The full size is `--rows 100000`. Exact distances are
-computed of 500 rows.
+There are two clouds: one of rows around centres, 50 to each, and a hard one of rows along 32
+directions with noise, where no row is much nearer than others. The full size is `--rows 100000`.
+Exact distances are computed for 500 rows.
 """
 
 from __future__ import annotations
@@ -19,20 +19,24 @@ from numpy.typing import NDArray
 from benchmarks.result import Figure, Result, at_most, main
 from selflengthen.curate.indicators.neighbours import distances
 
-FULL, MOST_SECONDS = 100_000, 60
-NEIGHBOUR, CHECKED = 6, 500
+FULL = 100_000
+MOST_SECONDS = 60
+NEIGHBOUR = 6
+CHECKED = 500  # rows
 
 
 def measure(args: argparse.Namespace) -> Result:
-    """Time both clouds; the target holds for the full size."""
+    """Time both clouds; the target is for the full size."""
     import faiss
 
     figures = [Figure("rows", args.rows), Figure("threads", faiss.omp_get_max_threads())]
     for name, make in (("around centres", centres), ("hard", hard)):
         vectors = make(args.rows, args.width)
-        began, computed = time.perf_counter(), time.process_time()
-        found = distances(vectors, NEIGHBOUR)
-        seconds, cpu = time.perf_counter() - began, time.process_time() - computed
+        began = time.perf_counter()
+        cpu_began = time.process_time()
+        approximate = distances(vectors, NEIGHBOUR)
+        seconds = time.perf_counter() - began
+        cpu = time.process_time() - cpu_began
         figures.append(
             at_most(f"{name}: wall time", seconds, "s", MOST_SECONDS)
             if args.rows >= FULL
@@ -40,9 +44,9 @@ def measure(args: argparse.Namespace) -> Result:
         )
         figures.append(Figure(f"{name}: computed", cpu, "s"))
         right = exact(vectors)
-        off = float((found[:CHECKED] - right).mean() / right.mean())
+        off = float((approximate[:CHECKED] - right).mean() / right.mean())
         figures.append(Figure(f"{name}: too far by, mean", 100 * off, "%"))
-    notes = () if args.rows >= FULL else (f"the targets are those of --rows {FULL}",)
+    notes = () if args.rows >= FULL else (f"the targets are for --rows {FULL}",)
     return Result("neighbours", tuple(figures), notes)
 
 
@@ -60,15 +64,16 @@ def hard(rows: int, width: int) -> NDArray[np.float32]:
 
 
 def exact(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the exact distances of the first `CHECKED` rows, shape (CHECKED,)."""
     scaled = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    like = np.partition(-(scaled[:CHECKED] @ scaled.T), NEIGHBOUR, axis=1)[:, NEIGHBOUR]
-    return np.sqrt(np.maximum(0, 2 + 2 * like))
+    similarity = np.partition(-(scaled[:CHECKED] @ scaled.T), NEIGHBOUR, axis=1)[:, NEIGHBOUR]
+    return np.sqrt(np.maximum(0, 2 + 2 * similarity))
 
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=25_000, help=f"full size: {FULL}")
-    parser.add_argument("--width", type=int, default=384, help="of an embedding")
+    parser.add_argument("--width", type=int, default=384, help="dimensions of an embedding")
     return parser
 
 

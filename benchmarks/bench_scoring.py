@@ -1,10 +1,10 @@
-"""How fast the length of responses on file is scored, on one core.
+"""Speed of scoring the length of responses in a file, on one core.
 
     python -m benchmarks.bench_scoring [--megabytes 40]
 
-A file of responses of 2,000 to 8,000 words is written for each benchmark, English and Chinese by
-turns, and scored as the command does: read, parsed, counted, summed up. CPU time counts, so that a
-busy machine hurts little. Sizes are the bytes of the file.
+A file of responses of 2,000 to 8,000 words, in English and Chinese, is written and scored as the
+`score` command does it: read, parsed, counted, summed up. Only CPU time counts, so a busy machine
+does little harm. Sizes are the bytes of the file.
 """
 
 from __future__ import annotations
@@ -27,17 +27,19 @@ from benchmarks.result import Figure, Result, at_least, main
 from selflengthen.evaluate.length import BENCHMARKS, score
 from selflengthen.evaluate.quality import read_quality
 from selflengthen.evaluate.responses import read_rows
-from selflengthen.length.requirement import read_demand
+from selflengthen.length.requirement import read_requirement
 
 LEAST = 30  # MB/s
 _PATTERN = re.compile(r"[\u4e00-\u9fff]|\b[a-zA-Z]+\b")
 
 
 def rows(megabytes: float) -> Iterator[dict[str, Any]]:
-    """Yield rows that have the fields of all benchmarks."""
-    rng, size = random.Random(1), 0
+    """Yield rows with the fields of all benchmarks."""
+    rng = random.Random(1)
+    size = 0
     while size < megabytes * 1e6:
-        is_english, words = rng.random() < 0.5, rng.randint(2000, 8000)
+        is_english = rng.random() < 0.5
+        words = rng.randint(2000, 8000)
         row = {
             "language": "en" if is_english else "zh",
             "range": "2-4k",
@@ -56,7 +58,7 @@ def rows(megabytes: float) -> Iterator[dict[str, Any]]:
 
 
 def measure(args: argparse.Namespace) -> Result:
-    """Score one file as each benchmark does; count it by a plain pattern; read lengths."""
+    """Score a file with each benchmark, count its words with a plain pattern, read lengths."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "responses.jsonl")
         with open(file, "wb") as out:
@@ -67,26 +69,26 @@ def measure(args: argparse.Namespace) -> Result:
             at_least(f"{name}: scored", size / seconds(benchmark_of(name, file)), "MB/s", LEAST)
             for name in BENCHMARKS
         ]
-        found = list(read_rows(file))
-        texts = [row.text("response") for row in found]
+        responses = list(read_rows(file))
+        texts = [row.text("response") for row in responses]
         plain = seconds(lambda: sum(len(_PATTERN.findall(text)) for text in texts))
         figures.append(Figure("a plain pattern: counted alone", size / plain, "MB/s"))
-        quality = seconds(lambda: read_quality(found))
+        quality = seconds(lambda: read_quality(responses))
         figures.append(Figure("quality: measured", size / quality, "MB/s"))
-    queries = [row.text("query") for row in found] * 10
-    spent = seconds(lambda: [read_demand(query) for query in queries])
+    queries = [row.text("query") for row in responses] * 10
+    spent = seconds(lambda: [read_requirement(query) for query in queries])
     figures.append(Figure("lengths read from short instructions", len(queries) / spent, "1/s"))
     return Result("scoring", tuple(figures))
 
 
 def benchmark_of(name: str, file: Path) -> Callable[[], object]:
-    """Return the scoring of a file, after what is done once a process."""
-    score(BENCHMARKS[name], islice(read_rows(file), 20))  # imports and tables
+    """Return a function that scores a file, after a first run."""
+    score(BENCHMARKS[name], islice(read_rows(file), 20))  # imports and tables, once per process
     return lambda: score(BENCHMARKS[name], read_rows(file))
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Return the CPU time of some work."""
+    """Return the CPU time of `work`."""
     start = time.thread_time()
     work()
     return time.thread_time() - start
@@ -94,7 +96,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--megabytes", type=float, default=40, help="of responses")
+    parser.add_argument("--megabytes", type=float, default=40, help="size of the responses")
     return parser
 
 

@@ -1,9 +1,8 @@
-"""The training child at the paper's settings.
+"""Memory and speed of the training process with the paper's settings.
 
-With CUDA: rows of 16k tokens on a randomly initialised model of Qwen2-0.5B's shape (LoRA r 8,
-gradient checkpointing, the chunked loss); memory and tokens/s. Without CUDA that part skips itself
-with one line, and the pocket model is trained instead. The model's values are random: only its
-shape counts here.
+With CUDA it trains rows of 16k tokens on a model of Qwen2-0.5B's shape (LoRA r 8, gradient
+checkpointing, the chunked loss). Its weights are random, since only the shape matters here. Without
+CUDA it trains the pocket model instead.
 
     python benchmarks/bench_training.py [--model FOLDER] [--out benchmarks/results/training.json]
 """
@@ -29,30 +28,32 @@ LONGEST = 16_384
 
 
 def main() -> None:
-    """Run what the machine can and print it."""
+    """Train what the machine can and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     weights = Path(selflengthen.__file__).parent / "pocket" / "weights"
     parser.add_argument("--model", type=Path, default=weights, help="the pocket model's folder")
     parser.add_argument("--out", type=Path, help="write the figures to this JSON file")
-    options = parser.parse_args()
+    args = parser.parse_args()
     import torch
 
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         if torch.cuda.is_available():
-            device, result = torch.cuda.get_device_name(), _long(work, options.model)
+            device = torch.cuda.get_device_name()
+            result = _long(work, args.model)
         else:
-            print("No CUDA here: the training at 16k tokens is skipped.")
-            device, result = "cpu", _pocket(work, options.model)
+            print("No CUDA: training the pocket model instead of rows of 16k tokens.")
+            device = "cpu"
+            result = _pocket(work, args.model)
     figures: dict[str, Any] = {"device": device, **msgspec.to_builtins(result)}
     print(msgspec.json.format(msgspec.json.encode(figures)).decode())
     print(
         f"{device}: {result.tokens_per_second:.0f} tokens/s, {result.peak_memory / 2**30:.2f} GiB, "
         f"{result.startup_seconds:.1f} s before the first step"
     )
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_bytes(msgspec.json.format(msgspec.json.encode(figures)) + b"\n")
+    if args.out:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        args.out.write_bytes(msgspec.json.format(msgspec.json.encode(figures)) + b"\n")
 
 
 def _long(work: Path, pocket: Path) -> TrainingResult:
@@ -72,8 +73,8 @@ def _long(work: Path, pocket: Path) -> TrainingResult:
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    make: Any = Qwen2ForCausalLM  # has no types
-    make(config).bfloat16().save_pretrained(model)
+    untyped: Any = Qwen2ForCausalLM
+    untyped(config).bfloat16().save_pretrained(model)
     tokenizer.save_pretrained(model)
     rows = _rows(work, count=16, words=None, tokenizer=tokenizer)
     job = _job(model, rows, work, learning_rate=1e-4, epochs=2.0, lora_r=8, lora_alpha=16)

@@ -1,8 +1,8 @@
-"""The default run over several seeds: its table, its plot, and a text before and after.
+"""The default run with several seeds: a table, a plot, and a text before and after.
 
     python -m benchmarks.pocket_rounds --seeds 0 1 2 --out benchmarks/results
 
-A run that is complete in --runs is read, not made again.
+Complete runs in --runs are reused.
 """
 
 from __future__ import annotations
@@ -16,8 +16,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.result import markdown_table
 from selflengthen.storage.run_dir import RunFolder
 from selflengthen.storage.stage_table import HELD_OUT
+
+Status = dict[str, Any]
+"""What `status --json` prints; only `base` and `rounds` are used."""
 
 FIGURES = {
     "draft_words": "draft words",
@@ -31,64 +35,65 @@ FIGURES = {
 
 
 def main() -> None:
-    """Make the runs that are not there, and write what they show."""
+    """Make the missing runs and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--runs", type=Path, default=Path("runs"))
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
-    asked = parser.parse_args()
-    folders = [asked.runs / f"pocket-seed-{seed}" for seed in asked.seeds]
-    standings = [
-        _run(folder, seed, asked.rounds) for folder, seed in zip(folders, asked.seeds, strict=True)
+    args = parser.parse_args()
+    folders = [args.runs / f"pocket-seed-{seed}" for seed in args.seeds]
+    statuses = [
+        _run(folder, seed, args.rounds) for folder, seed in zip(folders, args.seeds, strict=True)
     ]
-    asked.out.mkdir(parents=True, exist_ok=True)
-    kept = [
-        {"seed": seed, "base": s["base"], "rounds": [_kept(r) for r in s["rounds"]]}
-        for seed, s in zip(asked.seeds, standings, strict=True)
+    args.out.mkdir(parents=True, exist_ok=True)
+    results = [
+        {"seed": seed, "base": status["base"], "rounds": [_selected(r) for r in status["rounds"]]}
+        for seed, status in zip(args.seeds, statuses, strict=True)
     ]
-    (asked.out / "pocket_rounds.json").write_text(json.dumps(kept, indent=1) + "\n")
-    text = f"{table(standings)}\n\n{sample(folders[0], asked.rounds)}\n"
-    (asked.out / "pocket_rounds.md").write_text(text)
-    plot(standings, asked.out / "lengths.png")
+    (args.out / "pocket_rounds.json").write_text(json.dumps(results, indent=1) + "\n")
+    text = f"{table(statuses)}\n\n{sample(folders[0], args.rounds)}\n"
+    (args.out / "pocket_rounds.md").write_text(text)
+    plot(statuses, args.out / "lengths.png")
     print(text)
 
 
-def _run(folder: Path, seed: int, rounds: int) -> dict[str, Any]:
+def _run(folder: Path, seed: int, rounds: int) -> Status:
+    """Complete a run and return what `status --json` prints."""
     command = [sys.executable, "-m", "selflengthen"]
     options = ["--iterations", str(rounds), "--seed", str(seed), "--run-dir", str(folder)]
     subprocess.run([*command, "run", *options], check=True)
-    said = subprocess.run(
+    process = subprocess.run(
         [*command, "status", str(folder), "--json"], check=True, capture_output=True
     )
-    standing: dict[str, Any] = json.loads(said.stdout)
-    return standing
+    status: Status = json.loads(process.stdout)
+    return status
 
 
-def _kept(made: dict[str, Any]) -> dict[str, Any]:
-    return {name: made[name] for name in ("round", *FIGURES)}
+def _selected(figures: dict[str, Any]) -> dict[str, Any]:
+    return {name: figures[name] for name in ("round", *FIGURES)}
 
 
-def table(standings: Sequence[dict[str, Any]]) -> str:
-    """Return a Markdown table of means over the seeds, each with the lowest and the highest."""
+def table(statuses: Sequence[Status]) -> str:
+    """Return a Markdown table of means over the seeds, with the lowest and highest values."""
     head = ["round", *FIGURES.values()]
-    base = [s["base"] for s in standings]
+    base = [s["base"] for s in statuses]
     rows = [["base", "", "", "", *(_spread(base, name) for name in list(FIGURES)[3:])]]
-    for made in zip(*(s["rounds"] for s in standings), strict=False):
-        rows.append([str(made[0]["round"]), *(_spread(made, name) for name in FIGURES)])
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    for same_round in zip(*(s["rounds"] for s in statuses), strict=False):
+        number = str(same_round[0]["round"])
+        rows.append([number, *(_spread(same_round, name) for name in FIGURES)])
+    return markdown_table([head, *rows])
 
 
-def _spread(made: Sequence[dict[str, Any]], name: str) -> str:
-    values = [m[name] for m in made]
+def _spread(figures: Sequence[dict[str, Any]], name: str) -> str:
+    values = [seed[name] for seed in figures]
     form = "{:.0f}" if "words" in name else "{:.1%}"
     mean, low, high = (form.format(f(values)) for f in (statistics.fmean, min, max))
     return mean if low == high else f"{mean} ({low} to {high})"
 
 
 def sample(folder: Path, rounds: int) -> str:
-    """Return the held-out text of median length after the last round, and the base model's."""
+    """Return the held-out text of median length after the last round, and the base model's text."""
     run = RunFolder(folder)
     before = {r.source: r for r in run.stage(HELD_OUT, 0).records()}
     after = sorted(run.stage(HELD_OUT, rounds).records(), key=lambda r: r.words)
@@ -101,18 +106,18 @@ def _quoted(text: str) -> str:
     return "\n".join(f"> {line}".rstrip() for line in text.split("\n"))
 
 
-def plot(standings: Sequence[dict[str, Any]], path: Path) -> None:
-    """Draw mean held-out words by round, a line a seed, with the expansions they learnt from."""
+def plot(statuses: Sequence[Status], path: Path) -> None:
+    """Plot mean held-out words by round, one line per seed, with the expansions of each round."""
     import matplotlib
 
     matplotlib.use("agg")
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(6.4, 3.6), dpi=150)
-    for number, standing in enumerate(standings):
-        rounds = standing["rounds"]
-        words = [standing["base"]["held_out_words"], *(r["held_out_words"] for r in rounds)]
-        label = "held-out texts, a line a seed" if number == 0 else None
+    for number, status in enumerate(statuses):
+        rounds = status["rounds"]
+        words = [status["base"]["held_out_words"], *(r["held_out_words"] for r in rounds)]
+        label = "held-out texts, one line per seed" if number == 0 else None
         axes.plot(range(len(words)), words, marker="o", color="#1f5fa8", alpha=0.8, label=label)
         drafts = [r["draft_words"] for r in rounds]
         expansions = [r["expansion_words"] for r in rounds]
@@ -120,7 +125,7 @@ def plot(standings: Sequence[dict[str, Any]], path: Path) -> None:
             label = "draft → expansion" if number == 0 and at == 1 else None
             place = at - 0.5 + 0.06 * number
             axes.plot([place, place], [low, high], color="#c8641e", linewidth=3, label=label)
-    last = len(standings[0]["rounds"])
+    last = len(statuses[0]["rounds"])
     axes.set_xticks(range(last + 1), ["base", *(f"round {n}" for n in range(1, last + 1))])
     axes.set_ylabel("words (mean)")
     axes.set_ylim(bottom=0)

@@ -1,7 +1,7 @@
-"""The common form of what a benchmark found, and how a benchmark's module is run.
+"""The common form of a benchmark's result, and how a benchmark's module is run.
 
-Each `bench_NAME.py` runs alone as `python -m benchmarks.bench_NAME`, prints its table, and with
-`--json FILE` writes its result to a file in place of that.
+Each `bench_NAME.py` can be run as `python -m benchmarks.bench_NAME`. It prints its table, or with
+`--json FILE` writes its result to a file instead.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ import msgspec
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured value; `target` is for people, `met` None where there is none."""
+    """One measured value; `target` is for people, and `met` is None if there is no target."""
 
     label: str
     value: float
@@ -29,7 +29,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Result:
-    """What a benchmark found; `notes` say what was skipped and why, a line each."""
+    """A benchmark's figures; `notes` say what was skipped and why, one line each."""
 
     name: str
     figures: tuple[Figure, ...] = ()
@@ -42,17 +42,17 @@ def at_least(label: str, value: float, unit: str, target: float) -> Figure:
 
 
 def at_most(label: str, value: float, unit: str, target: float) -> Figure:
-    """Return a figure that should not pass `target`."""
+    """Return a figure that should not exceed `target`."""
     return Figure(label, value, unit, f"≤ {target:g}", value <= target)
 
 
 def failed(results: Iterable[Result]) -> bool:
-    """Say whether a figure misses its target."""
+    """Say whether any figure misses its target."""
     return any(figure.met is False for result in results for figure in result.figures)
 
 
 def show(results: Iterable[Result]) -> None:
-    """Print one table of all figures, and the notes below it."""
+    """Print one table of all figures, with the notes below."""
     from rich.console import Console
     from rich.table import Table
 
@@ -73,9 +73,16 @@ def show(results: Iterable[Result]) -> None:
         console.print(note, markup=False)
 
 
+def markdown_table(rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table of a head and rows."""
+    head, *body = rows
+    lines = [head, ["---"] * len(head), *body]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
 def main(parser: argparse.ArgumentParser, measure: Callable[[argparse.Namespace], Result]) -> int:
-    """Parse, measure, and print or write the result; return 1 where a target is missed."""
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there")
+    """Parse, measure, and print or write the result; return 1 if a target is missed."""
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result to this file")
     args = parser.parse_args()
     result = measure(args)
     if args.json:

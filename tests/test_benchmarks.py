@@ -1,4 +1,4 @@
-"""Each benchmark runs, in a tiny form, and the common table says where a target is missed."""
+"""Each benchmark runs in a tiny form, and the common table shows missed targets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def run(tmp_path: Path, module: str, *options: str) -> Result:
-    """Run a benchmark in a process of its own; its speed is of no concern."""
+    """Run a benchmark in a separate process; its speed does not matter."""
     file = tmp_path / "result.json"
     command = [sys.executable, "-m", module, *options, "--json", str(file)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
@@ -32,51 +32,51 @@ def values(result: Result) -> dict[str, float]:
 
 
 def test_checks(tmp_path: Path) -> None:
-    found = values(run(tmp_path, "benchmarks.bench_checks", "--megabytes", "0.2"))
+    figures = values(run(tmp_path, "benchmarks.bench_checks", "--megabytes", "0.2"))
     for language in ("english", "chinese"):
-        ratio = found[f"{language}: all checks"] / found[f"{language}: sliding tuples"]
-        assert found[f"{language}: all checks ÷ sliding tuples"] == pytest.approx(ratio)
-        assert found[f"{language}: all checks"] < found[f"{language}: ending"]
+        ratio = figures[f"{language}: all checks"] / figures[f"{language}: sliding tuples"]
+        assert figures[f"{language}: all checks ÷ sliding tuples"] == pytest.approx(ratio)
+        assert figures[f"{language}: all checks"] < figures[f"{language}: ending"]
 
 
 def test_scoring(tmp_path: Path) -> None:
-    found = values(run(tmp_path, "benchmarks.bench_scoring", "--megabytes", "0.2"))
+    figures = values(run(tmp_path, "benchmarks.bench_scoring", "--megabytes", "0.2"))
     for name in ("longen", "longbench-write", "lifebench"):
-        assert found[f"{name}: scored"] > found["quality: measured"] > 0
+        assert figures[f"{name}: scored"] > figures["quality: measured"] > 0
 
 
 def test_help(tmp_path: Path) -> None:
     result = run(tmp_path, "benchmarks.bench_help", "--runs", "2")
     if result.notes:
         pytest.skip(result.notes[0])
-    found = values(result)
-    assert 0 < found["bare interpreter"] < found["--help, whole process"]
+    figures = values(result)
+    assert 0 < figures["bare interpreter"] < figures["--help, whole process"]
 
 
 def test_restart(tmp_path: Path, pocket_model: Path) -> None:
     sizes = ["--records", "1000", "--words", "60", "--starts", "1", "--work", str(tmp_path)]
     result = run(tmp_path, "benchmarks.bench_restart", *sizes, "--model", str(pocket_model))
-    found = values(result)
-    assert found["verdicts on file"] == 1000
-    assert found["records on disk"] > 1000 * 60 * 4 / 1e6
-    assert found["controller: of it, this process computed"] > 0
-    assert found["controller: to the first request"] < 120
-    assert 20 < found["controller: peak memory"] < 400
+    figures = values(result)
+    assert figures["verdicts on file"] == 1000
+    assert figures["records on disk"] > 1000 * 60 * 4 / 1e6
+    assert figures["controller: of it, this process computed"] > 0
+    assert figures["controller: to the first request"] < 120
+    assert 20 < figures["controller: peak memory"] < 400
 
 
 def test_curate(tmp_path: Path) -> None:
     sizes = ["--rows", "400", "--words", "40", "--work", str(tmp_path)]
-    found = values(run(tmp_path, "benchmarks.bench_curate", *sizes))
-    assert found["rows"] == 400
+    figures = values(run(tmp_path, "benchmarks.bench_curate", *sizes))
+    assert figures["rows"] == 400
     for method in ("longest", "faithful"):
-        assert found[f"{method}: wall time"] > found[f"{method}: of it, computed"] / 8 > 0
-        assert 20 < found[f"{method}: peak memory"] < 500
+        assert figures[f"{method}: wall time"] > figures[f"{method}: of it, computed"] / 8 > 0
+        assert 20 < figures[f"{method}: peak memory"] < 500
 
 
 def test_neighbours(tmp_path: Path) -> None:
     sizes = ["--rows", "600", "--width", "32"]
-    found = values(run(tmp_path, "benchmarks.bench_neighbours", *sizes))
-    assert found["around centres: too far by, mean"] == pytest.approx(0, abs=0.1)
+    figures = values(run(tmp_path, "benchmarks.bench_neighbours", *sizes))
+    assert figures["around centres: too far by, mean"] == pytest.approx(0, abs=0.1)
 
 
 @pytest.mark.slow
@@ -84,9 +84,9 @@ def test_engine(tmp_path: Path, pocket_model: Path) -> None:
     sizes = ["--requests", "24", "--pairs", "1"]
     pytest.importorskip("vllm")
     result = run(tmp_path, "benchmarks.bench_engine", *sizes, "--model", str(pocket_model))
-    found = values(result)
-    speeds = found["controller"], found["LLM.generate"]
-    assert found["controller ÷ LLM.generate, median of the pairs"] == pytest.approx(
+    figures = values(result)
+    speeds = figures["controller"], figures["LLM.generate"]
+    assert figures["controller ÷ LLM.generate, median of the pairs"] == pytest.approx(
         speeds[0] / speeds[1]
     )
 
@@ -102,7 +102,7 @@ def test_all_figures_go_into_one_file(tmp_path: Path) -> None:
     assert written["versions"]["selflengthen"]
 
 
-def test_an_unknown_name_is_refused(tmp_path: Path) -> None:
+def test_an_unknown_name_is_an_error(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks", "chekcs"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2

@@ -1,4 +1,4 @@
-"""What `evaluate` was asked to evaluate: models and runs, found and checked beforehand."""
+"""Finds and checks the models and runs that `evaluate` names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from selflengthen.engines import require
 from selflengthen.engines.base import Adapter
 from selflengthen.errors import UserError
 from selflengthen.evaluate import paths
-from selflengthen.evaluate.pipeline import Judge, State, Target
+from selflengthen.evaluate.targets import EvaluationTarget, Judge, ModelState
 from selflengthen.evaluate.tasks import Task
 from selflengthen.inputs import models, prompts
 from selflengthen.inputs.models import Model
@@ -23,8 +23,8 @@ from selflengthen.storage.run_dir import RunFolder, StageFolder
 from selflengthen.storage.stage_table import ANNEAL, FINISH_TRAIN, TRAIN
 
 
-def find_all(names: Iterable[str], task: Task, fields: Mapping[str, str]) -> list[Target]:
-    """Return what each name means; what would be called the same is called as it was named."""
+def find_all(names: Iterable[str], task: Task, fields: Mapping[str, str]) -> list[EvaluationTarget]:
+    """Return the target of each name; targets with equal labels are labelled by these names."""
     named = [(name, find(name, task, fields)) for name in dict.fromkeys(names)]
     counts = Counter(target.label(state) for _, target in named for state in target.states)
     return [
@@ -33,18 +33,18 @@ def find_all(names: Iterable[str], task: Task, fields: Mapping[str, str]) -> lis
     ]
 
 
-def find(name: str, task: Task, fields: Mapping[str, str]) -> Target:
-    """Return the model or the run that `name` means; of a run all states, or that of RUN:STATE."""
-    whole, _, wanted = name.rpartition(":")
+def find(name: str, task: Task, fields: Mapping[str, str]) -> EvaluationTarget:
+    """Return the model or the run that `name` means; RUN has all states, RUN:STATE has one."""
+    prefix, _, state = name.rpartition(":")
     if run := _run(name):
-        return _of_run(run, name, "", task, fields)
-    if whole and (run := _run(whole)):
-        return _of_run(run, name, wanted, task, fields)
-    return _of_model(name, task, fields)
+        return _run_target(run, name, task, fields)
+    if prefix and (run := _run(prefix)):
+        return _run_target(run, name, task, fields, state=state)
+    return _model_target(name, task, fields)
 
 
 def judge(config: Config, task: Task) -> Judge | None:
-    """Return who grades, or None where nobody does."""
+    """Return the judge that the configuration names, or None."""
     name = config.judge.model
     if name is None:
         return None
@@ -53,50 +53,67 @@ def judge(config: Config, task: Task) -> Judge | None:
     return Judge(config.judge, _short(name), model, task.rubric)
 
 
-def _of_run(
-    run: RunFolder, name: str, wanted: str, task: Task, fields: Mapping[str, str]
-) -> Target:
+def _run_target(
+    run: RunFolder, name: str, task: Task, fields: Mapping[str, str], *, state: str = ""
+) -> EvaluationTarget:
+    """Return a run as a target, with all its states, or with the one called `state`."""
     config = resolve(str(run.config), fields, str(run.path)).config
-    called = run.path.resolve().name
-    title, states = called, _states(run, config)
-    if wanted:
-        chosen = [state for state in states if wanted in (state.name, state.name.lstrip("0"))]
+    title = run.path.resolve().name
+    states = _states(run, config)
+    if state:
+        chosen = [s for s in states if state in (s.name, s.name.lstrip("0"))]
         if not chosen:
-            there = ", ".join(state.name.lstrip("0") for state in states)
-            raise UserError(f"{name}: the run has no {wanted!r} to evaluate; it has {there}.")
-        states, called = chosen, f"{called}-{wanted}"
-    folder = paths.of_run(run.path, task.name)
+            names = ", ".join(s.name.lstrip("0") for s in states)
+            raise UserError(f"{name}: the run has no state {state!r}; it has {names}.")
+        states = chosen
     model = _model(config.model, config.engine, "model")
-    return _target((called, title), config, folder, model, states, whole=not wanted)
+    _check_config(config, model)
+    return EvaluationTarget(
+        name=f"{title}-{state}" if state else title,
+        title=title,
+        config=config,
+        model=model,
+        prompts=prompts.load(prompts_folder(config)),
+        folder=paths.of_run(run.path, task.name),
+        states=tuple(states),
+        whole=not state,
+    )
 
 
-def _of_model(name: str, task: Task, fields: Mapping[str, str]) -> Target:
+def _model_target(name: str, task: Task, fields: Mapping[str, str]) -> EvaluationTarget:
     config = resolve(None, {**fields, "model": name}, None).config
     model = _model(name, config.engine, name)
-    folder = paths.of_model(_short(name), model.digest, task.name)
-    return _target((_short(name), _short(name)), config, folder, model, [State("model")])
+    _check_config(config, model)
+    return EvaluationTarget(
+        name=_short(name),
+        title=_short(name),
+        config=config,
+        model=model,
+        prompts=prompts.load(prompts_folder(config)),
+        folder=paths.of_model(_short(name), model.digest, task.name),
+        states=(ModelState("model"),),
+    )
 
 
-def _target(
-    names: tuple[str, str], config: Config, folder: paths.EvaluationFolder, model: Model,
-    states: list[State], *, whole: bool = True,
-) -> Target:  # fmt: skip
+def _check_config(config: Config, model: Model) -> None:
     require(config.engine.kind)
     check_lengths(config, model, trains=False)
-    texts = prompts.load(prompts_folder(config))
-    return Target(*names, config, model, texts, folder, tuple(states), whole)
 
 
-def _states(run: RunFolder, config: Config) -> list[State]:
+def _states(run: RunFolder, config: Config) -> list[ModelState]:
     """Return a run's states: the base model, the generator after each round, the finished model."""
-    states, last = [State("base", " base")], None
+    states = [ModelState("base", " base")]
+    adapter: Adapter | None = None
+    digest: str | None = None
     for number in range(1, run.finished() + 1):
         folder = run.stage(TRAIN, number, "generator")
-        last = _adapter(folder, f"generator-r{number:02d}", config) or last
-        states.append(State(f"{number:02d}", f" round {number}", *(last or ())))
+        if trained := _adapter(folder, f"generator-r{number:02d}", config):
+            adapter, digest = trained
+        # A round that trained nothing keeps the adapter of the one before.
+        states.append(ModelState(f"{number:02d}", f" round {number}", adapter, digest))
     tuned = run.stage(ANNEAL if config.finish.anneal.steps else FINISH_TRAIN)
     if final := _adapter(tuned, "final", config):
-        states.append(State("final", " final", *final))
+        states.append(ModelState("final", " final", *final))
     return states
 
 
@@ -108,32 +125,32 @@ def _adapter(folder: StageFolder, name: str, config: Config) -> tuple[Adapter, s
 
 
 def _run(name: str) -> RunFolder | None:
-    """Return the run that a folder or a name below runs/ means; `pocket` is the model."""
+    """Return the run in a folder or under runs/, if there is one; `pocket` is always the model."""
     for path in (Path(name), Path("runs") / name):
         if name != "pocket" and (path / "config.yaml").is_file():
             return RunFolder(path)
     return None
 
 
-def _model(name: str, engine: EngineConfig, said: str) -> Model:
-    """Return a model; `said` is the option that named it, or the name."""
+def _model(name: str, engine: EngineConfig, source: str) -> Model:
+    """Find a model; errors begin with `source`, the option that named it, or the name itself."""
     if model := served(name, engine):
         return model
     if name != "pocket" and not Path(name).is_dir() and "/" not in name:
         raise UserError(
-            f"{said}: {'' if said == name else name + ' '}is no model and no run here; give a run "
-            "or its name below runs/, a model folder, a hub id, or `pocket`."
+            f"{source}: {'' if source == name else name + ' '}is neither a model nor a run; give "
+            "the folder of a run or its name under runs/, a model folder, a hub id, or `pocket`."
         )
     return models.find(name)
 
 
 def served(name: str, engine: EngineConfig) -> Model | None:
-    """Return a model that only a server has, known by its name and address, if it is one."""
+    """Return a model that only a server has, known by its name and address; None for others."""
     if name == "pocket" or Path(name).is_dir() or engine.kind != "openai":
         return None
     return Model(name, Path(name), {}, fingerprint([name, engine.url]).hex())
 
 
 def _short(name: str) -> str:
-    """Return a hub id as it is, and of a folder its name."""
+    """Return a folder's name, or a hub id as it is."""
     return Path(name).resolve().name if Path(name).is_dir() else name

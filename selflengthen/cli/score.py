@@ -1,30 +1,40 @@
-"""`score`: the scores of responses on file."""
+"""`score`: scores responses in a file."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from selflengthen.cli.options.parser import Parser, file_path
 from selflengthen.cli.output.format import visible
 from selflengthen.cli.output.tables import print_table
 
+if TYPE_CHECKING:
+    from selflengthen.evaluate.figures import QualityFigures
+
 _ABOUT = """\
-Score responses on file, a JSON object a line: their length by a benchmark's own formulas and word
-counter, or their quality as far as it can be counted without a judge. Nothing is generated.
+Score the responses in a JSONL file: their length with a benchmark's own formula and word counter,
+or their quality as far as it can be measured without a judge. Nothing is generated.
 
-fields of a line (other fields are not read):
-  longen           response, and constraint or else query; type, language, range if they are there
-  longbench-write  response, and length or else prompt; type if it is there
-  lifebench        response, and length_constraint with control_method or else prompt or task; lang
-                   and raw_data if they are there
-  quality          response; finish_reason if it is there
+fields of a line (others are ignored):
+  longen           response, and constraint or else query; optional: type, language, range
+  longbench-write  response, and length or else prompt; optional: type
+  lifebench        response, and length_constraint with control_method or else prompt or task;
+                   optional: lang, raw_data
+  quality          response; optional: finish_reason
 
-Where the first of two fields is missing, the length is read from the instruction's text. Scores:
+If the first of two fields is missing, the length is read from the instruction's text. Scores:
 LonGen 0 to 1, LongBench-Write S_L 0 to 100, LIFEBench LD as a fraction and LS 0 to 100."""
 NAMES = ("longen", "longbench-write", "lifebench", "quality")
+_COLUMNS = {
+    "longen": ("overall", "about", "range", "above", "below"),
+    "longbench-write": ("s_l", "responses"),
+    "lifebench": ("ls", "ld", "abs_ld", "responses"),
+}
+_DIGITS = {"s_l": 1, "ls": 1}  # decimals; other scores have three
+_VARIETY = ("distinct_2", "distinct_3", "rep_4", "gzip_ratio", "mtld")
 
 
 def main(words: Sequence[str]) -> int:
@@ -33,70 +43,66 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("benchmark", choices=NAMES, metavar="BENCHMARK", help=", ".join(NAMES))
     parser.add_argument("file", type=file_path, metavar="FILE", help="JSONL with the responses")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    asked = parser.parse(words)
+    args = parser.parse(words)
+
+    import msgspec
 
     from selflengthen.evaluate.length import BENCHMARKS, score
     from selflengthen.evaluate.quality import read_quality
     from selflengthen.evaluate.responses import read_rows
 
-    rows = read_rows(asked.file)
-    if asked.benchmark == "quality":
-        figures = read_quality(rows)
+    rows = read_rows(args.file)
+    if args.benchmark == "quality":
+        quality = read_quality(rows)
+        figures: dict[str, Any] = msgspec.to_builtins(quality)
+        table = list(_quality_table(quality))
     else:
-        figures = score(BENCHMARKS[asked.benchmark], rows)
-    if asked.json:
-        head = {"benchmark": asked.benchmark, "file": str(asked.file)}
+        figures = score(BENCHMARKS[args.benchmark], rows).as_json()
+        table = list(_length_table(args.benchmark, figures))
+    if args.json:
+        head = {"benchmark": args.benchmark, "file": str(args.file)}
         print(json.dumps(head | figures, indent=1, ensure_ascii=False))
     else:
-        _print(asked.benchmark, asked.file, figures)
+        _print_summary(args.file, figures)
+        print_table(table)
     return 0
 
 
-def _print(benchmark: str, file: Path, figures: dict[str, Any]) -> None:
-    spread = figures["words"]
+def _print_summary(file: Path, figures: Mapping[str, Any]) -> None:
+    words = figures["words"]
     dropped = f"{figures['dropped']:,} left out, " if figures.get("dropped") else ""
     print(
         f"{visible(str(file))}: {figures['responses']:,} responses, {figures['empty']:,} empty, "
-        f"{dropped}{spread['mean']:,.0f} words (median {spread['median']:,.0f})"
+        f"{dropped}{words['mean']:,.0f} words (median {words['median']:,.0f})"
     )
     if "counter" in figures:
         print(f"counted: {figures['counter']}")
-    print_table(_rows(benchmark, figures))
 
 
-def _rows(benchmark: str, figures: dict[str, Any]) -> Iterator[list[str]]:
-    """Yield the table's head, then its rows."""
-    if benchmark == "quality":
-        yield from _quality_rows(figures)
-        return
-    columns = {
-        "longen": ("overall", "about", "range", "above", "below"),
-        "longbench-write": ("s_l", "responses"),
-        "lifebench": ("ls", "ld", "abs_ld", "responses"),
-    }[benchmark]
-    digits = {"s_l": 1, "ls": 1}
+def _length_table(benchmark: str, figures: Mapping[str, Any]) -> Iterator[list[str]]:
+    """Yield a head, a row for all responses, and a row for each group."""
+    columns = _COLUMNS[benchmark]
     yield ["", *columns]
-    for name, row in [("all", figures), *_groups(figures)]:
-        yield [name, *(_figure(row[column], digits.get(column, 3)) for column in columns)]
-
-
-def _groups(figures: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    for name in figures:
+    rows = [("all", figures)]
+    for name, groups in figures.items():
         if name.startswith("by_"):
-            yield from figures[name].items()
+            rows += groups.items()
+    for name, row in rows:
+        yield [name, *(_figure(row[column], _DIGITS.get(column, 3)) for column in columns)]
 
 
-def _quality_rows(figures: dict[str, Any]) -> Iterator[list[str]]:
-    columns = ("distinct_2", "distinct_3", "rep_4", "gzip_ratio", "mtld", "first_repeat")
-    yield ["", *columns, "repeats", "truncated", "ends"]
-    shares = [_figure(figures[name], 3) for name in ("repeats", "truncated", "ends")]
-    yield ["all", *(_figure(figures.get(column), 3) for column in columns), *shares]
-    for row in figures["by_decile"]:
-        figures_of_it = (_figure(row[column], 3) for column in columns)
-        yield [f"decile {row['decile']}", *figures_of_it, "", "", ""]
+def _quality_table(figures: QualityFigures) -> Iterator[list[str]]:
+    """Yield a head, a row for all responses, and a row for each decile."""
+    yield ["", *_VARIETY, "first_repeat", "repeats", "truncated", "ends"]
+    variety = [_figure(getattr(figures, name)) for name in _VARIETY]
+    shares = [_figure(share) for share in (figures.repeats, figures.truncated, figures.ends)]
+    yield ["all", *variety, "-", *shares]
+    for decile in figures.by_decile:
+        variety = [_figure(getattr(decile, name)) for name in _VARIETY]
+        yield [f"decile {decile.decile}", *variety, _figure(decile.first_repeat), "", "", ""]
 
 
-def _figure(value: float | None, digits: int) -> str:
+def _figure(value: float | None, digits: int = 3) -> str:
     if value is None:
         return "-"
     return f"{value:,}" if isinstance(value, int) else f"{value:,.{digits}f}"

@@ -1,1 +1,1 @@
-"""How long texts are and how good: scores of what is on file, and of what models answer."""
+"""Scores the length and the quality of texts: responses in a file, or answers of models."""

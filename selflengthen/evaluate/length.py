@@ -1,7 +1,7 @@
-"""Length scores of responses on file, benchmark by benchmark.
+"""Scores the length of responses as LonGen, LongBench-Write and LIFEBench do.
 
-A benchmark reads a row into a `Scored`: what was asked for, what came, the score. The required
-length is the benchmark's own field where the row has it; else it is read from the instruction.
+The required length is the benchmark's own field if the row has it; otherwise it is read from the
+instruction.
 """
 
 from __future__ import annotations
@@ -9,24 +9,38 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from selflengthen.evaluate import lifebench
-from selflengthen.evaluate.lifebench import CONTROLS
-from selflengthen.evaluate.responses import Row
+from selflengthen.evaluate.figures import (
+    KindMeans,
+    LengthFigures,
+    LifebenchMeans,
+    LifebenchScores,
+    LongbenchScores,
+    LongenScores,
+    TypeMean,
+)
+from selflengthen.evaluate.responses import ResponseRow
 from selflengthen.length import scores
 from selflengthen.length.counters import lifebench_words, longbench_words, longen_words
 from selflengthen.length.mentions import KINDS
-from selflengthen.length.requirement import Demand, read_demand
+from selflengthen.length.requirement import LengthRequirement, read_requirement
 from selflengthen.text.statistics import spread
+
+NO_GROUP = "(none)"
+"""The group of rows without the field that names one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
-    """A response: how long it was to be and is, its score, and the groups it counts in.
+class ScoredResponse:
+    """The length score of one response.
 
-    `required` is the length that was named (of a range, the upper end). `counts` is false where the
-    benchmark leaves the response out of its means.
+    Attributes:
+        required: The length asked for; of a range, the upper end.
+        words: The length of the response.
+        score: The benchmark's score.
+        groups: The groups it belongs to: kind, language, band and the like.
+        counts: Whether the benchmark includes the response in its means.
     """
 
     required: float
@@ -37,183 +51,215 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class Benchmark:
-    """How a benchmark reads a row and sums up; `counter` says how it counts."""
+class LengthBenchmark:
+    """How a benchmark scores lengths.
+
+    Attributes:
+        counter: What counts as a word, for people.
+        read: Scores one row.
+        sum_up: Averages the scores of all rows.
+    """
 
     counter: str
-    read: Callable[[Row], Scored]
-    sum_up: Callable[[Sequence[Scored]], dict[str, Any]]
+    read: Callable[[ResponseRow], ScoredResponse]
+    sum_up: Callable[[Sequence[ScoredResponse]], LongenScores | LongbenchScores | LifebenchScores]
 
 
-def score(benchmark: Benchmark, rows: Iterable[Row]) -> dict[str, Any]:
-    """Return a benchmark's scores of all rows, with what they were made from."""
+def score(benchmark: LengthBenchmark, rows: Iterable[ResponseRow]) -> LengthFigures:
+    """Score all rows and return the benchmark's figures."""
     return sum_up(benchmark, [benchmark.read(row) for row in rows])
 
 
-def sum_up(benchmark: Benchmark, scored: Sequence[Scored]) -> dict[str, Any]:
-    """Return the scores of rows that were read."""
-    return {
-        "responses": len(scored),
-        "empty": sum(one.words == 0 for one in scored),
-        "counter": benchmark.counter,
-        "words": spread([one.words for one in scored]),
-        **benchmark.sum_up(scored),
-    }
+def sum_up(benchmark: LengthBenchmark, scored: Sequence[ScoredResponse]) -> LengthFigures:
+    """Return a benchmark's figures of scored responses."""
+    return LengthFigures(
+        responses=len(scored),
+        empty=sum(response.words == 0 for response in scored),
+        counter=benchmark.counter,
+        words=spread([response.words for response in scored]),
+        scores=benchmark.sum_up(scored),
+    )
 
 
-_NONE = "(none)"  # the group of rows that do not say theirs
-
-
-def _read_longen(row: Row) -> Scored:
+def _read_longen(row: ResponseRow) -> ScoredResponse:
     words = longen_words(row.text("response"))
-    demand = _asked(row, "constraint", "query")
+    requirement = _requirement(row, "constraint", "query")
     if "type" in row:
-        demand = _as(row, demand, row.one_of("type", *KINDS))
+        requirement = _with_kind(row, requirement, row.one_of("type", *KINDS))
     groups = {
-        "kind": demand.kind,
-        "language": row.optional_text("language") or _language(demand),
-        "band": row.optional_text("range") or _NONE,
+        "kind": requirement.kind,
+        "language": row.optional_text("language") or _language(requirement),
+        "band": row.optional_text("range") or NO_GROUP,
     }
-    return Scored(_named(demand), words, scores.longen(words, demand), groups)
+    return ScoredResponse(
+        required=float(requirement.number),
+        words=words,
+        score=scores.longen(words, requirement),
+        groups=groups,
+    )
 
 
-def _asked(row: Row, *fields: str) -> Demand:
-    """Read the demand from the first of the fields that the row has."""
+def _requirement(row: ResponseRow, *fields: str) -> LengthRequirement:
+    """Read the required length from the first of the fields that the row has."""
     field = next((field for field in fields if field in row), fields[-1])
-    demand = read_demand(row.text(field))
-    if demand is None:
-        row.fail(f"field {field!r} names no length; leave out instructions that ask for none.")
-    return demand
+    requirement = read_requirement(row.text(field))
+    if requirement is None:
+        row.fail(f"field {field!r} asks for no length; remove instructions without one.")
+    return requirement
 
 
-def _as(row: Row, demand: Demand, kind: str) -> Demand:
-    """Take the numbers of a demand as one of another kind: in LonGen the field decides."""
-    if kind == demand.kind:
-        return demand
-    numbers = [number for number in (demand.low, demand.high) if number is not None]
+def _with_kind(row: ResponseRow, requirement: LengthRequirement, kind: str) -> LengthRequirement:
+    """Change the kind of a requirement, but not its numbers: LonGen's field decides on the kind."""
+    if kind == requirement.kind:
+        return requirement
+    numbers = [n for n in (requirement.low, requirement.high) if n is not None]
     if (kind == "range") != (len({*numbers}) == 2):
-        row.fail(f"field 'type' is {kind!r}, but the length named is {demand.text!r:.60}.")
-    low, high = numbers[0], numbers[-1]
+        row.fail(
+            f"field 'type' is {kind!r}, but the row asks for a length of {requirement.text!r:.60}."
+        )
     if kind == "above":
-        return replace(demand, kind="above", low=low, high=None)
+        return replace(requirement, kind="above", low=numbers[0], high=None)
     if kind == "below":
-        return replace(demand, kind="below", low=None, high=high)
-    return replace(demand, kind="about", low=low, high=high)
+        return replace(requirement, kind="below", low=None, high=numbers[-1])
+    return replace(requirement, kind="about", low=numbers[0], high=numbers[-1])
 
 
-def _named(demand: Demand) -> float:
-    return float((demand.low if demand.high is None else demand.high) or 0)
+def _language(requirement: LengthRequirement) -> str:
+    return "zh" if requirement.unit == "characters" else "en"
 
 
-def _language(demand: Demand) -> str:
-    return "zh" if demand.unit == "characters" else "en"
+def _sum_longen(scored: Sequence[ScoredResponse]) -> LongenScores:
+    means = _kind_means(scored)
+    return LongenScores(
+        overall=means.overall,
+        about=means.about,
+        range=means.range,
+        above=means.above,
+        below=means.below,
+        by_language={
+            name: _kind_means(group) for name, group in _grouped(scored, "language").items()
+        },
+        by_band={name: _kind_means(group) for name, group in _grouped(scored, "band").items()},
+    )
 
 
-def _sum_longen(scored: Sequence[Scored]) -> dict[str, Any]:
-    def kinds(some: Sequence[Scored]) -> dict[str, Any]:
-        by_kind = _grouped(some, "kind")
-        return {"overall": _mean(some)} | {kind: _mean(by_kind.get(kind, ())) for kind in KINDS}
-
-    return {
-        **kinds(scored),
-        "by_language": {name: kinds(some) for name, some in _grouped(scored, "language").items()},
-        "by_band": {name: kinds(some) for name, some in _grouped(scored, "band").items()},
-    }
+def _kind_means(scored: Sequence[ScoredResponse]) -> KindMeans:
+    by_kind = _grouped(scored, "kind")
+    return KindMeans(
+        overall=_mean(scored), **{kind: _mean(by_kind.get(kind, ())) for kind in KINDS}
+    )
 
 
-def _read_longbench_write(row: Row) -> Scored:
+def _read_longbench_write(row: ResponseRow) -> ScoredResponse:
     words = longbench_words(row.text("response"))
-    required = row.length("length") if "length" in row else _named(_asked(row, "prompt"))
-    groups = {"type": row.optional_text("type") or _NONE}
-    return Scored(required, words, scores.s_l(required, words), groups)
+    if "length" in row:
+        required = row.length("length")
+    else:
+        required = float(_requirement(row, "prompt").number)
+    return ScoredResponse(
+        required=required,
+        words=words,
+        score=scores.s_l(required, words),
+        groups={"type": row.optional_text("type") or NO_GROUP},
+    )
 
 
-def _sum_longbench_write(scored: Sequence[Scored]) -> dict[str, Any]:
+def _sum_longbench_write(scored: Sequence[ScoredResponse]) -> LongbenchScores:
     by_type = {
-        name: {"responses": len(some), "s_l": _mean(some)}
-        for name, some in _grouped(scored, "type").items()
+        name: TypeMean(responses=len(group), s_l=_mean(group))
+        for name, group in _grouped(scored, "type").items()
     }
-    return {"s_l": _mean(scored), "by_type": by_type}
+    return LongbenchScores(s_l=_mean(scored), by_type=by_type)
 
 
-def _read_lifebench(row: Row) -> Scored:
+def _read_lifebench(row: ResponseRow) -> ScoredResponse:
     words = lifebench_words(row.text("response"))
     field = "task" if "task" in row and "prompt" not in row else "prompt"
-    control, required = lifebench.named(row, field)
+    control, required = lifebench.required_length(row, field)
     groups = {
         "control": control,
-        "language": row.optional_text("lang") or _NONE,
-        "band": f"{required:g}" if required in lifebench.LENGTHS else _NONE,
+        "language": row.optional_text("lang") or NO_GROUP,
+        "band": f"{required:g}" if required in lifebench.LENGTHS else NO_GROUP,
     }
-    score = scores.ls(required, words, control)
-    return Scored(required, words, score, groups, counts=words > 1)
+    return ScoredResponse(
+        required=required,
+        words=words,
+        score=scores.ls(required, words, control),
+        groups=groups,
+        counts=words > 1,
+    )
 
 
-def _sum_lifebench(scored: Sequence[Scored]) -> dict[str, Any]:
-    counted = [one for one in scored if one.counts]
-    overall = _lifebench_means(counted)
-    del overall["responses"]
+def _sum_lifebench(scored: Sequence[ScoredResponse]) -> LifebenchScores:
+    counted = [response for response in scored if response.counts]
+    means = _lifebench_means(counted)
     by_control = _grouped(counted, "control")
-    lengths = sorted({one.required for one in scored})
-    return {
-        "dropped": len(scored) - len(counted),
-        **overall,
-        "by_constraint": {
-            control: _lifebench_means(by_control.get(control, ())) for control in CONTROLS
-        },
-        "by_length": {
-            f"{length:g}": _lifebench_means([one for one in counted if one.required == length])
-            for length in lengths
-        },
-        "by_language": {
-            name: _lifebench_means(some) for name, some in _grouped(counted, "language").items()
-        },
+    by_length = {
+        f"{length:g}": _lifebench_means([r for r in counted if r.required == length])
+        for length in sorted({response.required for response in scored})
     }
+    return LifebenchScores(
+        dropped=len(scored) - len(counted),
+        ld=means.ld,
+        abs_ld=means.abs_ld,
+        ls=means.ls,
+        by_constraint={
+            control: _lifebench_means(by_control.get(control, ())) for control in lifebench.CONTROLS
+        },
+        by_length=by_length,
+        by_language={
+            name: _lifebench_means(group) for name, group in _grouped(counted, "language").items()
+        },
+    )
 
 
-def _lifebench_means(counted: Sequence[Scored]) -> dict[str, Any]:
-    """Return means over the lengths asked for in one way, each itself a mean over its responses."""
-    cells: dict[tuple[str, float], list[Scored]] = {}
-    for one in counted:
-        cells.setdefault((one.groups["control"], one.required), []).append(one)
+def _lifebench_means(counted: Sequence[ScoredResponse]) -> LifebenchMeans:
+    """Average over cells of one control and one length, each the mean of its responses."""
+    cells: dict[tuple[str, float], list[ScoredResponse]] = {}
+    for response in counted:
+        key = (response.groups["control"], response.required)
+        cells.setdefault(key, []).append(response)
     if not cells:
-        return {"responses": 0, "ld": None, "abs_ld": None, "ls": None}
-    deviations = [[scores.ld(one.required, one.words) for one in cell] for cell in cells.values()]
-    return {
-        "responses": len(counted),
-        "ld": statistics.fmean(map(statistics.fmean, deviations)),
-        "abs_ld": statistics.fmean(statistics.fmean(map(abs, cell)) for cell in deviations),
-        "ls": statistics.fmean(
-            statistics.fmean(one.score for one in cell) for cell in cells.values()
-        ),
-    }
+        return LifebenchMeans(responses=0, ld=None, abs_ld=None, ls=None)
+    deviations = [[scores.ld(r.required, r.words) for r in cell] for cell in cells.values()]
+    return LifebenchMeans(
+        responses=len(counted),
+        ld=statistics.fmean(map(statistics.fmean, deviations)),
+        abs_ld=statistics.fmean(statistics.fmean(map(abs, cell)) for cell in deviations),
+        ls=statistics.fmean(statistics.fmean(r.score for r in cell) for cell in cells.values()),
+    )
 
 
-def _grouped(scored: Iterable[Scored], group: str) -> dict[str, list[Scored]]:
-    grouped: dict[str, list[Scored]] = {}
-    for one in scored:
-        grouped.setdefault(one.groups[group], []).append(one)
+def _grouped(scored: Iterable[ScoredResponse], group: str) -> dict[str, list[ScoredResponse]]:
+    grouped: dict[str, list[ScoredResponse]] = {}
+    for response in scored:
+        grouped.setdefault(response.groups[group], []).append(response)
     return dict(sorted(grouped.items()))
 
 
-def _mean(scored: Sequence[Scored]) -> float | None:
-    return statistics.fmean(one.score for one in scored) if scored else None
+def _mean(scored: Sequence[ScoredResponse]) -> float | None:
+    return statistics.fmean(response.score for response in scored) if scored else None
 
 
 BENCHMARKS = {
-    "longen": Benchmark(
-        "wide characters (U+3000-303F, 4E00-9FFF, FF00-FFEF) and white-space tokens of the rest",
-        _read_longen,
-        _sum_longen,
+    "longen": LengthBenchmark(
+        counter=(
+            "wide characters (U+3000-303F, 4E00-9FFF, FF00-FFEF) and white-space tokens of the rest"
+        ),
+        read=_read_longen,
+        sum_up=_sum_longen,
     ),
-    "longbench-write": Benchmark(
-        "ideographs (U+4E00-9FFF) and runs of ASCII letters between word boundaries",
-        _read_longbench_write,
-        _sum_longbench_write,
+    "longbench-write": LengthBenchmark(
+        counter="ideographs (U+4E00-9FFF) and runs of ASCII letters between word boundaries",
+        read=_read_longbench_write,
+        sum_up=_sum_longbench_write,
     ),
-    "lifebench": Benchmark(
-        "ideographs (U+4E00-9FFF) and runs of ASCII letters, digits, ' and - with word boundaries",
-        _read_lifebench,
-        _sum_lifebench,
+    "lifebench": LengthBenchmark(
+        counter=(
+            "ideographs (U+4E00-9FFF) and runs of ASCII letters, digits, ' and - with word "
+            "boundaries"
+        ),
+        read=_read_lifebench,
+        sum_up=_sum_lifebench,
     ),
 }

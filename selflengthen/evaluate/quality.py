@@ -1,8 +1,8 @@
-"""The quality of a set of texts as far as it can be counted, whole and by decile of position.
+"""Measures the quality of texts without a judge: of whole texts, and by decile of position.
 
-Where a text begins to repeat itself shows in the deciles: `rep_4` there counts n-grams that stood
-anywhere before in the text, and `first_repeat` says in how many texts the first repeat (as the
-checks have it: 10 words, 13 CJK characters) ends there.
+The deciles show where texts begin to repeat themselves: `rep_4` counts 4-grams that occurred
+anywhere before in the text, and `first_repeat` gives the share of texts whose first repeat, as
+`has_repeat` defines it (10 words, 13 CJK characters), ends in that decile.
 """
 
 from __future__ import annotations
@@ -10,52 +10,54 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from selflengthen.evaluate.responses import Row
+from selflengthen.evaluate.figures import DecileFigures, QualityFigures
+from selflengthen.evaluate.responses import ResponseRow
 from selflengthen.text.checks import ending
 from selflengthen.text.measures import distinct, gzip_ratio, has_repeat, mtld, tokens, word_count
 from selflengthen.text.statistics import mean, spread, variety
 
 DECILES = 10
-LONG = 100  # words from which on a text has deciles, and a text or a decile an MTLD
+LONG = 100
+"""Words: shorter texts have no deciles, and shorter texts and parts no MTLD."""
 
 
-def read_quality(rows: Iterable[Row]) -> dict[str, Any]:
-    """Return the quality of the field `response`; `finish_reason` is read where it is there."""
-    texts, reasons = [], []
+def read_quality(rows: Iterable[ResponseRow]) -> QualityFigures:
+    """Measure the field `response` of all rows; `finish_reason` is read if it is there."""
+    texts: list[str] = []
+    reasons: list[str | None] = []
     for row in rows:
         texts.append(row.text("response"))
         reasons.append(row.optional_text("finish_reason"))
     return quality(texts, reasons)
 
 
-def quality(texts: Sequence[str], finish_reasons: Sequence[str | None] = ()) -> dict[str, Any]:
-    """Return lengths, variety, and the shares that are cut off and that ended by themselves.
+def quality(texts: Sequence[str], finish_reasons: Sequence[str | None] = ()) -> QualityFigures:
+    """Measure texts.
 
     `truncated` is the share that does not end (`checks.ending`), `ends` the share of finish reasons
-    that are `stop` (None where no reason is known). All is the mean over the texts that are not
-    empty, but for the shares, where an empty text is truncated.
+    that are `stop` (None if no reason is known). Measures of variety are means over the texts that
+    are not blank. The other figures include blank texts, which count as truncated.
     """
     written = [text for text in texts if text.strip()]
     reasons = [reason for reason in finish_reasons if reason is not None]
     long = [text for text in written if word_count(text) >= LONG]
-    return {
-        "responses": len(texts),
-        "empty": len(texts) - len(written),
-        "words": spread([word_count(text) for text in texts]),
-        "truncated": mean(ending(text) is not None for text in texts),
-        "ends": mean(reason == "stop" for reason in reasons) if reasons else None,
+    return QualityFigures(
+        responses=len(texts),
+        empty=len(texts) - len(written),
+        words=spread([word_count(text) for text in texts]),
+        truncated=mean(ending(text) is not None for text in texts),
+        ends=mean(reason == "stop" for reason in reasons) if reasons else None,
         **variety(written),
-        "mtld": mean(mtld(text) for text in long) if long else None,
-        "long": len(long),
-        "by_decile": by_decile(long),
-    }
+        mtld=mean(mtld(text) for text in long) if long else None,
+        long=len(long),
+        by_decile=by_decile(long),
+    )
 
 
 @dataclass(slots=True)
-class _Decile:
-    """What is counted in one tenth of the texts; a list has a value a text."""
+class _DecileValues:
+    """The measures of one decile; each list has one value per text."""
 
     rep_4: list[float] = field(default_factory=list)
     distinct_2: list[float] = field(default_factory=list)
@@ -65,16 +67,17 @@ class _Decile:
     first_repeats: int = 0
 
 
-def by_decile(texts: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the variety of each tenth of the texts, from the first to the last.
+def by_decile(texts: Sequence[str]) -> list[DecileFigures]:
+    """Return the variety of each tenth of the texts' characters, first to last; [] without texts.
 
-    Tenths are of the characters. `first_repeat` is a share of the texts; all ten together are the
-    share that repeats itself at all.
+    The sum of `first_repeat` over the deciles is the share of texts that repeat themselves.
     """
-    deciles = [_Decile() for _ in range(DECILES)]
+    if not texts:
+        return []
+    deciles = [_DecileValues() for _ in range(DECILES)]
     for text in texts:
-        for decile, (part, again) in zip(deciles, _parts(text), strict=True):
-            decile.rep_4.append(again)
+        for decile, (part, repeated) in zip(deciles, _parts(text), strict=True):
+            decile.rep_4.append(repeated)
             decile.distinct_2.append(distinct(part, 2))
             decile.distinct_3.append(distinct(part, 3))
             decile.gzip_ratio.append(gzip_ratio(part))
@@ -83,42 +86,42 @@ def by_decile(texts: Sequence[str]) -> list[dict[str, Any]]:
         if has_repeat(text):
             deciles[_first_repeat(text)].first_repeats += 1
     return [
-        {
-            "decile": number,
-            "rep_4": mean(decile.rep_4),
-            "distinct_2": mean(decile.distinct_2),
-            "distinct_3": mean(decile.distinct_3),
-            "gzip_ratio": mean(decile.gzip_ratio),
-            "mtld": mean(decile.mtld) if decile.mtld else None,
-            "first_repeat": round(decile.first_repeats / len(texts), 4),
-        }
+        DecileFigures(
+            decile=number,
+            rep_4=mean(decile.rep_4),
+            distinct_2=mean(decile.distinct_2),
+            distinct_3=mean(decile.distinct_3),
+            gzip_ratio=mean(decile.gzip_ratio),
+            mtld=mean(decile.mtld) if decile.mtld else None,
+            first_repeat=round(decile.first_repeats / len(texts), 4),
+        )
         for number, decile in enumerate(deciles, 1)
-        if texts
     ]
 
 
 def _parts(text: str) -> Iterator[tuple[str, float]]:
-    """Yield each tenth, and what share of the 4-grams that end in it stood before."""
+    """Yield each tenth, with the share of the 4-grams ending in it that occurred before."""
     seen = set[tuple[str, ...]]()
     before: list[str] = []
     for i in range(DECILES):
-        part = text[_place(text, i) : _place(text, i + 1)]
+        part = text[_cut(text, i) : _cut(text, i + 1)]
         split = [*before, *tokens(part)]
         before = split[-3:]
-        count = again = 0
+        count = 0
+        repeated = 0
         for gram in zip(*(split[skip:] for skip in range(4)), strict=False):
             count += 1
-            again += gram in seen
+            repeated += gram in seen
             seen.add(gram)
-        yield part, again / count if count else 0.0
+        yield part, repeated / count if count else 0.0
 
 
 def _first_repeat(text: str) -> int:
-    """Return the decile, from 0, in which a repeat is first there; one has to be."""
+    """Return the decile, from 0, in which the first repeat ends; the text must have one."""
     return bisect_left(
-        range(DECILES - 1), True, key=lambda i: has_repeat(text[: _place(text, i + 1)])
+        range(DECILES - 1), True, key=lambda i: has_repeat(text[: _cut(text, i + 1)])
     )
 
 
-def _place(text: str, decile: int) -> int:
+def _cut(text: str, decile: int) -> int:
     return len(text) * decile // DECILES

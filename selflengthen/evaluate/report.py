@@ -1,26 +1,21 @@
-"""What an evaluation found: figures of every state from the files alone, tables, and the report."""
+"""Presents an evaluation: the figures as JSON, tables, plots and the report."""
 
 from __future__ import annotations
 
-import statistics
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from selflengthen.evaluate import plots, rubrics
-from selflengthen.evaluate.length import Scored, sum_up
+from selflengthen.evaluate import plots
 from selflengthen.evaluate.paths import EvaluationFolder
-from selflengthen.evaluate.pipeline import Benchmark, Judge, State, Target, by_row
-from selflengthen.evaluate.quality import quality
-from selflengthen.evaluate.tasks import Task, bands, score
+from selflengthen.evaluate.results import StateResult
+from selflengthen.evaluate.targets import BenchmarkData, Judge
+from selflengthen.evaluate.tasks import Task
 from selflengthen.storage.atomic import rewrite, write_json
-from selflengthen.storage.records import Record
 
 Table = list[list[str]]
-"""A head, then rows; the first cell of each names it."""
+"""A head, then rows; the first cell of each is its name."""
 
 _COLUMNS = {
     "longen": ("overall", "about", "range", "above", "below"),
@@ -28,150 +23,146 @@ _COLUMNS = {
     "longbench-write": ("s_l",),
     "lifebench": ("ls", "ld", "abs_ld"),
 }
-_TWICE = ("responses", "empty", "words")  # stand in the length figures already
+_IN_LENGTH = ("responses", "empty", "words")  # figures of `quality` that the length figures have
 
 
-@dataclass(frozen=True)
-class Side:
-    """One state: its scores a row, and what a judge made of each answer."""
-
-    label: str
-    answers: list[Record | None]
-    scored: list[Scored]
-    grades: list[dict[str, int] | None]
-    figures: dict[str, Any]
-
-
-def gather(targets: Sequence[Target], asked: Benchmark, judge: Judge | None) -> list[Side]:
-    """Read all answers and grades, and measure them."""
-    return [_side(t, s, asked, judge) for t in targets for s in t.states]
-
-
-def figures(sides: Sequence[Side], asked: Benchmark, judge: Judge | None) -> dict[str, Any]:
-    """Return what `--json` prints and scores.json holds."""
-    told = None
+def figures(
+    states: Sequence[StateResult], benchmark: BenchmarkData, judge: Judge | None
+) -> dict[str, Any]:
+    """Return the JSON object that `--json` prints and scores.json contains."""
+    grader: dict[str, Any] | None = None
     if judge is not None:
-        told = {
-            "model": judge.name, "digest": judge.model.digest, "rubric": judge.rubric.name,
-            "scale": [1, judge.rubric.most], "prompts": judge.rubric.digest(),
-        }  # fmt: skip
+        grader = {
+            "model": judge.name,
+            "digest": judge.model.digest,
+            "rubric": judge.rubric.name,
+            "scale": [1, judge.rubric.max_grade],
+            "prompts": judge.rubric.digest(),
+        }
     return {
-        "benchmark": asked.task.name,
-        "rows": len(asked.rows),
-        "counter": asked.task.benchmark.counter,
-        "judge": told,
-        "models": [side.figures for side in sides],
+        "benchmark": benchmark.task.name,
+        "rows": len(benchmark.rows),
+        "counter": benchmark.task.benchmark.counter,
+        "judge": grader,
+        "models": [_state_json(state, benchmark.task) for state in states],
+    }
+
+
+def _state_json(state: StateResult, task: Task) -> dict[str, Any]:
+    variety: dict[str, Any] = msgspec.to_builtins(state.quality)
+    judged: dict[str, Any] | None = None
+    if state.judged is not None:
+        judged = {
+            task.rubric.key: state.judged.figure,
+            "judged": state.judged.judged,
+            "unjudged": state.judged.unjudged,
+            "reasons": state.judged.reasons,
+            "grades": state.judged.grades,
+        }
+    return {
+        "name": state.label,
+        "model": state.model,
+        "state": state.state,
+        "path": state.path,
+        "refused": state.unanswered,
+        **state.length.as_json(),
+        "bands": msgspec.to_builtins(state.bands),
+        "variety": {name: value for name, value in variety.items() if name not in _IN_LENGTH},
+        "judged": judged,
     }
 
 
 def write(
-    folder: EvaluationFolder, sides: Sequence[Side], asked: Benchmark, judge: Judge | None
+    folder: EvaluationFolder,
+    states: Sequence[StateResult],
+    benchmark: BenchmarkData,
+    judge: Judge | None,
 ) -> None:
-    """Write figures, a line a text, the plots and the report."""
-    found = figures(sides, asked, judge)
-    write_json(folder.path / "scores.json", found)
-    rewrite(folder.path / "texts.jsonl", (msgspec.json.encode(t) + b"\n" for t in _texts(sides)))
-    labelled = {side.label: side.scored for side in sides}
-    rewrite(folder.path / "lengths.png", [plots.lengths(labelled, asked.task)])
-    rewrite(folder.path / "bands.png", [plots.bands(labelled, asked.task)])
-    rewrite(folder.path / "report.md", [_markdown(found, asked.task).encode()])
+    """Write scores.json, texts.jsonl, the plots and report.md."""
+    task = benchmark.task
+    write_json(folder.path / "scores.json", figures(states, benchmark, judge))
+    texts = (msgspec.json.encode(text) + b"\n" for text in _texts(states))
+    rewrite(folder.path / "texts.jsonl", texts)
+    scores = {state.label: state.scored for state in states}
+    rewrite(folder.path / "lengths.png", [plots.lengths(scores)])
+    rewrite(folder.path / "bands.png", [plots.bands(scores, task)])
+    rewrite(folder.path / "report.md", [_markdown(states, benchmark, judge).encode()])
 
 
-def tables(found: dict[str, Any], task: Task) -> Iterator[tuple[str, Table]]:
+def tables(
+    states: Sequence[StateResult], task: Task, judge: Judge | None
+) -> Iterator[tuple[str, Table]]:
     """Yield the tables of an evaluation, each with its title."""
-    models, judge = found["models"], found["judge"]
-    rubric = task.rubric
-    columns = _COLUMNS[task.name]
-    left_out = [name for name in ("refused", "dropped") if any(m.get(name) for m in models)]
-    judged = [rubric.key, "unjudged"] if judge else []
-    head = ["", *columns, "words", "end", "repeat", *left_out, *judged]
-    yield "scores", [head, *(_row(model, columns, left_out, rubric) for model in models)]
-    names = list(models[0]["bands"])
+    yield "scores", _score_table(states, task, judge)
+    names = list(states[0].bands)
     rows = [
-        [m["name"], *(_figure(m["bands"][n]["score"], task.best) for n in names)] for m in models
+        [state.label, *(_figure(state.bands[name].score, task.best) for name in names)]
+        for state in states
     ]
     yield f"{task.figure} by band of required length", [["", *names], *rows]
-    if judge:
-        graded = [
-            [m["name"], *(_figure(v) for v in m["judged"]["grades"].values())] for m in models
-        ]
-        yield (
-            f"grades from 1 to {rubric.most} by {judge['model']}",
-            [["", *(name.replace("_", " ") for name in rubric.dimensions)], *graded],
-        )
-
-
-def _side(target: Target, state: State, asked: Benchmark, judge: Judge | None) -> Side:
-    folder = target.folder.answers(state.name)
-    answers = by_row(folder, len(asked.rows))
-    scored = score(asked.task, asked.rows, answers)
-    grades: list[dict[str, int] | None] = [None] * len(answers)
-    made = {
-        "name": target.label(state),
-        "model": target.config.model,
-        "state": state.name,
-        "path": str(folder.path),
-        "refused": sum(answer is None for answer in answers),
-        **sum_up(asked.task.benchmark, scored),
-        "bands": _bands(scored),
-        "variety": _variety(answers),
-        "judged": None,
-    }
     if judge is not None:
-        graded = target.folder.judged(state.name, judge.name)
-        records = by_row(graded, len(asked.rows))
-        grades = [record.details["grades"] if record else None for record in records]
-        whole = [one for one in grades if one is not None]
-        reasons = Counter(refusal.reason for refusal in graded.refusals() if refusal.last)
-        made["judged"] = {
-            judge.rubric.key: judge.rubric.figure(whole),
-            "judged": len(whole),
-            "unjudged": len(grades) - len(whole),
-            "reasons": dict(reasons.most_common()),
-            "grades": judge.rubric.means(whole),
-        }
-    return Side(target.label(state), answers, scored, grades, made)
+        dimensions = [name.replace("_", " ") for name in task.rubric.dimensions]
+        rows = [
+            [state.label, *(_figure(grade) for grade in state.judged.grades.values())]
+            for state in states
+            if state.judged is not None
+        ]
+        title = f"grades from 1 to {task.rubric.max_grade} by {judge.name}"
+        yield title, [["", *dimensions], *rows]
 
 
-def _variety(answers: Sequence[Record | None]) -> dict[str, Any]:
-    texts = [answer.text if answer else "" for answer in answers]
-    measured = quality(texts, [answer.finish_reason if answer else None for answer in answers])
-    return {name: value for name, value in measured.items() if name not in _TWICE}
+def _score_table(states: Sequence[StateResult], task: Task, judge: Judge | None) -> Table:
+    columns = _COLUMNS[task.name]
+    left_out: list[str] = []
+    if any(state.unanswered for state in states):
+        left_out.append("refused")
+    if any(_dropped(state) for state in states):
+        left_out.append("dropped")
+    head = ["", *columns, "words", "end", "repeat", *left_out]
+    if judge is not None:
+        head += [task.rubric.key, "unjudged"]
+    return [head, *(_score_row(state, task, left_out) for state in states)]
 
 
-def _bands(scored: Sequence[Scored]) -> dict[str, Any]:
-    found = {}
-    for band in bands(scored):
-        scores = [one.score for one in scored if one.counts and one.groups["band"] == band]
-        mean = statistics.fmean(scores) if scores else None
-        found[band] = {"responses": len(scores), "score": mean}
-    return found
+def _score_row(state: StateResult, task: Task, left_out: Sequence[str]) -> list[str]:
+    cells = [state.label]
+    for column in _COLUMNS[task.name]:
+        best = 100 if column in ("s_l", "ls") else 1
+        cells.append(_figure(getattr(state.length.scores, column), best))
+    cells.append(f"{state.length.words['mean']:,.0f}")
+    cells.append(_share(state.quality.ends))
+    cells.append(_share(state.quality.repeats))
+    if "refused" in left_out:
+        cells.append(str(state.unanswered))
+    if "dropped" in left_out:
+        cells.append(str(_dropped(state)))
+    if state.judged is not None:
+        cells.append(_figure(state.judged.figure, 100 if task.rubric.key == "s_q" else 10))
+        cells.append(str(state.judged.unjudged))
+    return cells
 
 
-def _texts(sides: Sequence[Side]) -> Iterator[dict[str, Any]]:
-    for side in sides:
-        rows = zip(side.answers, side.scored, side.grades, strict=True)
-        for number, (answer, one, grades) in enumerate(rows, 1):
+def _dropped(state: StateResult) -> int:
+    """Return how many responses LIFEBench leaves out; the other benchmarks leave out none."""
+    return getattr(state.length.scores, "dropped", 0)
+
+
+def _texts(states: Sequence[StateResult]) -> Iterator[dict[str, Any]]:
+    """Yield the lines of texts.jsonl; a benchmark's groups are fields of their own."""
+    for state in states:
+        rows = zip(state.answers, state.scored, state.grades, strict=True)
+        for number, (answer, scored, grades) in enumerate(rows, 1):
             yield {
-                "name": side.label, "row": number, "required": one.required, "words": one.words,
-                "score": one.score, "finish_reason": answer.finish_reason if answer else None,
-                "counts": one.counts, **one.groups, "grades": grades,
-            }  # fmt: skip
-
-
-def _row(
-    model: dict[str, Any], columns: Sequence[str], left_out: Sequence[str], rubric: rubrics.Rubric
-) -> list[str]:
-    best = {"s_l": 100, "ls": 100}
-    cells = [_figure(model[column], best.get(column, 1)) for column in columns]
-    variety, judged = model["variety"], model["judged"]
-    cells.append(f"{model['words']['mean']:,.0f}")
-    cells += [_share(variety["ends"]), _share(variety["repeats"])]
-    cells += [str(model[name]) for name in left_out]
-    if judged:
-        cells += [_figure(judged[rubric.key], 100 if rubric.key == "s_q" else 10)]
-        cells.append(str(judged["unjudged"]))
-    return [model["name"], *cells]
+                "name": state.label,
+                "row": number,
+                "required": scored.required,
+                "words": scored.words,
+                "score": scored.score,
+                "finish_reason": answer.finish_reason if answer else None,
+                "counts": scored.counts,
+                **scored.groups,
+                "grades": grades,
+            }
 
 
 def _figure(value: float | None, best: float = 10) -> str:
@@ -183,20 +174,21 @@ def _share(value: float | None) -> str:
     return "-" if value is None else f"{value:.0%}"
 
 
-def _markdown(found: dict[str, Any], task: Task) -> str:
-    """Write the report; names are data and form neither cells nor lines."""
-    judge = found["judge"]
+def _markdown(states: Sequence[StateResult], benchmark: BenchmarkData, judge: Judge | None) -> str:
+    """Return the report; names are data and must not break its cells and lines."""
+    task = benchmark.task
     lines = [
-        f"# {task.name}: {', '.join(_plain(model['name']) for model in found['models'])}", "",
-        f"{found['rows']:,} instructions; words are counted as {found['counter']}.",
-    ]  # fmt: skip
+        f"# {task.name}: {', '.join(_plain(state.label) for state in states)}",
+        "",
+        f"{len(benchmark.rows):,} instructions; words are counted as {task.benchmark.counter}.",
+    ]
     if judge:
-        unjudged = sum(model["judged"]["unjudged"] for model in found["models"])
+        unjudged = sum(state.judged.unjudged for state in states if state.judged)
         lines.append(
-            f"Graded by {_plain(judge['model'])} (rubric {judge['rubric']}, prompts "
-            f"{judge['prompts'][:12]}); {unjudged:,} texts unjudged."
+            f"Graded by {_plain(judge.name)} (rubric {judge.rubric.name}, prompts "
+            f"{judge.rubric.digest()[:12]}); {unjudged:,} texts unjudged."
         )
-    for title, table in tables(found, task):
+    for title, table in tables(states, task, judge):
         head, *rows = [[_plain(cell) for cell in row] for row in table]
         lines += ["", f"## {_plain(title).capitalize()}", "", f"| {' | '.join(head)} |"]
         lines += ["|---|" + "---:|" * (len(head) - 1)]

@@ -1,7 +1,7 @@
-"""What a judge grades a text on, the form of its answer, and how grades become one figure.
+"""What a judge grades, the form of its answer, and how grades are averaged.
 
-LonGen: seven dimensions, 1 to 10 (arXiv 2410.23933). LongBench-Write: six, 1 to 5, and S_Q, the
-mean of (grade − 1)·25 (arXiv 2408.07055). The prompts are our own: prompts/*/grade-*.user.md.
+LonGen: seven dimensions from 1 to 10 (arXiv 2410.23933). LongBench-Write: six from 1 to 5, and S_Q,
+the mean of (grade − 1)·25 (arXiv 2408.07055). The prompts are our own: prompts/*/grade-*.user.md.
 """
 
 from __future__ import annotations
@@ -23,16 +23,23 @@ Grades = Mapping[str, int]
 
 @dataclass(frozen=True)
 class Rubric:
-    """Dimensions that are graded from 1 to `most`; `key` names the figure of all together."""
+    """Dimensions that a judge grades.
+
+    Attributes:
+        name: Part of the names of the prompts.
+        dimensions: What is graded, in the order of the judge's answer.
+        max_grade: The best grade; the worst is 1.
+        key: What the figure over all dimensions is called: `quality` or `s_q`.
+    """
 
     name: str
     dimensions: tuple[str, ...]
-    most: int
+    max_grade: int
     key: str
 
     def schema(self) -> dict[str, Any]:
-        """Return the JSON schema of a judgement: first what is said of the text, then grades."""
-        grade = {"type": "integer", "enum": list(range(1, self.most + 1))}
+        """Return the JSON schema of a judge's answer: an analysis first, then the grades."""
+        grade = {"type": "integer", "enum": list(range(1, self.max_grade + 1))}
         properties = {"analysis": {"type": "string"}, **dict.fromkeys(self.dimensions, grade)}
         return {
             "type": "object",
@@ -42,29 +49,29 @@ class Rubric:
         }
 
     def read(self, text: str) -> dict[str, int] | None:
-        """Return the grades of a judgement, wherever in it they stand; None where any is amiss."""
-        for found in _objects(text):
-            named = {_key(name): value for name, value in found.items()}
-            if all(self._is_grade(named.get(name)) for name in self.dimensions):
-                return {name: int(named[name]) for name in self.dimensions}
+        """Return the grades from the first complete JSON object in an answer; None without one."""
+        for candidate in _objects(text):
+            values = {_key(name): value for name, value in candidate.items()}
+            if all(self._is_grade(values.get(name)) for name in self.dimensions):
+                return {name: int(values[name]) for name in self.dimensions}
         return None
 
     def figure(self, grades: Sequence[Grades]) -> float | None:
-        """Return the mean over texts and dimensions: of the grades, or S_Q, 0 to 100."""
+        """Return the mean over texts and dimensions, as a grade or as S_Q from 0 to 100."""
         if not grades:
             return None
-        mean = statistics.fmean(one[name] for one in grades for name in self.dimensions)
+        mean = statistics.fmean(text[name] for text in grades for name in self.dimensions)
         return (mean - 1) * 25 if self.key == "s_q" else mean
 
     def means(self, grades: Sequence[Grades]) -> dict[str, float | None]:
         """Return the mean grade of each dimension."""
         return {
-            name: statistics.fmean(one[name] for one in grades) if grades else None
+            name: statistics.fmean(text[name] for text in grades) if grades else None
             for name in self.dimensions
         }
 
     def lowest(self) -> dict[str, int]:
-        """Return the grades of a text that is empty."""
+        """Return the grades of an empty text."""
         return dict.fromkeys(self.dimensions, 1)
 
     def prompts(self) -> dict[str, str]:
@@ -77,48 +84,60 @@ class Rubric:
         }
 
     def digest(self) -> str:
-        """Return the digest of the prompts and of the form: what a judge was told."""
+        """Return the digest of all that a judge is told: the prompts and the schema."""
         return fingerprint([self.prompts(), self.schema()]).hex()
 
     def _is_grade(self, value: object) -> bool:
         if isinstance(value, bool) or not isinstance(value, int | float):
             return False
-        return 1 <= value <= self.most and value == int(value)  # no NaN comes so far
+        return 1 <= value <= self.max_grade and value == int(value)  # NaN fails the first test
 
 
 LONGEN = Rubric(
-    "longen",
-    (
-        "relevance", "coherence", "accuracy", "consistency", "clarity", "creativity", "engagement",
+    name="longen",
+    dimensions=(
+        "relevance",
+        "coherence",
+        "accuracy",
+        "consistency",
+        "clarity",
+        "creativity",
+        "engagement",
     ),
-    10,
-    "quality",
-)  # fmt: skip
+    max_grade=10,
+    key="quality",
+)
 LONGBENCH_WRITE = Rubric(
-    "longbench-write",
-    (
-        "relevance", "accuracy", "coherence", "clarity", "breadth_and_depth", "reading_experience",
+    name="longbench-write",
+    dimensions=(
+        "relevance",
+        "accuracy",
+        "coherence",
+        "clarity",
+        "breadth_and_depth",
+        "reading_experience",
     ),
-    5,
-    "s_q",
-)  # fmt: skip
+    max_grade=5,
+    key="s_q",
+)
 
 
 def language_of(instruction: str) -> str:
-    """Return the language in which to speak to the judge: Chinese for Chinese, else English."""
+    """Return the language of the judge's prompt: Chinese for Chinese instructions, else English."""
     return "zh" if script(instruction) == "CJK" else "en"
 
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:
-    """Yield the JSON objects in a text: what a judge thinks aloud may stand around them."""
-    decoder, start = json.JSONDecoder(), text.find("{")
+    """Yield the JSON objects in a text; a judge may write its reasoning around them."""
+    decoder = json.JSONDecoder()
+    start = text.find("{")
     while start >= 0:
         try:
-            found, end = decoder.raw_decode(text, start)
+            value, end = decoder.raw_decode(text, start)
         except (ValueError, RecursionError):
             end = start + 1
         else:
-            yield found
+            yield value
         start = text.find("{", end)
 
 

@@ -1,1 +1,1 @@
-"""The lengths that an instruction asks for: read from it, and written into it."""
+"""Lengths that instructions ask for: how they are read, written and scored."""

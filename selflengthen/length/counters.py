@@ -1,6 +1,7 @@
-"""How each benchmark counts words. The counts are those of its own patterns, to the last one.
+"""Counts words exactly as each benchmark does.
 
-Each character's kind is looked up in a table; the patterns themselves read 10 to 15 MB/s.
+The benchmarks use regular expressions, which read 10 to 15 MB/s. Here a table gives the kind of
+each character and numpy counts, with the same result.
 """
 
 from __future__ import annotations
@@ -14,15 +15,20 @@ if TYPE_CHECKING:
 
     Kinds = NDArray[np.uint8]
 
-# What a character is, in bits: white space; an ASCII letter; what words are made of; what LonGen
-# counts one by one; an ideograph; what LIFEBench makes words of.
-_SPACE, _LETTER, _WORDLIKE, _WIDE, _HAN, _JOINED = (1 << bit for bit in range(6))
+# The kinds of a character, as bits.
+_SPACE = 1 << 0  # white space
+_LETTER = 1 << 1  # an ASCII letter
+_WORDLIKE = 1 << 2  # what \w matches: a letter of any script, a digit, an underscore
+_WIDE = 1 << 3  # what LonGen counts one by one
+_HAN = 1 << 4  # an ideograph
+_JOINED = 1 << 5  # what LIFEBench joins into words
 
 
 def longen_words(text: str) -> int:
-    """Count as LonGen does: wide characters one by one, and what white space parts of the rest.
+    """Count as LonGen does: each wide character, and white-space tokens in the rest.
 
-    Wide are U+3000-303F, U+4E00-9FFF and U+FF00-FFEF. `text.word_count` counts more scripts so.
+    Wide characters are U+3000-303F, U+4E00-9FFF and U+FF00-FFEF. (`measures.word_count` counts the
+    characters of more scripts one by one.)
     """
     if text.isascii():
         return len(text.split())
@@ -38,9 +44,9 @@ def longen_words(text: str) -> int:
 def longbench_words(text: str) -> int:
     """Count as LongBench-Write does: ideographs, and runs of ASCII letters between word boundaries.
 
-    Ideographs are U+4E00-9FFF. A boundary is where a character of words (a letter of any script,
-    a digit, an underscore) meets another one: neither `GPT4` nor the GPU of 用GPU训练 counts, and
-    `don't` counts twice.
+    Ideographs are U+4E00-9FFF. A word boundary lies between a word character (a letter of
+    any script, a digit, an underscore) and any other: neither `GPT4` nor the GPU in 用GPU训练
+    counts, and `don't` counts twice.
     """
     import numpy as np
 
@@ -49,7 +55,8 @@ def longbench_words(text: str) -> int:
     letter = kinds & _LETTER > 0
     wordlike = kinds & _WORDLIKE > 0
     edges = np.flatnonzero(letter[1:] != letter[:-1])
-    begins, ends = edges[::2], edges[1::2]  # before the first letter, on the last
+    begins = edges[::2]  # the place before the first letter of a run
+    ends = edges[1::2]  # the place of its last letter
     words = np.count_nonzero(~wordlike[begins] & ~wordlike[ends + 1])
     return int(np.count_nonzero(kinds & _HAN) + words)
 
@@ -57,9 +64,9 @@ def longbench_words(text: str) -> int:
 def lifebench_words(text: str) -> int:
     """Count as LIFEBench does: ideographs, and runs of ASCII letters, digits, `'` and `-`.
 
-    A run counts where it has two word boundaries in it or at its ends (see `longbench_words`; `'`
-    and `-` are not part of words): `it's` and `GPT-4` are one, `--` is none, nor is the GPU of
-    用GPU训练.
+    A run counts if it has at least two word boundaries, inside or at its ends (see
+    `longbench_words`; `'` and `-` are no word characters): `it's` and `GPT-4` count once, `--` and
+    the GPU in 用GPU训练 do not.
     """
     import numpy as np
 
@@ -68,7 +75,8 @@ def lifebench_words(text: str) -> int:
     joined = kinds & _JOINED > 0
     wordlike = kinds & _WORDLIKE > 0
     edges = np.flatnonzero(joined[1:] != joined[:-1])
-    begins, ends = edges[::2], edges[1::2]  # before the first character of a run, on the last
+    begins = edges[::2]  # the place before the first character of a run
+    ends = edges[1::2]  # the place of its last character
     boundaries = np.cumsum(wordlike[1:] != wordlike[:-1])
     first = wordlike[begins + 1] != wordlike[begins]
     words = np.count_nonzero(boundaries[ends] - boundaries[begins] + first >= 2)
@@ -76,12 +84,14 @@ def lifebench_words(text: str) -> int:
 
 
 def _kinds(text: str) -> Kinds:
+    """Return the kinds of each character of a text, shape (characters,)."""
     import numpy as np
 
     if text.isascii():
         return _table().take(np.frombuffer(text.encode("ascii"), np.uint8))
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
     kinds: Kinds = _table().take(np.minimum(codes, 0xFFFF))
+    # Characters beyond the table are rare; each is classified by itself.
     for place in np.flatnonzero(codes > 0xFFFF).tolist():
         kinds[place] = _kind(text[place])
     return kinds
@@ -89,7 +99,7 @@ def _kinds(text: str) -> Kinds:
 
 @cache
 def _table() -> Kinds:
-    """Return the kind of every character up to U+FFFF."""
+    """Return the kinds of every character up to U+FFFF, shape (65536,)."""
     import numpy as np
 
     return np.array([_kind(chr(code)) for code in range(0x10000)], np.uint8)

@@ -1,37 +1,37 @@
-"""Lengths that nobody asks for: of a text that is there already, a vocabulary, a rate, a price."""
+"""Recognises lengths that nobody asks for: of an existing text, a vocabulary, a rate, a price."""
 
 from __future__ import annotations
 
 import re
 
-from selflengthen.length.mentions import Length
+from selflengthen.length.mentions import LengthMention
 
 
-def is_aside(length: Length) -> bool:
-    """Say whether a length is that of something else than a text that shall be written."""
+def is_excluded(mention: LengthMention) -> bool:
+    """Say whether a length belongs to something other than a text to be written."""
     return bool(
-        _is_few(length)
-        or _RATE.search(length.left)
-        or _RATE_AFTER.match(length.right)
-        or _is_given(length)
-        or _is_stated(length)
-        or _is_reported(length)
-        or _is_of_data(length)
-        or _is_vocabulary(length)
+        _is_too_small(mention)
+        or _RATE.search(mention.left)
+        or _RATE_AFTER.match(mention.right)
+        or _is_existing_text(mention)
+        or _is_fact_or_question(mention)
+        or _is_quoted(mention)
+        or _is_data(mention)
+        or _is_vocabulary(mention)
     )
 
 
-def _is_few(length: Length) -> bool:
-    """Say whether this is no length at all: one word, 四字成语, a story with ten characters."""
-    said = length.text
-    if "char" in said and "chinese" not in said and length.high < 50:
-        return not _SPACES.search(length.right)
-    few = 10 if said.endswith("字") else 5
-    return not length.qualified and length.high < few
+def _is_too_small(mention: LengthMention) -> bool:
+    """Say whether this is no length: one word, 四字成语, a story with ten characters."""
+    phrase = mention.text
+    if "char" in phrase and "chinese" not in phrase and mention.high < 50:
+        return not _SPACES.search(mention.right)
+    few = 10 if phrase.endswith("字") else 5
+    return not mention.qualified and mention.high < few
 
 
 _SPACES = re.compile(r"^\s*(?:long|in length|or (?:less|fewer)|max|\(?(?:in|ex)cluding)")
-# A rate, a price, a place in a text.
+# Rates, prices, and places in a text (the first 100 words).
 _RATE = re.compile(
     r"\b(?:per|every|first|last|top|(?<!only )read|type|(?:an?|the) extra)\s*$"
     r"|[每前后头]\s*$|每[天日周月年](?:都|要|能)*(?:[抄默听]?写|更新?|码|背|读)?\s*$|[元块]\s*/?\s*$"
@@ -45,21 +45,21 @@ _RATE_AFTER = re.compile(
 )
 
 
-def _is_given(length: Length) -> bool:
-    """Say whether a text has this length that is there already: my 3,000-word essay, 原文5000字."""
+def _is_existing_text(mention: LengthMention) -> bool:
+    """Say whether an existing text has this length: my 3,000-word essay, 原文5000字."""
     return bool(
-        _GIVEN.search(length.left)
-        or (not length.qualified and _THAT.search(length.left))
-        or _WRITTEN_OF.search(length.left)
-        or (length.kind != "range" and _FROM.search(length.left))
-        or (length.attributive and _WORKED_ON.search(length.left))
-        or (length.attributive and _WROTE.search(length.left))
-        or (length.attributive and _HAVE.search(length.left) and not _LIMIT.match(length.right))
+        _EXISTING.search(mention.left)
+        or (not mention.qualified and _THAT.search(mention.left))
+        or _WRITTEN_OF.search(mention.left)
+        or (mention.kind != "range" and _FROM.search(mention.left))
+        or (mention.attributive and _WORKED_ON.search(mention.left))
+        or (mention.attributive and _WROTE.search(mention.left))
+        or (mention.attributive and _HAVE.search(mention.left) and not _LIMIT.match(mention.right))
     )
 
 
 _WORKS_ZH = "小说|文章|作文|论文|报告|作品|稿子|文稿|文字|材料|原文|故事|散文|话|文|书|诗|信"
-_GIVEN = re.compile(
+_EXISTING = re.compile(
     r"\b(?:this|these|those|my|our|his|her|their|attached|following|original|existing|previous"
     r"|above|current|currently|already(?: have)?|wrote|typed|translated|was|were|had)\s*$"
     r"|(?<!before you have )(?<!until you have )(?<!till you have )(?<!once you have )\bwritten\s*$"
@@ -82,7 +82,7 @@ _WORKED_ON = re.compile(
 )
 
 
-# Wrote an essay of (700 words); review a novel of (90,000 words).
+# wrote an essay of (700 words); review a novel of (90,000 words)
 _WRITTEN_OF = re.compile(
     r"\b(?:title|headline|name|cover|logo)s?\s+for\s+(?:an?|the|my)\s*$|"
     r"\b(?:wrote|written|published|submitted|read|handed in|review|proofread|grade|summari[sz]e"
@@ -96,22 +96,22 @@ _LIMIT = re.compile(
 )
 
 
-def _is_stated(length: Length) -> bool:
-    """Say whether a length is told or asked after: the novel has 90,000 words, 一千字是几页."""
-    if _QUESTION.search(length.left) or _QUESTION_AFTER.match(length.right):
+def _is_fact_or_question(mention: LengthMention) -> bool:
+    """Say whether this is a fact or a question: the novel has 90,000 words, 一千字是几页."""
+    if _QUESTION.search(mention.left) or _QUESTION_AFTER.match(mention.right):
         return True
-    if _ASKING.search(length.left):
+    if _ASKING.search(mention.left):
         return False
     return bool(
-        _HAS.search(length.left)
-        or (_OF.match(length.right) and _THERE_IS.search(length.left))
-        or (length.low >= _LONG and _TITLE.search(length.left))
-        or _PAST.search(length.left)
-        or _PAST_AFTER.match(length.right)
+        _HAS.search(mention.left)
+        or (_OF.match(mention.right) and _THERE_IS.search(mention.left))
+        or (mention.low >= _LONG and _TITLE.search(mention.left))
+        or _PAST.search(mention.left)
+        or _PAST_AFTER.match(mention.right)
     )
 
 
-_LONG = 100_000  # characters: the length of a book, where only its title stands before it
+_LONG = 100_000  # characters; after a bare title, this is the length of an existing book
 _ASKING = re.compile(
     r"\b(?:ensur|sure|check|verif|confirm|must|should|shall|needs?\b|will|so that|so your"
     r"|which|if\b|until|want|requir|please|write\b(?! code)|that has|that contains)"
@@ -151,11 +151,11 @@ _PAST_AFTER = re.compile(
 )
 
 
-def _is_reported(length: Length) -> bool:
-    """Say whether someone else's words are quoted: the teacher said "write 300 words"."""
-    if _ENTITLED.search(length.left):
+def _is_quoted(mention: LengthMention) -> bool:
+    """Say whether the length is in a quotation: the teacher said "write 300 words"."""
+    if _ENTITLED.search(mention.left):
         return True
-    return bool(_OPEN_QUOTE.search(length.left) and _QUOTE_MEANT.match(length.right))
+    return bool(_OPEN_QUOTE.search(mention.left) and _QUOTE_MEANT.match(mention.right))
 
 
 _ENTITLED = re.compile(
@@ -167,11 +167,11 @@ _OPEN_QUOTE = re.compile(r"[\"“「『][^\"”」』]*$")
 _QUOTE_MEANT = re.compile(r"[^\"”」』]*[\"”」』](?:这|的(?:题目|说法|要求|规定|标题))")
 
 
-def _is_of_data(length: Length) -> bool:
-    """Say whether a length is that of data: of a password, a column, chunks, a sentence."""
-    if _PIECES.search(length.left):
+def _is_data(mention: LengthMention) -> bool:
+    """Say whether data has this length: a password, a column, chunks, sentences."""
+    if _PIECES.search(mention.left):
         return True
-    return length.unit == "characters" and bool(_DATA.search(length.left))
+    return mention.unit == "characters" and bool(_DATA.search(mention.left))
 
 
 _PIECES = re.compile(
@@ -188,11 +188,11 @@ _DATA = re.compile(
 )
 
 
-def _is_vocabulary(length: Length) -> bool:
-    """Say whether the words are items: learn 50 words, a list of 100 words, 认识1000个字."""
-    if _VOCABULARY.search(length.left):
+def _is_vocabulary(mention: LengthMention) -> bool:
+    """Say whether the words are vocabulary: learn 50 words, a list of 100 words, 认识1000个字."""
+    if _VOCABULARY.search(mention.left):
         return True
-    return not length.qualified and length.high < 100 and bool(_ITEMS.match(length.right))
+    return not mention.qualified and mention.high < 100 and bool(_ITEMS.match(mention.right))
 
 
 _VOCABULARY = re.compile(

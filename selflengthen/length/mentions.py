@@ -1,7 +1,7 @@
-"""Lengths in a text: numbers of words or characters, and what is said around them.
+"""Finds lengths in a text: numbers of words or characters, with their context.
 
-What they are the lengths of is not decided here (see demand.py). Numbers are looked for before what
-makes a length of them (words, characters, 字) and after what announces one (word count, 字数).
+What has the length is decided elsewhere (see requirement.py). A number is looked for before a unit
+(words, characters, 字) and after an announcement (word count, 字数).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from selflengthen.length import numerals, qualifiers
-from selflengthen.length.numerals import Number
+from selflengthen.length.numerals import Numeral
 from selflengthen.length.qualifiers import KINDS as KINDS
 from selflengthen.length.qualifiers import Kind as Kind
 
@@ -20,11 +20,19 @@ Unit = Literal["words", "characters"]
 
 
 @dataclass(frozen=True, slots=True)
-class Length:
-    """A length, where it stands, and what stands around it in its sentence.
+class LengthMention:
+    """A length in a text, with its context.
 
-    `left` ends before the words that qualify the number (at least, about); `qualified` says that
-    there are some, or a range. `attributive`: a noun has this length, as in `a 500-word story`.
+    Attributes:
+        kind: Whether it is a target, a range, a floor or a ceiling.
+        low: The number; of a range, its lower end.
+        high: The number; of a range, its upper end.
+        unit: What is counted.
+        text: The number and its unit as written.
+        left: The sentence before it, without the words that qualify the number (at least, about).
+        right: The rest of the sentence.
+        qualified: Whether the number is qualified or a range.
+        attributive: Whether it modifies a noun, as in `a 500-word story`.
     """
 
     kind: Kind
@@ -38,30 +46,31 @@ class Length:
     attributive: bool
 
 
-# Punctuation is unified by itself: to translate all characters takes ten times as long.
+# One `replace` each: `str.translate` over all characters takes ten times as long.
 _SAME = (
     *zip("，：；！？（）％＋＜＞．", ",:;!?()%+<>.", strict=True),
     *((wide, "~") for wide in "～〜∼"),
     *((dash, "-") for dash in "–—−‒‑－"),
     *((space, " ") for space in "\u00a0\u202f\u2009\u3000"),
     ("’", "'"),
-    ("İ", "I"),  # the only letter that is two in small
+    ("İ", "I"),  # the only letter whose lower case has two characters
 )
 _WIDE = re.compile("[０-９Ａ-Ｚａ-ｚ]")
 _NARROW = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
-# Code and titles ask for no length; the number of an item of a list is no part of one.
+# Lengths in code and titles are not requests; the number of a list item is not part of a length.
 _CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
 _TITLE = re.compile(r"(?<=《)[^》\n]{0,60}(?=》)")
 _ITEM = re.compile(r"\n[ \t]*\d{1,2}[.)、](?!000|\d+(?:\.\d+)?\s?(?:k|thousand|[百千万]))")
-_STEM = re.compile("word|char|字|词|汉字|单词")  # quick to search for
+_STEM = re.compile("word|char|字|词|汉字|单词")  # a quick search for places where `_UNIT` may match
 _UNIT = re.compile(
     r"(?P<head>字数|(?P<english>word(?<![a-z]word)) ?(?:count|limit|length|target|budget)"
     r"|words(?:(?<=number of words)|(?<=length in words)))"
     r"|(?P<unit>words?(?<![a-z]word)(?<![a-z]words)(?![a-z])|char(?<![a-z]char)(?:acter)?s?(?![a-z])"
     r"|字符|汉字|字(?![节段典母体幕眼号形帖数符])|单词|词(?![汇语条组性典频义根缀类句牌]))"
 )
-_BEFORE, _AFTER = 120, 60  # how many characters around a number are looked at
-_WINDOW = 64  # the longest range in words fits
+_BEFORE = 120  # characters of context before a number
+_AFTER = 60  # characters of context after it
+_WINDOW = 64  # characters; long enough for any range that is spelled out
 _SENTENCE_END = re.compile(r"[。!?;\n.](?<!\.(?=\S))(?<!min\.)(?<!max\.)(?<!approx\.)")
 _TO = re.compile(
     r"\s*(?:个?(?:汉字|单词|[字词])|words?|characters?)?\s*-?\s*"
@@ -77,7 +86,7 @@ _CHANGED = re.compile(
 _BARE_AFTER = re.compile("[近约上达个篇写出部份成到满]$")
 _BARE_BOUND = re.compile("[以之][内上下]")
 _BARE_BEGINS = re.compile(r"(?:^|[,:()])\s*$")
-# What may stand between `word count` and its number, and what shows that it counts something else.
+# What may stand between `word count` and its number. What shows that the number counts no words.
 _HEADED = re.compile(r"(?:[^\d。,;.!?\n%#]|(?<=approx)\.|(?<=m(?:in|ax))\.){0,24}")
 _UNLIMITED = re.compile("不限|不作?要求|no limit")
 _COUNTED = re.compile(
@@ -86,22 +95,22 @@ _COUNTED = re.compile(
 )
 
 
-def plain(text: str) -> str:
-    """Return a text in small letters and plain punctuation, blank where it asks for no length."""
+def normalize(text: str) -> str:
+    """Return a text in lower case and ASCII punctuation, with code and titles blanked out."""
     if not text.isascii():
         if _WIDE.search(text):
             text = text.translate(_NARROW)
         for wide, narrow in _SAME:
             text = text.replace(wide, narrow)
     text = f"\n{text.lower()}"
-    for mark, aside in (("`", _CODE), ("《", _TITLE), ("\n", _ITEM)):
+    for mark, ignored in (("`", _CODE), ("《", _TITLE), ("\n", _ITEM)):
         if mark in text:
-            text = aside.sub(lambda match: " " * len(match[0]), text)
+            text = ignored.sub(lambda match: " " * len(match[0]), text)
     return text
 
 
-def find(text: str) -> Iterator[Length]:
-    """Yield the lengths in a text that `plain` has made plain."""
+def find(text: str) -> Iterator[LengthMention]:
+    """Yield the lengths in a text that `normalize` returned."""
     place = 0
     while stem := _STEM.search(text, place):
         match = _UNIT.match(text, stem.start())
@@ -109,17 +118,17 @@ def find(text: str) -> Iterator[Length]:
         if match is None:
             continue
         unit = "unit" if match["unit"] else "english"
-        found = _before(text, *match.span(unit)) if match[unit] else None
-        if found is None and match["head"]:
-            found = _after(text, match)
-        if found is not None:
-            yield found
+        mention = _before(text, *match.span(unit)) if match[unit] else None
+        if mention is None and match["head"]:
+            mention = _after(text, match)
+        if mention is not None:
+            yield mention
 
 
-def _before(text: str, start: int, end: int) -> Length | None:
+def _before(text: str, start: int, end: int) -> LengthMention | None:
     """Read the number before a unit: 2,000 words, 两三千字, 1,000- to 1,500-word."""
     offset = max(0, start - _WINDOW)
-    window = text[offset : start + 1]  # with the unit's first letter: 1w字
+    window = text[offset : start + 1]  # including the unit's first letter, for 1w字
     numbers = numerals.find(window)
     gap = qualifiers.GAP.fullmatch(window, numbers[-1].end, len(window) - 1) if numbers else None
     if gap is None:
@@ -127,18 +136,18 @@ def _before(text: str, start: int, end: int) -> Length | None:
     if gap[0].startswith("-") and _counts(window, numbers):
         return None
     unit: Unit = "words" if text[start] in "w单词" else "characters"
-    return _length(text, numbers, offset, end, unit, gap)
+    return _mention(text, numbers, offset=offset, end=end, unit=unit, gap=gap)
 
 
-def _counts(window: str, numbers: list[Number]) -> bool:
-    """Say whether what seems one number is two: three 500-word stories, 3 500-word stories."""
+def _counts(window: str, numbers: list[Numeral]) -> bool:
+    """Say whether a number counts the texts: three 500-word stories, 3 500-word stories."""
     if numbers[-1].spaced:
         return True
     return len(numbers) > 1 and not window[numbers[-2].end : numbers[-1].start].strip()
 
 
-def _after(text: str, head: re.Match[str]) -> Length | None:
-    """Read the number after a head: word count: 1500, 字数在4000至5000之间."""
+def _after(text: str, head: re.Match[str]) -> LengthMention | None:
+    """Read the number after an announcement: word count: 1500, 字数在4000至5000之间."""
     window = text[head.end() : head.end() + _AFTER]
     numbers = numerals.find(window)[:2]
     lead = _HEADED.fullmatch(window, 0, numbers[0].start) if numbers else None
@@ -147,44 +156,70 @@ def _after(text: str, head: re.Match[str]) -> Length | None:
     if len(numbers) == 2 and not _TO.fullmatch(window, numbers[0].end, numbers[1].start):
         del numbers[1]
     after = window[numbers[-1].end :]
-    if _COUNTED.match(after) or _UNIT.match(after.lstrip(" -个")):  # these are read from the unit
+    if _COUNTED.match(after) or _UNIT.match(after.lstrip(" -个")):  # those are read from their unit
         return None
     unit: Unit = "words" if head[0].isascii() else "characters"
-    return _length(text, numbers, head.end(), head.end() + numbers[-1].end, unit, None)
+    end = head.end() + numbers[-1].end
+    return _mention(text, numbers, offset=head.end(), end=end, unit=unit, gap=None)
 
 
-def _length(
-    text: str, numbers: list[Number], offset: int, end: int, unit: Unit, gap: re.Match[str] | None
-) -> Length | None:
-    """Make a length of the last number, or of the last two where they are a range."""
-    last = first = numbers[-1]
-    low, high = last.low, last.high
-    if len(numbers) > 1:
-        earlier = numbers[-2]
-        between = text[offset + earlier.end : offset + last.start]
-        if between.strip() == "(" and earlier.low == low:
-            first = earlier  # 2,000 (two thousand)
-        else:
-            shares = earlier.scale == 1 and earlier.low < low // last.scale  # 2-3k
-            from_ = earlier.low * (last.scale if shares else 1)
-            start = offset + earlier.start
-            if from_ < high and _joined(between, text[max(0, start - _WINDOW) : start]):
-                low, first = from_, earlier
+def _mention(
+    text: str,
+    numbers: list[Numeral],
+    *,
+    offset: int,
+    end: int,
+    unit: Unit,
+    gap: re.Match[str] | None,
+) -> LengthMention | None:
+    """Make a mention of the last number, or of the last two if they are a range.
+
+    Numbers count from `offset`, the mention ends at `end`, and `gap` matched `qualifiers.GAP`.
+    """
+    last = numbers[-1]
+    first, low = _first_number(text, numbers, offset)
+    high = last.high
     begin = offset + first.start
     left = _SENTENCE_END.split(text[max(0, begin - _BEFORE) : begin])[-1]
     right = _SENTENCE_END.split(text[end : end + _AFTER])[0]
     if last.bare and not _is_number_alone(left, right):
         return None
     kinds, rest = qualifiers.before(left)
-    if first is last and len(numbers) > 1 and (floor := _other_bound(text, offset, numbers, kinds)):
-        low, high = sorted((floor, high))
-    kinds += ["above"] if last.bare and left.endswith("上") else []
-    kinds += qualifiers.behind(gap, qualifiers.AFTER.match(right))
-    said = text[begin:end]
-    attributive = said.endswith(("word", "character")) or right.startswith("的")
+    if first is last and len(numbers) > 1 and (bound := _other_bound(text, offset, numbers, kinds)):
+        low, high = sorted((bound, high))
+    if last.bare and left.endswith("上"):
+        kinds.append("above")
+    kinds += qualifiers.after(gap, qualifiers.AFTER.match(right))
+    phrase = text[begin:end]
     kind = "range" if low < high else qualifiers.decide(kinds, right)
-    qualified = bool(kinds) or kind == "range"
-    return Length(kind, low, high, unit, said, rest, right, qualified, attributive)
+    return LengthMention(
+        kind=kind,
+        low=low,
+        high=high,
+        unit=unit,
+        text=phrase,
+        left=rest,
+        right=right,
+        qualified=bool(kinds) or kind == "range",
+        attributive=phrase.endswith(("word", "character")) or right.startswith("的"),
+    )
+
+
+def _first_number(text: str, numbers: list[Numeral], offset: int) -> tuple[Numeral, int]:
+    """Return the number that a mention begins with, and the lower end of its length."""
+    last = numbers[-1]
+    if len(numbers) == 1:
+        return last, last.low
+    earlier = numbers[-2]
+    between = text[offset + earlier.end : offset + last.start]
+    if between.strip() == "(" and earlier.low == last.low:
+        return earlier, last.low  # 2,000 (two thousand)
+    shares_scale = earlier.scale == 1 and earlier.low < last.low // last.scale  # 2-3k
+    low = earlier.low * (last.scale if shares_scale else 1)
+    start = offset + earlier.start
+    if low < last.high and _joined(between, text[max(0, start - _WINDOW) : start]):
+        return earlier, low
+    return last, last.low
 
 
 def _is_number_alone(left: str, right: str) -> bool:
@@ -194,8 +229,8 @@ def _is_number_alone(left: str, right: str) -> bool:
     return bool(_BARE_BEGINS.search(left) and _BARE_BOUND.match(right))
 
 
-def _other_bound(text: str, offset: int, numbers: list[Number], kinds: list[Kind]) -> int | None:
-    """Return the bound that shares its unit: no less than 800 and no more than 1,000 words."""
+def _other_bound(text: str, offset: int, numbers: list[Numeral], kinds: list[Kind]) -> int | None:
+    """Return the other bound of one unit: no less than 800 and no more than 1,000 words."""
     earlier, last = numbers[-2:]
     here, rest = qualifiers.before(text[offset + earlier.end : offset + last.start])
     if not here or not _AND.fullmatch(rest):
@@ -207,7 +242,7 @@ def _other_bound(text: str, offset: int, numbers: list[Number], kinds: list[Kind
 
 
 def _joined(between: str, before: str) -> bool:
-    """Say whether two numbers are a range; `expand it from 500 to 2,000 words` is none."""
+    """Say whether two numbers are a range; `expand it from 500 to 2,000 words` is not."""
     to = _TO.fullmatch(between)
     if to is None or _CHANGED.search(before):
         return False

@@ -1,8 +1,8 @@
-"""Writes a length demand into an instruction: the numbers, the words for them, and their place.
+"""Writes a length requirement into an instruction: the numbers, the wording and the place.
 
-The numbers are chosen around a length that is there already, so that a text of that length
-satisfies the demand, whatever its kind. What was written is read back with the reader of demands;
-a wording that it does not read as meant is passed over for another.
+The numbers are drawn around the length of an existing text, so that this text satisfies the
+requirement, whatever its kind. Each wording is read back with `read_requirement`; one that is not
+read as intended is skipped and the next is tried.
 """
 
 from __future__ import annotations
@@ -15,26 +15,37 @@ from typing import Literal
 
 from selflengthen.length.mentions import Kind, Unit
 from selflengthen.length.numerals import ONES, TENS
-from selflengthen.length.requirement import Demand, read_demand
+from selflengthen.length.requirement import LengthRequirement, read_requirement
 from selflengthen.text.endings import ends_sentence
 from selflengthen.text.language import script
 
-Tongue = Literal["en", "zh", "pocket"]
+PhrasingLanguage = Literal["en", "zh", "pocket"]
 Shares = Mapping[Kind, float]
 
-# How far the numbers may be from the length, as shares of it.
-_RANGE, _ABOVE, _BELOW = (0.05, 0.25), (0.80, 0.97), (1.03, 1.30)
-_PHRASES: Mapping[Tongue, Mapping[Kind, tuple[str, ...]]] = {
+# How far the numbers may be from the length, as a share of it.
+_RANGE = (0.05, 0.25)
+_ABOVE = (0.80, 0.97)
+_BELOW = (1.03, 1.30)
+_PHRASES: Mapping[PhrasingLanguage, Mapping[Kind, tuple[str, ...]]] = {
     "en": {
         "about": (
-            "about {} words", "around {} words", "approximately {} words", "roughly {} words",
+            "about {} words",
+            "around {} words",
+            "approximately {} words",
+            "roughly {} words",
         ),
         "range": ("between {} and {} words", "{} to {} words", "from {} to {} words"),
         "above": (
-            "more than {} words", "over {} words", "at least {} words", "no fewer than {} words",
+            "more than {} words",
+            "over {} words",
+            "at least {} words",
+            "no fewer than {} words",
         ),
         "below": (
-            "fewer than {} words", "under {} words", "at most {} words", "no more than {} words",
+            "fewer than {} words",
+            "under {} words",
+            "at most {} words",
+            "no more than {} words",
         ),
     },
     "zh": {
@@ -49,66 +60,108 @@ _PHRASES: Mapping[Tongue, Mapping[Kind, tuple[str, ...]]] = {
         "above": ("more than {} words",),
         "below": ("fewer than {} words",),
     },
-}  # fmt: skip
-_FRAMES: Mapping[Tongue, tuple[str, ...]] = {
+}
+_FRAMES: Mapping[PhrasingLanguage, tuple[str, ...]] = {
     "en": (
-        "The text should have {}.", "Write {}.", "It should be {} long.", "Length: {}.",
+        "The text should have {}.",
+        "Write {}.",
+        "It should be {} long.",
+        "Length: {}.",
         "The whole text should come to {}.",
     ),
     "zh": ("全文{}。", "篇幅{}。", "请写{}。", "字数要求：{}。", "全文字数为{}。"),
     "pocket": ("Use {}.",),
-}  # fmt: skip
+}
 _DIGITS = "零一二三四五六七八九"
 
 
 @dataclass(frozen=True)
-class Woven:
-    """An instruction with a demand, and how the demand is put: `at most 1,500 words`."""
+class PhrasedInstruction:
+    """An instruction with a length requirement.
+
+    Attributes:
+        text: The whole instruction.
+        phrase: The words in it that state the length, such as `at most 1,500 words`.
+    """
 
     text: str
     phrase: str
 
 
-def tongue_of(instruction: str, language: str) -> Tongue:
-    """Return what an instruction is written in: pocket English, Chinese, or else English."""
+def phrasing_language(instruction: str, language: str) -> PhrasingLanguage:
+    """Return the language to phrase a requirement in.
+
+    That is pocket English if the run's `language` is `pocket`; else Chinese for an instruction in
+    Chinese, and English for all others.
+    """
     if language == "pocket":
         return "pocket"
     return "zh" if script(instruction) == "CJK" else "en"
 
 
-def draw(words: int, tongue: Tongue, shares: Shares, chance: random.Random) -> Demand:
-    """Draw a demand that a text of `words` (at least 1) satisfies: its kind, then its numbers."""
-    (kind,) = chance.choices(list(shares), list(shares.values()))
-    unit: Unit = "characters" if tongue == "zh" else "words"
-    if kind == "about":
-        return _demand(kind, _near(words, words), _near(words, words), unit)
-    if kind == "range":
-        down, up = chance.uniform(*_RANGE), chance.uniform(*_RANGE)
-        low, high = _under(words, words * (1 - down)), _over(words, words * (1 + up))
-        return _demand(kind, low, high, unit)
-    if kind == "above":
-        return _demand(kind, _under(words, words * chance.uniform(*_ABOVE)), None, unit)
-    return _demand(kind, None, _over(words, words * chance.uniform(*_BELOW)), unit)
+def draw_requirement(
+    words: int, language: PhrasingLanguage, shares: Shares, *, rng: random.Random
+) -> LengthRequirement:
+    """Draw a requirement that a text of the given length satisfies.
 
-
-def weave(
-    instruction: str, demand: Demand, tongue: Tongue, spelled: bool, chance: random.Random
-) -> Woven | None:
-    """Write a demand behind an instruction; None where no wording would be read as meant.
-
-    `spelled` writes numbers as words. Pocket English has only digits.
+    Args:
+        words: The text's length, at least 1; characters if `language` is Chinese.
+        language: The language that the requirement will be phrased in.
+        shares: The weight of each kind; they need not add up to 1.
+        rng: Draws the kind first, then its numbers.
     """
-    separated = chance.random() < 0.5
+    (kind,) = rng.choices(list(shares), list(shares.values()))
+    unit: Unit = "characters" if language == "zh" else "words"
+    low: int | None = None
+    high: int | None = None
+    if kind == "about":
+        low = high = _round(words, words)
+    elif kind == "range":
+        below = rng.uniform(*_RANGE)
+        above = rng.uniform(*_RANGE)
+        low = _round_down(words, words * (1 - below))
+        high = _round_up(words, words * (1 + above))
+    elif kind == "above":
+        low = _round_down(words, words * rng.uniform(*_ABOVE))
+    else:
+        high = _round_up(words, words * rng.uniform(*_BELOW))
+    return LengthRequirement(kind, low, high, unit)
+
+
+def append_requirement(
+    instruction: str,
+    requirement: LengthRequirement,
+    *,
+    language: PhrasingLanguage,
+    spelled: bool,
+    rng: random.Random,
+) -> PhrasedInstruction | None:
+    """Append a sentence with the requirement to an instruction.
+
+    Args:
+        instruction: The text to append to.
+        requirement: The length to ask for.
+        language: The language of the sentence.
+        spelled: Whether to write numbers as words. Pocket English always has digits.
+        rng: Draws the wording.
+
+    Returns:
+        The new instruction; None if no wording would be read as the requirement.
+    """
+    separated = rng.random() < 0.5
+    values = [requirement.low]
+    if requirement.kind != "about":
+        values.append(requirement.high)
     numbers = [
-        _number(value, tongue, spelled, separated)
-        for value in (demand.low, None if demand.kind == "about" else demand.high)
+        _number(value, language, spelled=spelled, separated=separated)
+        for value in values
         if value is not None
     ]
-    for phrase, frame in _wordings(demand.kind, tongue, chance):
-        said = phrase.format(*numbers)
-        text = _join(instruction, frame.format(said), tongue)
-        if read_demand(text) == demand:
-            return Woven(text, said)
+    for template, frame in _wordings(requirement.kind, language, rng):
+        phrase = template.format(*numbers)
+        text = _join(instruction, frame.format(phrase), language)
+        if read_requirement(text) == requirement:
+            return PhrasedInstruction(text, phrase)
     return None
 
 
@@ -136,56 +189,55 @@ def chinese(number: int) -> str:
 
 
 def _chinese(number: int, *, first: bool) -> str:
-    """Write a number below 10,000; only where it is the `first` of a number, 一十 is 十."""
-    said, gap = "", False
+    """Write a number below 10,000; at the `first` place of a numeral, 一十 is written as 十."""
+    numeral = ""
+    gap = False
     for unit, name in ((1000, "千"), (100, "百"), (10, "十"), (1, "")):
         digit = number // unit % 10
         if digit:
-            short = first and not said and digit == 1 and unit == 10
+            short = first and not numeral and digit == 1 and unit == 10
             two = digit == 2 and unit == 1000
-            said += "零" * gap + ("" if short else "两" if two else _DIGITS[digit]) + name
-        gap = bool(said) and not digit
-    return said
+            numeral += "零" * gap + ("" if short else "两" if two else _DIGITS[digit]) + name
+        gap = bool(numeral) and not digit
+    return numeral
 
 
-def _wordings(kind: Kind, tongue: Tongue, chance: random.Random) -> Iterator[tuple[str, str]]:
-    """Yield all wordings in an order left to chance."""
-    wordings = [(p, f) for p in _PHRASES[tongue][kind] for f in _FRAMES[tongue]]
-    yield from chance.sample(wordings, len(wordings))
+def _wordings(
+    kind: Kind, language: PhrasingLanguage, rng: random.Random
+) -> Iterator[tuple[str, str]]:
+    """Yield all pairs of a phrase and a frame in random order."""
+    wordings = [(p, f) for p in _PHRASES[language][kind] for f in _FRAMES[language]]
+    yield from rng.sample(wordings, len(wordings))
 
 
-def _join(instruction: str, sentence: str, tongue: Tongue) -> str:
+def _join(instruction: str, sentence: str, language: PhrasingLanguage) -> str:
     text = instruction.rstrip()
-    stop = "" if ends_sentence(text) else "。" if tongue == "zh" else "."
-    return f"{text}{stop}{'' if tongue == 'zh' else ' '}{sentence}"
+    stop = "" if ends_sentence(text) else "。" if language == "zh" else "."
+    return f"{text}{stop}{'' if language == 'zh' else ' '}{sentence}"
 
 
-def _number(value: int, tongue: Tongue, spelled: bool, separated: bool) -> str:
-    if tongue == "en":
+def _number(value: int, language: PhrasingLanguage, *, spelled: bool, separated: bool) -> str:
+    if language == "en":
         return english(value) if spelled else f"{value:,}" if separated else str(value)
-    return chinese(value) if spelled and tongue == "zh" else str(value)
-
-
-def _demand(kind: Kind, low: int | None, high: int | None, unit: Unit) -> Demand:
-    return Demand(kind, low, high, unit)
+    return chinese(value) if spelled and language == "zh" else str(value)
 
 
 def _step(words: int) -> int:
-    """Return what people round such a length to: at most a tenth of it, a 1 or a 5 and zeros."""
+    """Return what people round such a length to: a 1 or a 5 with zeros, at most a tenth of it."""
     power: int = 10 ** max(0, len(str(words)) - 2)
     return 5 * power if words >= 50 * power else power
 
 
-def _near(words: int, value: float) -> int:
+def _round(words: int, value: float) -> int:
     step = _step(words)
     return max(1, math.floor(value / step + 0.5) * step)
 
 
-def _under(words: int, value: float) -> int:
+def _round_down(words: int, value: float) -> int:
     step = _step(words)
     return max(1, math.floor(value / step) * step)
 
 
-def _over(words: int, value: float) -> int:
+def _round_up(words: int, value: float) -> int:
     step = _step(words)
     return max(1, math.ceil(value / step) * step)

@@ -1,6 +1,6 @@
-"""What makes a number a floor, a ceiling or a target: at least, no more than, 左右, 以内.
+"""Words that make a number a floor, a ceiling or a target: at least, no more than, 左右, 以内.
 
-Read before a number (nearest first) and behind it, in text that `lengths.plain` has made plain.
+They are looked for before a number (nearest first) and after it, in text from `mentions.normalize`.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Literal, get_args
 Kind = Literal["about", "range", "above", "below"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-_NEAR = 48  # how near to a number stands what qualifies it
+_NEAR = 48  # characters before a number in which its qualifier is looked for
 
-# What qualifies a number from behind it: among number and unit, and after the unit.
+# Qualifiers after a number: between number and unit, and after the unit.
 _ABOUT_AFTER = "左右|上下(?!文)|or so|or thereabouts|more or less|give or take"
 _ABOVE_AFTER = (
     r"(?:及|或)?以上|起(?![草来到])|往上|开外|(?:or|and) (?:more|longer|over|above|up)\b"
@@ -28,29 +28,29 @@ _BELOW_AFTER = (
 )
 
 
-def _after_all(rough: str = "", more: str = "") -> str:
-    """Return the pattern of what stands behind a number; `rough` and `more` stand there only."""
+def _any_after(about: str = "", above: str = "") -> str:
+    """Return a pattern of all qualifiers after a number, with additional ones of two kinds."""
     return (
-        rf"(?:(?P<about>{_ABOUT_AFTER}{rough})|(?P<above>{_ABOVE_AFTER}{more})"
+        rf"(?:(?P<about>{_ABOUT_AFTER}{about})|(?P<above>{_ABOVE_AFTER}{above})"
         rf"|(?P<below>{_BELOW_AFTER}))"
     )
 
 
 GAP = re.compile(
-    rf"\)?[\s-]*(?:{_after_all('|来', '|[多余]|plus')})?[\s-]*"
+    rf"\)?[\s-]*(?:{_any_after('|来', '|[多余]|plus')})?[\s-]*"
     r"(?:(?:total|full|english|chinese|英文|英语|中文|的|个)[\s-]*)*",
 )
 AFTER = re.compile(
-    r"(?:的?篇幅)?[\s,(-]*(?:(?:word|in length|long|total)[\s,(]+)*" + _after_all(),
+    r"(?:的?篇幅)?[\s,(-]*(?:(?:word|in length|long|total)[\s,(]+)*" + _any_after(),
 )
 
-# What qualifies it from before. A comparative is turned round by a negation before it.
+# Qualifiers before a number. A negation reverses a comparative: no more than.
 _FILL = (
     r"(?:[\s:*_\"“”(\[,~-]|\b(?:of|is|are|be|a|an|the|to|at|in|it|total|length|count|limit|words?"
     r"|somewhere|or equal)\b|字数|篇幅|总|共|为|在|到|达|于|是|一|个|篇|份|的|成|出|写"
     r"|有|要|需|须|得|应|当|该|能|只|可|以|也|用|够|等|给|我|你)*$"
 )
-# The minimum length of the essay (is 500 words); the upper limit.
+# the minimum length of the essay (is 500 words); the upper limit
 _OF_ITS_LENGTH = (
     r"(?: word)? (?:length|count|limit|bound|size)\b"
     r"(?: (?:of|for) (?:the|your|an?|my|this) [a-z]+)?"
@@ -74,7 +74,7 @@ _QUALIFIER = re.compile(
     r"|below(?! (?:in|is|are|has)\b))\b"
     r"|少于|小于|低于|短于|不足(?![写的要可])|不到|不够|(?<!有)没有))" + _FILL,
 )
-# One of these is in whatever that finds, and they are found much quicker.
+# Any match of `_QUALIFIER` contains one of these, and they are found much faster.
 _QUALIFYING = re.compile(
     r"ab|arou|ap|roug|circa|nea|alm|some|close|region|neigh|vicin|ca|least|min|upw|reach|with|up to"
     r"|most|max|limit|than|over|bey|exc|surp|under|below|restrict|confin|lower|upper|as long|as m"
@@ -85,7 +85,7 @@ _NEGATION = re.compile(
     r"|\b(?:no|nothing|without|avoid)\b|[不别勿]|避免)"
     r"(?:\s*(?:\b(?:be|go|get|run|to|any)\b|得|能|要|可|以|应|该|宜|准|许|会|当|必|写|再))*\s*$",
 )
-# Who writes fewer than (500 words) will be rejected: that is a floor.
+# "Essays of fewer than (500 words) will be rejected" states a floor.
 REJECTED = re.compile(
     r"\s*(?:long\s+|in length\s+)?(?:will|are|is|may|shall)\s+be\s+(?:rejected|refused|disqualified"
     r"|discarded|returned|ignored)"
@@ -95,37 +95,46 @@ REJECTED = re.compile(
     r"|\s*的?(?:都|均|将|会|一律|视为|算)?(?:不合格|不及格|不予|不收|不通过|不接受|不给分|退回|作废|扣分|无效)",
 )
 _OPPOSITE: dict[Kind, Kind] = {"above": "below", "below": "above"}
-_TURNED: dict[str, Kind] = {"over": "below", "under": "above"}
-_STRAIGHT: dict[str, Kind] = {"over": "above", "under": "below", "about": "about"}
-_STRAIGHT |= {"above": "above", "below": "below"}
+_NEGATED: dict[str, Kind] = {"over": "below", "under": "above"}
+_PLAIN: dict[str, Kind] = {"over": "above", "under": "below", "about": "about"}
+_PLAIN |= {"above": "above", "below": "below"}
 
 
 def before(left: str) -> tuple[list[Kind], str]:
-    """Return what the words before a number make of it, the nearest first, and what is before."""
+    """Read the qualifiers before a number.
+
+    Returns:
+        The kinds they stand for, nearest first, and the text before them.
+    """
     kinds: list[Kind] = []
     while _QUALIFYING.search(left, near := max(0, len(left) - _NEAR)):
         match = _QUALIFIER.search(left, near)
         if match is None:
             break
-        left, group = left[: match.start()], str(match.lastgroup)
-        negated = _NEGATION.search(left) if group in _TURNED else None
+        left = left[: match.start()]
+        group = str(match.lastgroup)
+        negated = _NEGATION.search(left) if group in _NEGATED else None
         if negated:
             left = left[: negated.start()]
-        kinds.append(_TURNED[group] if negated else _STRAIGHT[group])
+        kinds.append(_NEGATED[group] if negated else _PLAIN[group])
     return kinds, left
 
 
-def behind(*matches: re.Match[str] | None) -> list[Kind]:
-    """Return what matches of `GAP` and `AFTER` make of the number before them."""
+def after(*matches: re.Match[str] | None) -> list[Kind]:
+    """Return the kinds that matches of `GAP` and `AFTER` stand for."""
     groups = (match.lastgroup for match in matches if match is not None)
-    return [_STRAIGHT[group] for group in groups if group]
+    return [_PLAIN[group] for group in groups if group]
 
 
 def decide(kinds: list[Kind], right: str) -> Kind:
-    """Decide between what stands before and behind a number; `right` is the rest of its sentence.
+    """Decide on one kind for a number.
 
-    A rough ceiling is a target (within about 4,000 words); a rough floor is a floor. What is
-    rejected is the opposite of what is asked for.
+    An approximate ceiling is a target (within about 4,000 words); an approximate floor stays a
+    floor. A length that gets a text rejected is the opposite of the one asked for.
+
+    Args:
+        kinds: The kinds before and after the number.
+        right: The rest of its sentence.
     """
     kind: Kind = kinds[0] if kinds else "about"
     if "about" in kinds:

@@ -1,10 +1,10 @@
-"""The length that an instruction asks for, read from its text in English or Chinese.
+"""Reads the length that an instruction asks for from its English or Chinese text.
 
-Each length in the text (see lengths.py) is that of the whole, of a part (a 150-word abstract,
-each chapter, 每篇), or of something else (the text to be summarised, a vocabulary, a price). Only
-the first counts. Of several, the longest is meant: no whole is shorter than its part. Where parts
-of a length are all that is asked for (five entries of 400 words each), the whole is as many times
-as long. Where none is left there is no demand; nothing is guessed.
+Each length in the text (see mentions.py) belongs to the whole response, to a part (a 150-word
+abstract, each chapter, 每篇), or to something else (the text to be summarised, a vocabulary, a
+price). Only lengths of the whole count. Of several the longest is taken, since no whole is shorter
+than its part. If the instruction asks only for parts (five entries of 400 words each), their length
+is multiplied by their number. If nothing is left, there is no requirement; nothing is guessed.
 """
 
 from __future__ import annotations
@@ -15,21 +15,25 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from selflengthen.length import mentions, numerals
-from selflengthen.length.exclusions import is_aside
-from selflengthen.length.mentions import Kind, Length, Unit
+from selflengthen.length.exclusions import is_excluded
+from selflengthen.length.mentions import Kind, LengthMention, Unit
 from selflengthen.length.qualifiers import REJECTED
 
-ABOUT = Fraction(1, 5)  # how far from the length that was named still is about it (LonGen)
-_END = 5000  # a longer instruction carries a text with it: read at both ends
+ABOUT = Fraction(1, 5)  # the deviation that still counts as about the length (LonGen)
+# Characters. An instruction of more than twice as many carries a text: only its ends are read.
+_END = 5000
 
 
 @dataclass(frozen=True, slots=True)
-class Demand:
-    """A length as it was asked for.
+class LengthRequirement:
+    """A length as an instruction asks for it.
 
-    `low` and `high` are the numbers that were named: equal for about, both for range, only `low`
-    for above, only `high` for below. `unit` is what they count: nothing is converted; 字 are
-    characters. `text` is where they were found, in small letters.
+    Attributes:
+        kind: `about`, `range`, `above` or `below`.
+        low: The lower bound; None for below. For about, the number itself.
+        high: The upper bound; None for above. For about, the number itself.
+        unit: What the bounds count. Nothing is converted; 字 are characters.
+        text: The words of the instruction that state the length, in lower case.
     """
 
     kind: Kind
@@ -38,10 +42,15 @@ class Demand:
     unit: Unit = "words"
     text: str = field(default="", compare=False)
 
-    def satisfied(self, words: int) -> bool:
-        """Say whether a response of so many words (or characters: of `unit`) is what was asked for.
+    @property
+    def number(self) -> int:
+        """The length as one number; of a range, the upper end."""
+        return (self.low if self.high is None else self.high) or 0
 
-        About: not more than a fifth off. Bounds are included. An empty response never is.
+    def satisfied(self, words: int) -> bool:
+        """Say whether a response of this length, counted in `unit`, meets the requirement.
+
+        About allows a deviation of a fifth. Bounds are included. An empty response never meets it.
         """
         slack = ABOUT if self.kind == "about" else 0
         above = self.low is None or words >= (1 - slack) * self.low
@@ -49,68 +58,68 @@ class Demand:
         return words > 0 and above and below
 
 
-def read_demand(text: str) -> Demand | None:
-    """Return the length that an instruction asks its response to have; None where it asks none."""
+def read_requirement(text: str) -> LengthRequirement | None:
+    """Return the length that an instruction asks for, or None if it asks for none."""
     if len(text) > 2 * _END:
         text = f"{text[:_END]}\n{text[-_END:]}"
-    plain = mentions.plain(text)
-    all_ = list(mentions.find(plain))
-    found = [length for length in all_ if _is_of_the_whole(length, plain)]
-    if not found:
-        return _all_parts(all_, plain)
-    return _both_bounds(found) or _demand(max(found, key=_rank))
+    plain = mentions.normalize(text)
+    lengths = list(mentions.find(plain))
+    wholes = [length for length in lengths if _is_of_the_whole(length, plain)]
+    if not wholes:
+        return _all_parts(lengths, plain)
+    return _both_bounds(wholes) or _requirement(max(wholes, key=_rank))
 
 
-def _rank(length: Length) -> tuple[bool, int]:
+def _rank(length: LengthMention) -> tuple[bool, int]:
     return bool(_TOTAL.search(length.left)), length.high
 
 
-def _demand(length: Length) -> Demand:
+def _requirement(length: LengthMention) -> LengthRequirement:
     low = None if length.kind == "below" else length.low
     high = None if length.kind == "above" else length.high
-    return Demand(length.kind, low, high, length.unit, length.text)
+    return LengthRequirement(length.kind, low, high, length.unit, length.text)
 
 
-def _both_bounds(found: Sequence[Length]) -> Demand | None:
-    """Make a range of `at least 800 words, but no more than 1,000`."""
-    floors = {length.low for length in found if length.kind == "above"}
-    ceilings = {length.high for length in found if length.kind == "below"}
-    if {length.kind for length in found} != {"above", "below"} or max(floors) >= min(ceilings):
+def _both_bounds(lengths: Sequence[LengthMention]) -> LengthRequirement | None:
+    """Join a floor and a ceiling to a range: at least 800 words, but no more than 1,000."""
+    floors = {length.low for length in lengths if length.kind == "above"}
+    ceilings = {length.high for length in lengths if length.kind == "below"}
+    if {length.kind for length in lengths} != {"above", "below"} or max(floors) >= min(ceilings):
         return None
-    text = " … ".join(length.text for length in found)
-    return Demand("range", max(floors), min(ceilings), found[0].unit, text)
+    text = " … ".join(length.text for length in lengths)
+    return LengthRequirement("range", max(floors), min(ceilings), lengths[0].unit, text)
 
 
-def _is_of_the_whole(length: Length, plain: str) -> bool:
-    return not (_is_of_each(length) or is_aside(length) or _is_part(length, plain))
+def _is_of_the_whole(length: LengthMention, plain: str) -> bool:
+    return not (_is_of_each(length) or is_excluded(length) or _is_part(length, plain))
 
 
-def _is_of_each(length: Length) -> bool:
+def _is_of_each(length: LengthMention) -> bool:
     if REJECTED.match(length.right):  # entries under 500 words will be rejected
         return False
     return bool(_EACH.search(length.left) or _EACH_AFTER.match(length.right))
 
 
-def _all_parts(found: Sequence[Length], plain: str) -> Demand | None:
-    """Multiply the length of each part, where parts are what shall be written, and so many.
+def _all_parts(lengths: Sequence[LengthMention], plain: str) -> LengthRequirement | None:
+    """Multiply the length of a part by the number of parts, if the text shall have nothing else.
 
-    Write five entries of 400 words each; 写三篇作文,每篇800字. Not so where they are in something
-    longer (an essay with five sections of 400 words each): that may have more to it.
+    This reads `write five entries of 400 words each` and 写三篇作文,每篇800字. Parts of something
+    longer (an essay with five sections of 400 words each) give no length: there may be more to it.
     """
-    each = [length for length in found if _is_of_each(length) and not is_aside(length)]
-    if len(each) != 1 or len(found) != 1:
+    each = [length for length in lengths if _is_of_each(length) and not is_excluded(length)]
+    if len(each) != 1 or len(lengths) != 1:
         return None
     length = each[0]
     count = _count_before(length) or _count_of_measure(length, plain)
     if count is None:
         return None
-    whole = _demand(length)
+    whole = _requirement(length)
     low, high = (None if n is None else n * count for n in (whole.low, whole.high))
-    return Demand(whole.kind, low, high, whole.unit, whole.text)
+    return LengthRequirement(whole.kind, low, high, whole.unit, whole.text)
 
 
-def _count_before(length: Length) -> int | None:
-    """Return how many parts there are: write five entries of (400 words)."""
+def _count_before(length: LengthMention) -> int | None:
+    """Return the number of parts before a length: write five entries of (400 words)."""
     numbers = numerals.find(length.left)
     if not numbers or not 1 < numbers[-1].low <= _MOST:
         return None
@@ -121,19 +130,19 @@ def _count_before(length: Length) -> int | None:
     return number.low if _DIRECTLY.fullmatch(length.left, verbs[-1].end(), number.start) else None
 
 
-def _count_of_measure(length: Length, plain: str) -> int | None:
-    """Return how many there are of what 每篇, 每章 or 各 means."""
+def _count_of_measure(length: LengthMention, plain: str) -> int | None:
+    """Return the number of parts that 每篇, 每章 or 各 refers to."""
     measure = _MEASURE.search(length.left)
     if measure is None:
         return None
-    said = measure["measure"]
-    counted = rf"([0-9一二两三四五六七八九十]+)(?:{said})" if said else _DIVIDED
+    word = measure["measure"]
+    counted = rf"([0-9一二两三四五六七八九十]+)(?:{word})" if word else _DIVIDED
     counts = {numbers[0].low for n in re.findall(counted, plain) if (numbers := numerals.find(n))}
     counts.discard(1)  # 每天一篇
     return counts.pop() if len(counts) == 1 and max(counts) <= _MOST else None
 
 
-_MOST = 50  # parts; more are a number of something else
+_MOST = 50  # parts; a larger number counts something else
 _PARTS_OF = re.compile(
     r"\s+(?:(?!(?:of|and|or|to|in|with)\b)[a-z'-]+\s+){0,3}?(?:[a-z'-]*s|children)"
     r"\s*(?:,\s*|\(\s*)?(?:(?:each|of|with|at|having)\s+){1,3}",
@@ -146,7 +155,7 @@ _DIVIDED = r"分(?:成|为)?([0-9一二两三四五六七八九十]+)个?(?:部�
 _TOTAL = re.compile(r"\b(?:total|overall|altogether)\b|总字数|全文|总共|共计|总计|一共")
 
 
-# Of a part: each section should have 300 words; 300 words each; 每篇400字; 各写1000字.
+# The length of a part: each section should have 300 words; 300 words each; 每篇400字; 各写1000字.
 _EACH = re.compile(
     r"\b(?:each|every)(?:\s+[\w'-]+){0,3}?\s+(?:should|must|is|be|being|has|have|having|of|needs?"
     r"|will|can|may|at|contain(?:s|ing)?|with)\b[^,;]*$"
@@ -161,10 +170,10 @@ _EACH_AFTER = re.compile(
 )
 
 
-def _is_part(length: Length, plain: str) -> bool:
+def _is_part(length: LengthMention, plain: str) -> bool:
     """Say whether only a part of the text has this length: with a 150-word abstract, 摘要300字.
 
-    A part that is itself what shall be written is the whole: write a 200-word abstract for …
+    If the instruction asks for just that part, it is the whole: write a 200-word abstract for …
     """
     if length.attributive and _JOINED_WITH.search(length.left):
         return True
@@ -185,7 +194,7 @@ def _is_part(length: Length, plain: str) -> bool:
 
 
 def _has_whole(left: str, start: int, part: re.Match[str] | None) -> bool:
-    """Say whether a whole stands before its part: a report whose summary, not a report summary."""
+    """Say whether a whole precedes its part: a report whose summary, but not a report summary."""
     wholes = list(_WHOLE.finditer(left, start))
     if len(wholes) == 1 and part is not None:
         return not _COMPOUND.fullmatch(left, wholes[0].end(), part.start("part"))
@@ -193,7 +202,7 @@ def _has_whole(left: str, start: int, part: re.Match[str] | None) -> bool:
 
 
 def _whole_is_asked_for(plain: str) -> bool:
-    """Say whether something longer than its parts shall be written: write a report."""
+    """Say whether the instruction asks for something that has parts: write a report."""
     for verb in _VERB.finditer(plain):
         sentence = _SENTENCE_END.split(plain[verb.end() : verb.end() + 80])[0]
         if not verb["joins"] and _WHOLE.search(sentence):
@@ -202,12 +211,11 @@ def _whole_is_asked_for(plain: str) -> bool:
 
 
 def _is_asked_for(part: str, plain: str) -> bool:
-    """Say whether a text is asked for that is such a part: write a summary; it should have."""
+    """Say whether the instruction asks for this part itself: write a summary; it should have."""
     for verb in _VERB.finditer(plain):
-        before, found, _ = _SENTENCE_END.split(plain[verb.end() : verb.end() + 80])[0].partition(
-            part
-        )
-        if found and not verb["joins"] and not _WHOLE.search(before) and not _VERB.search(before):
+        sentence = _SENTENCE_END.split(plain[verb.end() : verb.end() + 80])[0]
+        before, match, _ = sentence.partition(part)
+        if match and not verb["joins"] and not _WHOLE.search(before) and not _VERB.search(before):
             return True
     return False
 

@@ -15,7 +15,7 @@ from typing import Any
 from selflengthen.config import Config
 from selflengthen.inputs.seeds import Seed
 from selflengthen.length.mentions import KINDS
-from selflengthen.length.requirement import Demand, read_demand
+from selflengthen.length.requirement import LengthRequirement, read_requirement
 from selflengthen.length.scores import longen
 from selflengthen.stages.contract import Item
 from selflengthen.stages.demand import draw_demand
@@ -29,7 +29,7 @@ class LengthRequest:
 
     id: str
     text: str
-    demand: Demand
+    demand: LengthRequirement
 
 
 def ask(held: Iterable[Seed], lengths: Sequence[int], config: Config) -> list[LengthRequest]:
@@ -39,7 +39,7 @@ def ask(held: Iterable[Seed], lengths: Sequence[int], config: Config) -> list[Le
     """
     asked = []
     for seed in held:
-        own = read_demand(seed.instruction)
+        own = read_requirement(seed.instruction)
         if own is not None:
             asked.append(LengthRequest(seed.id, seed.instruction, own))
             continue

@@ -12,8 +12,8 @@ from itertools import islice
 from pathlib import Path
 
 from selflengthen.length.mentions import Kind
-from selflengthen.length.phrasing import weave
-from selflengthen.length.requirement import Demand
+from selflengthen.length.phrasing import append_requirement
+from selflengthen.length.requirement import LengthRequirement
 from selflengthen.pocket.seeds import HELD_OUT, SEEDS, requests
 
 LENGTHS = {
@@ -40,7 +40,9 @@ def rows() -> Iterator[dict[str, str]]:
             for kind in KINDS:
                 _, request = next(others)
                 demand = _demand(kind, length)
-                woven = weave(request, demand, "pocket", False, random.Random(0))
+                woven = append_requirement(
+                    request, demand, language="pocket", spelled=False, rng=random.Random(0)
+                )
                 assert woven is not None, f"{request} cannot ask for {demand}"
                 yield {
                     "language": "pocket", "range": band, "type": kind,
@@ -48,12 +50,12 @@ def rows() -> Iterator[dict[str, str]]:
                 }  # fmt: skip
 
 
-def _demand(kind: Kind, length: int) -> Demand:
+def _demand(kind: Kind, length: int) -> LengthRequirement:
     """Return a demand for `length`; a range is of about 15 % to both sides, in tens."""
     if kind != "range":
-        return Demand(
+        return LengthRequirement(
             kind, None if kind == "below" else length, None if kind == "above" else length
         )
     low = max(_SHORTEST, round(length * (1 - _AROUND), -1))
     high = min(_LONGEST, round(length * (1 + _AROUND), -1))
-    return Demand(kind, int(low), int(high))
+    return LengthRequirement(kind, int(low), int(high))

@@ -13,7 +13,7 @@ from typing import get_args
 
 from selflengthen.inputs.prompts import Prompts
 from selflengthen.length.mentions import Kind
-from selflengthen.length.phrasing import draw, weave
+from selflengthen.length.phrasing import append_requirement, draw_requirement
 from selflengthen.pocket.language import Paragraph, Sentence, Story, Text, render
 from selflengthen.pocket.words import WORDS
 
@@ -131,8 +131,8 @@ class Corpus:
     def _demanding(self, request: str) -> str:
         """Add a length, which the text does not heed: nobody has taught the model to count."""
         kinds = dict.fromkeys(get_args(Kind), 1.0)
-        demand = draw(self.rng.randint(50, 400), "pocket", kinds, self.rng)
-        woven = weave(request, demand, "pocket", False, self.rng)
+        demand = draw_requirement(self.rng.randint(50, 400), "pocket", kinds, rng=self.rng)
+        woven = append_requirement(request, demand, language="pocket", spelled=False, rng=self.rng)
         return woven.text if woven else request
 
     def _ask(self) -> str:

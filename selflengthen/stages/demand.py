@@ -21,8 +21,13 @@ from selflengthen.engines.base import Sampling
 from selflengthen.errors import RequestRefused
 from selflengthen.inputs.prompts import Prompts
 from selflengthen.length.mentions import Kind, Unit
-from selflengthen.length.phrasing import Woven, draw, tongue_of, weave
-from selflengthen.length.requirement import Demand, read_demand
+from selflengthen.length.phrasing import (
+    PhrasedInstruction,
+    append_requirement,
+    draw_requirement,
+    phrasing_language,
+)
+from selflengthen.length.requirement import LengthRequirement, read_requirement
 from selflengthen.stages.contract import Ask, Item, Verdict
 from selflengthen.storage.records import FinalRow, Pair, Record, derive_seed
 from selflengthen.text.checks import Checks, finish, language, task_talk
@@ -82,7 +87,7 @@ class AddDemand:
     async def attempt(self, item: Item[DemandInput], ask: Ask) -> Verdict:
         """Let the base model work the requirement in; the last attempt uses the template."""
         source = item.input
-        own = read_demand(source.instruction)
+        own = read_requirement(source.instruction)
         if own is not None:
             reason = None if _has(source, own) else "other length"
             details = _details(own, source, "instruction")
@@ -100,7 +105,9 @@ class AddDemand:
         except RequestRefused:
             return template
 
-    async def _rewrite(self, source: DemandInput, demand: Demand, phrase: str, ask: Ask) -> Verdict:
+    async def _rewrite(
+        self, source: DemandInput, demand: LengthRequirement, phrase: str, ask: Ask
+    ) -> Verdict:
         user = self.prompts.fill("demand.user", instruction=source.instruction, demand=phrase)
         longest = _TOKENS_PER_WORD * (word_count(source.instruction) + _EXTRA_WORDS)
         sampling = replace(self.writing, max_tokens=min(self.sampling.max_tokens, longest))
@@ -110,7 +117,7 @@ class AddDemand:
         details = _details(demand, source, "engine")
         return Verdict(text, completion.finish_reason, reason, details)
 
-    def _reject(self, text: str, instruction: str, demand: Demand) -> str | None:
+    def _reject(self, text: str, instruction: str, demand: LengthRequirement) -> str | None:
         if len(text.splitlines()) > len(instruction.splitlines()):
             return "lines"
         if word_count(text) > word_count(instruction) + _EXTRA_WORDS:
@@ -121,26 +128,27 @@ class AddDemand:
             return reason
         if share_of_words(instruction, text) < self.config.keep_words:
             return "words lost"
-        return None if read_demand(text) == demand else "demand lost"
+        return None if read_requirement(text) == demand else "demand lost"
 
 
 def draw_demand(
     instruction: str, words: int, config: FinishConfig, language: str, seed: int
-) -> tuple[Demand, Woven] | None:
+) -> tuple[LengthRequirement, PhrasedInstruction] | None:
     """Draw a requirement that a text of `words` satisfies, and append it by template.
 
     Returns None where no wording would be read back as drawn.
     """
     rng = random.Random(seed)
-    written_in = tongue_of(instruction, language)
+    written_in = phrasing_language(instruction, language)
     shares = {
         "about": config.about,
         "range": config.range,
         "above": config.above,
         "below": config.below,
     }
-    demand = draw(words, written_in, shares, rng)  # type: ignore[arg-type]
-    woven = weave(instruction, demand, written_in, rng.random() < config.spelled, rng)
+    demand = draw_requirement(words, written_in, shares, rng=rng)  # type: ignore[arg-type]
+    spelled = rng.random() < config.spelled
+    woven = append_requirement(instruction, demand, language=written_in, spelled=spelled, rng=rng)
     return (demand, woven) if woven else None
 
 
@@ -154,9 +162,9 @@ def items(pairs: Iterable[Pair]) -> Iterator[Item[DemandInput]]:
 def row(pair: Pair, instruction: Record, prompts: Prompts) -> FinalRow:
     """Return the training row: the instruction that asks for a length, and the text that has it."""
     details = msgspec.convert(instruction.details, DemandDetails)
-    demand = Demand(details.kind, details.low, details.high, details.unit)
+    demand = LengthRequirement(details.kind, details.low, details.high, details.unit)
     # The stage accepts nothing else: never train on a row that breaks its own requirement.
-    assert read_demand(instruction.text) == demand
+    assert read_requirement(instruction.text) == demand
     assert details.by == "instruction" or demand.satisfied(pair.words)
     user = prompts.fill("draft.user", instruction=instruction.text)
     return FinalRow(
@@ -189,7 +197,7 @@ def _words(text: str) -> Iterator[str]:
     return (token for token in stripped if any(c.isalnum() for c in token))
 
 
-def _has(source: DemandInput, demand: Demand) -> bool:
+def _has(source: DemandInput, demand: LengthRequirement) -> bool:
     """Whether the text has the length that its own instruction asks for.
 
     Characters of Latin script are counted as such; 字 count as words.
@@ -198,7 +206,7 @@ def _has(source: DemandInput, demand: Demand) -> bool:
     return demand.satisfied(source.characters if latin else source.words)
 
 
-def _details(demand: Demand, source: DemandInput, by: str) -> dict[str, Any]:
+def _details(demand: LengthRequirement, source: DemandInput, by: str) -> dict[str, Any]:
     details = DemandDetails(
         kind=demand.kind,
         low=demand.low,

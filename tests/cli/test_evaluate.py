@@ -1,4 +1,4 @@
-"""evaluate: a run and models on the scripted engine, what is left on disk, what is refused."""
+"""`evaluate` on the scripted engine: runs and models, files on disk, error messages."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def run(work: Path, capsys: pytest.CaptureFixture[str]) -> Path:
     return Path("runs/small")
 
 
-def found(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
+def evaluate(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
     """Return what `evaluate --json` prints."""
     capsys.readouterr()
     assert main(["evaluate", *words, "--json"]) == 0
@@ -48,7 +48,7 @@ def test_all_rounds_of_a_run(
     run: Path, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
 ) -> None:
     settings = (run / "config.yaml").read_bytes()
-    figures = found(capsys, "small", *POCKET, "--engine.in_flight", "7")
+    figures = evaluate(capsys, "small", *POCKET, "--engine.in_flight", "7")
     assert (run / "config.yaml").read_bytes() == settings
     names = ["small base", "small round 1", "small round 2"]
     assert [model["name"] for model in figures["models"]] == names
@@ -72,7 +72,7 @@ def test_all_rounds_of_a_run(
         assert (HERE / picture).read_bytes().startswith(b"\x89PNG")
     before = tree(HERE)
     request.getfixturevalue("no_engine")
-    assert found(capsys, str(run), *POCKET) == figures
+    assert evaluate(capsys, str(run), *POCKET) == figures
     assert tree(HERE) == before
     assert main(["evaluate", "small", *POCKET]) == 0
     out = capsys.readouterr().out
@@ -86,7 +86,7 @@ def test_lifebenchs_public_file(run: Path, capsys: pytest.CaptureFixture[str]) -
     rows = (row | {"control_method": "equal to"} for row in lifebench_public()[1:])
     Path("life.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     words = ["small", "--benchmark", "lifebench", "--data", "life.jsonl"]
-    figures = found(capsys, *words)
+    figures = evaluate(capsys, *words)
     texts = lines(run / "evaluate/lifebench/texts.jsonl")
     assert figures["rows"] == 22 and len(texts) == 66
     for model in figures["models"]:
@@ -98,12 +98,12 @@ def test_lifebenchs_public_file(run: Path, capsys: pytest.CaptureFixture[str]) -
     assert "8192" in capsys.readouterr().out
 
 
-def test_a_round_more_is_answered_alone(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    found(capsys, "small", *POCKET)
+def test_only_a_new_round_is_answered(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    evaluate(capsys, "small", *POCKET)
     before = tree(HERE / "01")
     assert main(["run", "small.yaml", "--iterations", "3"]) == 0
     assert main(["finish", "small"]) == 0
-    figures = found(capsys, "small", *POCKET)
+    figures = evaluate(capsys, "small", *POCKET)
     assert [model["state"] for model in figures["models"]] == ["base", "01", "02", "03", "final"]
     assert tree(HERE / "01") == before
 
@@ -111,25 +111,29 @@ def test_a_round_more_is_answered_alone(run: Path, capsys: pytest.CaptureFixture
 def test_models_and_runs_side_by_side(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_model(Path("other/tiny"), positions=9000)
     words = ["small:base", "small:2", "tiny", "other/tiny", *POCKET, *SCRIPTED]
-    figures = found(capsys, *words)
+    figures = evaluate(capsys, *words)
     names = [model["name"] for model in figures["models"]]
     assert names == ["small base", "small round 2", "tiny", "other/tiny"]
     assert not (HERE / "01").exists() and not (HERE / "scores.json").exists()
     (place,) = Path("runs/evaluate").glob("*+*/pocket")
     assert place.parent.name == "small-base+small-2+tiny+tiny"
+    plots = {"lengths.png", "bands.png"}
     assert {p.name for p in place.iterdir()} == {
-        "scores.json", "texts.jsonl", "report.md", "lengths.png", "bands.png", "lock",
-    }  # fmt: skip
+        "scores.json",
+        "texts.jsonl",
+        "report.md",
+        "lock",
+    } | plots
     with open(place / "lock", "r+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        said = refused(Path(), capsys, "evaluate", *words)
-    assert f"{place}: this evaluation is in use by" in said
+        message = refused(Path(), capsys, "evaluate", *words)
+    assert f"{place}: this evaluation is in use by" in message
     apart = {p.name for p in Path("runs/evaluate").glob("tiny-*")}
     assert len(apart) == 2
 
 
 def test_a_judge_has_an_engine_of_its_own(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    figures = found(capsys, "small:base", "small:1", *POCKET, *JUDGE, "--judge.attempts", "1")
+    figures = evaluate(capsys, "small:base", "small:1", *POCKET, *JUDGE, "--judge.attempts", "1")
     assert figures["judge"]["model"] == "tiny" and figures["judge"]["rubric"] == "longen"
     for model in figures["models"]:
         judged = model["judged"]
@@ -142,8 +146,10 @@ def test_a_judge_has_an_engine_of_its_own(run: Path, capsys: pytest.CaptureFixtu
     )
     out = capsys.readouterr().out
     assert "grades from 1 to 10 by tiny" in out and "unjudged, small base: form" in out
-    said = refused(Path(), capsys, "evaluate", "small", *POCKET, *JUDGE)
-    assert "base/judged/tiny was made with other settings" in said and "attempts: 1 → 3" in said
+    message = refused(Path(), capsys, "evaluate", "small", *POCKET, *JUDGE)
+    assert (
+        "base/judged/tiny was made with other settings" in message and "attempts: 1 → 3" in message
+    )
     answers = tree(HERE / "base/answers")
     assert main(["evaluate", "small:base", *POCKET, *JUDGE, "--redo"]) == 0
     assert "set aside: " in capsys.readouterr().err
@@ -154,7 +160,7 @@ def test_a_judge_has_an_engine_of_its_own(run: Path, capsys: pytest.CaptureFixtu
 def test_a_public_benchmark_from_its_file(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = str(Path(__file__).parents[1] / "evaluate/longbench-write.jsonl")
     words = ["tiny", "--benchmark", "longbench-write", "--data", data, *SCRIPTED, *JUDGE]
-    figures = found(capsys, *words)
+    figures = evaluate(capsys, *words)
     (model,) = figures["models"]
     assert 0 <= model["s_l"] <= 100 and model["by_type"]
     assert 0 <= model["judged"]["s_q"] <= 100 and len(model["judged"]["grades"]) == 6
@@ -162,7 +168,7 @@ def test_a_public_benchmark_from_its_file(run: Path, capsys: pytest.CaptureFixtu
 
 
 def test_a_model_that_only_a_server_has(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It is known by its name and address; no folder of it is looked for."""
+    """Such a model is known by name and address; no folder is looked for."""
     words = ["a-model", *POCKET, "--engine.kind", "openai", "--engine.url", "http://127.0.0.1:9/v1"]
     assert main(["evaluate", *words, "--engine.patience", "0.1"]) == 1
     assert "http://127.0.0.1:9/v1: the server has stayed away" in capsys.readouterr().err
@@ -177,12 +183,12 @@ def test_a_model_that_only_a_server_has(work: Path, capsys: pytest.CaptureFixtur
         (["small", "--benchmark", "pokcet"], "invalid choice: 'pokcet'"),
         (["small", *POCKET, "--data", "gone.jsonl"], "gone.jsonl: cannot be read"),
         (["small", *POCKET, "--data", "empty.jsonl"], "empty.jsonl: is empty"),
-        (["small", *POCKET, "--data", "bad.jsonl"], "bad.jsonl, line 2: field 'query' names no"),
-        (["gone", *POCKET], "gone: is no model and no run here"),
-        (["small:7", *POCKET], "small:7: the run has no '7' to evaluate; it has base, 1, 2."),
+        (["small", *POCKET, "--data", "bad.jsonl"], "bad.jsonl, line 2: field 'query' asks for no"),
+        (["gone", *POCKET], "gone: is neither a model nor a run"),
+        (["small:7", *POCKET], "small:7: the run has no state '7'; it has base, 1, 2."),
         (["small", *POCKET, "--model", "tiny"], "--model: name the model without an option"),
         (["small", *POCKET, "--sampling.top_p", "2"], "--sampling.top_p: '2' is not allowed"),
-        (["small", *POCKET, "--judge.model", "gone"], "judge.model: gone is no model"),
+        (["small", *POCKET, "--judge.model", "gone"], "judge.model: gone is neither a model"),
         (["small", *POCKET, "--judge.max_tokens", "99999"], "judge.max_tokens (99999) leaves no"),
         (["runs", *POCKET], "runs is no model folder"),
         (["small", *POCKET, "--limit", "3"], "--limit: no such option or config field"),
@@ -198,24 +204,24 @@ def test_bad_input(
 
 
 def test_an_evaluation_in_use(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    found(capsys, "small", *POCKET)
+    evaluate(capsys, "small", *POCKET)
     with open(HERE / "lock", "r+") as file:
         file.truncate(0)
         file.write("process 7 on elsewhere\n")
         file.flush()
         fcntl.flock(file, fcntl.LOCK_EX)
-        said = refused(Path(), capsys, "evaluate", "small", *POCKET)
-    assert "this evaluation is in use by process 7 on elsewhere" in said
+        message = refused(Path(), capsys, "evaluate", "small", *POCKET)
+    assert "this evaluation is in use by process 7 on elsewhere" in message
 
 
-def test_it_goes_on_beside_the_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The run's lock is the run's: its finished rounds can be evaluated while it is at work."""
+def test_it_works_while_the_run_is_locked(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An evaluation has a lock of its own, so finished rounds can be evaluated during a run."""
     with open(run / "lock", "r+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        assert len(found(capsys, "small", *POCKET)["models"]) == 3
+        assert len(evaluate(capsys, "small", *POCKET)["models"]) == 3
 
 
-def test_a_signal_saves_and_the_same_command_goes_on(run: Path) -> None:
+def test_a_signal_saves_and_the_same_command_resumes(run: Path) -> None:
     words = ["evaluate", "small", *POCKET, "--engine.latency", "0.3", "--engine.in_flight", "2"]
     process = start(*words)
     wait_for(HERE / "base/answers/records.jsonl", process)
@@ -228,3 +234,17 @@ def test_a_signal_saves_and_the_same_command_goes_on(run: Path) -> None:
     process = start(*again[3:], "--engine.latency", "0")
     assert "small round 2" in process.communicate(timeout=120)[0]
     assert process.returncode == 0
+
+
+def test_all_targets_are_set_aside_before_one_answers(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command that resumes has no --redo, so nothing outdated may be left."""
+    make_model(Path("second"), positions=9000)
+    words = ["tiny", "second", *POCKET, *SCRIPTED]
+    evaluate(capsys, *words)
+    away = ["--engine.kind", "openai", "--engine.url", "http://127.0.0.1:9/v1"]
+    away += ["--engine.patience", "0.1", "--redo"]
+    assert main(["evaluate", *words, "--seed", "5", *away]) == 1
+    assert len(list(Path("runs/evaluate").glob("*/pocket/superseded"))) == 2
+    assert len(evaluate(capsys, *words, "--seed", "5")["models"]) == 2

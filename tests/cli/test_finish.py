@@ -15,7 +15,7 @@ import yaml
 
 from selflengthen.cli import main
 from selflengthen.inputs import prompts
-from selflengthen.length.requirement import read_demand
+from selflengthen.length.requirement import read_requirement
 from tests.cli.test_bad_input import refused, tree
 from tests.cli.test_run import no_engine  # noqa: F401 - a fixture
 from tests.cli.test_signals import start, wait_for
@@ -95,7 +95,7 @@ def test_the_cards_say_what_the_files_say(run: Path) -> None:
     rows = load_dataset("json", data_files=str(FINAL / "dataset/train.jsonl"), split="train")
     assert f"{rows.num_rows} instructions" in cards["dataset"]
     for row in rows:
-        asked = read_demand(row["prompt"][0]["content"])
+        asked = read_requirement(row["prompt"][0]["content"])
         assert asked is not None and asked.satisfied(row["words"])
     figures = json.loads((FINAL / "figures.json").read_text())
     scores = " | ".join(f"{figures[side]['score']:.3f}" for side in ("base", "final"))

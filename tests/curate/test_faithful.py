@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 from selflengthen.curate.methods.faithful import score
-from selflengthen.length.requirement import Demand, read_demand
+from selflengthen.length.requirement import LengthRequirement, read_requirement
 from selflengthen.length.scores import s_l
 from tests.curate.conftest import lines, read
 
 Command = Callable[..., str]
 
 
-def demand_of(text: str) -> Demand:
+def demand_of(text: str) -> LengthRequirement:
     """Return the demand of an instruction that has one."""
-    demand = read_demand(text)
+    demand = read_requirement(text)
     assert demand is not None
     return demand
 

@@ -1,4 +1,4 @@
-"""The rows of the benchmarks where they lie beside the repository, else a small set of our own."""
+"""Rows of the public benchmarks, if they are beside the repository; otherwise a few of our own."""
 
 from __future__ import annotations
 

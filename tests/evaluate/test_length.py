@@ -1,4 +1,4 @@
-"""The scores against the formulas written out once more, over whole benchmark files."""
+"""Scores of whole benchmark files agree with the formulas, written here a second time."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selflengthen.evaluate.length import BENCHMARKS, score
-from selflengthen.evaluate.responses import Row, read_rows
+from selflengthen.evaluate.responses import ResponseRow, read_rows
 from selflengthen.length import scores
-from selflengthen.length.requirement import Demand
+from selflengthen.length.requirement import LengthRequirement
 from tests.evaluate.data import lifebench, longbench_write, longen
-from tests.evaluate.test_counters import lifebench as lifebench_count
-from tests.evaluate.test_counters import longbench
-from tests.evaluate.test_counters import longen as longen_count
+from tests.length.test_counters import lifebench as lifebench_count
+from tests.length.test_counters import longbench
+from tests.length.test_counters import longen as longen_count
 
 Rows = list[dict[str, Any]]
 FORMS: tuple[Callable[[random.Random, int], str], ...] = (
@@ -34,18 +34,19 @@ FORMS: tuple[Callable[[random.Random, int], str], ...] = (
 
 
 def answered(rows: Rows, name: str, seed: int) -> Rows:
-    """Give each row a response; most lengths are near the one that is asked for."""
+    """Give each row a response, in most cases with a length near the required one."""
     rng = random.Random(seed)
-    made = []
+    answers = []
     for row in rows:
-        asked = max(int(n) for n in re.findall(r"\d+", str(row[name])))
-        length = int(asked * rng.choice([0, 0.2, 0.4, 0.6, 0.8, 0.9, 1, 1.1, 1.3, 1.6, 3, 4.5]))
-        made.append(row | {"response": rng.choice(FORMS)(rng, length)})
-    return made
+        required = max(int(n) for n in re.findall(r"\d+", str(row[name])))
+        length = int(required * rng.choice([0, 0.2, 0.4, 0.6, 0.8, 0.9, 1, 1.1, 1.3, 1.6, 3, 4.5]))
+        answers.append(row | {"response": rng.choice(FORMS)(rng, length)})
+    return answers
 
 
 def scored(name: str, rows: Rows) -> dict[str, Any]:
-    return score(BENCHMARKS[name], [Row(f"row {i}", row) for i, row in enumerate(rows)])
+    figures = score(BENCHMARKS[name], [ResponseRow(f"row {i}", row) for i, row in enumerate(rows)])
+    return figures.as_json()
 
 
 def mean(values: Iterable[Fraction | float]) -> float:
@@ -72,20 +73,20 @@ def longen_score(row: dict[str, Any]) -> Fraction:
 @pytest.mark.parametrize("seed", range(3))
 def test_longen(seed: int) -> None:
     rows = answered(longen(), "constraint", seed)
-    found = scored("longen", rows)
-    assert found["overall"] == pytest.approx(mean(map(longen_score, rows)), abs=1e-9)
+    figures = scored("longen", rows)
+    assert figures["overall"] == pytest.approx(mean(map(longen_score, rows)), abs=1e-9)
     for kind in ("about", "range", "above", "below"):
         some = [row for row in rows if row["type"] == kind]
-        assert found[kind] == pytest.approx(mean(map(longen_score, some)), abs=1e-9)
+        assert figures[kind] == pytest.approx(mean(map(longen_score, some)), abs=1e-9)
         for language in ("en", "zh"):
             few = [row for row in some if row["language"] == language]
             expected = pytest.approx(mean(map(longen_score, few)), abs=1e-9)
-            assert found["by_language"][language][kind] == expected
+            assert figures["by_language"][language][kind] == expected
     for band in ("2-4k", "4-6k", "6-8k"):
         some = [row for row in rows if row["range"] == band]
         expected = pytest.approx(mean(map(longen_score, some)), abs=1e-9)
-        assert found["by_band"][band]["overall"] == expected
-    assert found["empty"] == sum(row["response"] == "" for row in rows) > 0
+        assert figures["by_band"][band]["overall"] == expected
+    assert figures["empty"] == sum(row["response"] == "" for row in rows) > 0
 
 
 def s_l(row: dict[str, Any]) -> Fraction:
@@ -98,12 +99,12 @@ def s_l(row: dict[str, Any]) -> Fraction:
 @pytest.mark.parametrize("seed", range(3))
 def test_longbench_write(seed: int) -> None:
     rows = answered(longbench_write(), "length", seed)
-    found = scored("longbench-write", rows)
-    assert found["s_l"] == pytest.approx(mean(map(s_l, rows)), abs=1e-9)
+    figures = scored("longbench-write", rows)
+    assert figures["s_l"] == pytest.approx(mean(map(s_l, rows)), abs=1e-9)
     for kind in {row["type"] for row in rows}:
         some = [row for row in rows if row["type"] == kind]
         expected = {"responses": len(some), "s_l": pytest.approx(mean(map(s_l, some)), abs=1e-9)}
-        assert found["by_type"][kind] == expected
+        assert figures["by_type"][kind] == expected
 
 
 def lifebench_score(row: dict[str, Any]) -> float:
@@ -121,7 +122,7 @@ def ld(row: dict[str, Any]) -> Fraction:
 
 
 def over_cells(rows: Rows, value: Callable[[dict[str, Any]], Fraction | float]) -> float:
-    """Return the mean over ways and lengths of the means in each, without answers of one word."""
+    """Average over controls and lengths the means of each, without answers of one word."""
     cells: dict[tuple[str, int], list[Fraction | float]] = {}
     for row in rows:
         if lifebench_count(row["response"]) > 1:
@@ -133,64 +134,72 @@ def over_cells(rows: Rows, value: Callable[[dict[str, Any]], Fraction | float]) 
 @pytest.mark.parametrize("seed", range(3))
 def test_lifebench(seed: int) -> None:
     rows = [row for n in range(5) for row in answered(lifebench(), "length_constraint", seed + n)]
-    found = scored("lifebench", rows)
-    assert found["dropped"] == sum(lifebench_count(row["response"]) < 2 for row in rows) > 0
-    assert found["ls"] == pytest.approx(over_cells(rows, lifebench_score), abs=1e-9)
+    figures = scored("lifebench", rows)
+    assert figures["dropped"] == sum(lifebench_count(row["response"]) < 2 for row in rows) > 0
+    assert figures["ls"] == pytest.approx(over_cells(rows, lifebench_score), abs=1e-9)
     for control in ("equal to", "at most", "at least"):
         some = [row for row in rows if row["control_method"] == control]
-        of_it = found["by_constraint"][control]
-        assert of_it["ls"] == pytest.approx(over_cells(some, lifebench_score), abs=1e-9)
-        assert of_it["ld"] == pytest.approx(over_cells(some, ld), abs=1e-9)
-        assert of_it["abs_ld"] == pytest.approx(over_cells(some, lambda r: abs(ld(r))), abs=1e-9)
+        means = figures["by_constraint"][control]
+        assert means["ls"] == pytest.approx(over_cells(some, lifebench_score), abs=1e-9)
+        assert means["ld"] == pytest.approx(over_cells(some, ld), abs=1e-9)
+        assert means["abs_ld"] == pytest.approx(over_cells(some, lambda r: abs(ld(r))), abs=1e-9)
     lengths = sorted({row["length_constraint"] for row in rows})
-    assert list(found["by_length"]) == [str(length) for length in lengths]
+    assert list(figures["by_length"]) == [str(length) for length in lengths]
 
 
-def test_lifebench_drops_answers_of_a_word_and_averages_by_length() -> None:
+def test_lifebench_drops_answers_of_one_word_and_averages_by_length() -> None:
     def row(length: int, words: int) -> dict[str, Any]:
         fields = {"control_method": "equal to", "length_constraint": length}
         return {**fields, "response": "well-being " * words}
 
     rows = [row(16, 16), row(16, 16), row(16, 16), row(32, 64), row(64, 1), row(64, 0)]
-    found = scored("lifebench", rows)
-    assert (found["responses"], found["dropped"], found["empty"]) == (6, 2, 1)
-    assert found["ls"] == pytest.approx((100 + 100 * math.exp(-2)) / 2)
-    assert (found["ld"], found["abs_ld"]) == (0.5, 0.5)
-    assert found["by_length"]["64"] == {"responses": 0, "ld": None, "abs_ld": None, "ls": None}
+    figures = scored("lifebench", rows)
+    assert (figures["responses"], figures["dropped"], figures["empty"]) == (6, 2, 1)
+    assert figures["ls"] == pytest.approx((100 + 100 * math.exp(-2)) / 2)
+    assert (figures["ld"], figures["abs_ld"]) == (0.5, 0.5)
+    assert figures["by_length"]["64"] == {"responses": 0, "ld": None, "abs_ld": None, "ls": None}
     nothing = scored("lifebench", [row(64, 1)])
     assert (nothing["dropped"], nothing["ls"], nothing["by_language"]) == (1, None, {})
 
 
-def test_the_length_is_read_from_the_text_where_there_is_no_field() -> None:
+def test_without_a_field_the_length_is_read_from_the_text() -> None:
     rows: Rows = [
         {"query": "Write 1,000 words.", "response": "a " * 900},
         {"query": "写一篇不少于2千字的散文。", "response": "天" * 1500},
         {"query": "Write two to three thousand words.", "response": "a " * 6000},
         {"query": "Keep it under 5k words.", "response": ""},
     ]
-    found = scored("longen", rows)
-    assert (found["about"], found["above"], found["range"], found["below"]) == (1, 0.5, 0, 0)
-    assert list(found["by_language"]) == ["en", "zh"]
-    assert list(found["by_band"]) == ["(none)"]
-    found = scored("longbench-write", [{"prompt": "写八百字", "response": "天" * 800}])
-    assert (found["s_l"], found["by_type"]["(none)"]["responses"]) == (100, 1)
-    found = scored("lifebench", [{"prompt": "Use at most 50 words.", "response": "a " * 49}])
-    assert found["by_constraint"]["at most"]["ls"] == 100
-    assert found["by_constraint"]["at least"] == {
-        "responses": 0, "ld": None, "abs_ld": None, "ls": None
-    }  # fmt: skip
+    figures = scored("longen", rows)
+    assert (figures["about"], figures["above"], figures["range"], figures["below"]) == (
+        1,
+        0.5,
+        0,
+        0,
+    )
+    assert list(figures["by_language"]) == ["en", "zh"]
+    assert list(figures["by_band"]) == ["(none)"]
+    figures = scored("longbench-write", [{"prompt": "写八百字", "response": "天" * 800}])
+    assert (figures["s_l"], figures["by_type"]["(none)"]["responses"]) == (100, 1)
+    figures = scored("lifebench", [{"prompt": "Use at most 50 words.", "response": "a " * 49}])
+    assert figures["by_constraint"]["at most"]["ls"] == 100
+    empty = {"responses": 0, "ld": None, "abs_ld": None, "ls": None}
+    assert figures["by_constraint"]["at least"] == empty
 
 
 @given(st.integers(1, 10**5), st.integers(0, 10**6))
 def test_longen_falls_on_both_sides(t: int, words: int) -> None:
-    for demand in (Demand("about", t, t), Demand("above", t, None), Demand("below", None, t)):
-        found = scores.longen(words, demand)
-        low, high = scores.longen_bounds(demand)
-        assert 0 <= found <= 1
-        assert (found == 1) == (low <= words <= high)
+    for requirement in (
+        LengthRequirement("about", t, t),
+        LengthRequirement("above", t, None),
+        LengthRequirement("below", None, t),
+    ):
+        value = scores.longen(words, requirement)
+        low, high = scores.longen_bounds(requirement)
+        assert 0 <= value <= 1
+        assert (value == 1) == (low <= words <= high)
         nearer = words + 1 if words < low else max(words - 1, 0)
         if not low <= words <= high:
-            assert scores.longen(nearer, demand) >= found
+            assert scores.longen(nearer, requirement) >= value
 
 
 @given(st.integers(1, 10**5), st.integers(0, 10**6), st.sampled_from(["equal to", "at most"]))
@@ -203,7 +212,7 @@ def test_scores_stay_in_their_bounds(x: int, y: int, control: str) -> None:
     assert scores.ld(x, y) >= -1
 
 
-def test_s_l_of_eighty_is_where_the_paper_puts_it() -> None:
+def test_s_l_has_the_values_of_the_paper() -> None:
     assert scores.s_l(1000, 1600) == pytest.approx(80)
     assert scores.s_l(1000, 4000) == 0
     assert scores.s_l(1400, 1000) == pytest.approx(80)
@@ -215,4 +224,4 @@ def test_rows_are_read_from_a_file(tmp_path: Path) -> None:
     rows = answered(longen(), "constraint", 7)
     lines = [orjson.dumps(row) for row in rows]
     file.write_bytes(b"\xef\xbb\xbf" + b"\r\n\n".join(lines))
-    assert score(BENCHMARKS["longen"], read_rows(file)) == scored("longen", rows)
+    assert score(BENCHMARKS["longen"], read_rows(file)).as_json() == scored("longen", rows)

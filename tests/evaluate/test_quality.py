@@ -1,4 +1,4 @@
-"""Quality that needs no judge: MTLD by hand, repeats where they begin, shares of endings."""
+"""Quality without a judge: MTLD by hand, where repeats begin, how texts end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def varied(words: int, seed: int = 0) -> str:
 
 
 def plain_mtld(words: list[str]) -> float:
-    """One direction, the slow way: the share of different words is counted anew for each word."""
+    """Return MTLD in one direction, counting the share of different words anew for each word."""
     factors, stretch = 0.0, list[str]()
     for word in words:
         stretch.append(word)
@@ -48,34 +48,34 @@ def test_mtld_by_hand() -> None:
 
 def test_shares() -> None:
     texts = ["It ends.", "It breaks off in the", "写完了。", ""]
-    found = quality(texts, ["stop", "length", None, "stop"])
-    assert found["responses"] == 4
-    assert found["empty"] == 1
-    assert found["truncated"] == 0.5
-    assert found["ends"] == pytest.approx(2 / 3, abs=1e-4)
-    assert quality(texts)["ends"] is None
-    assert found["by_decile"] == [] and found["mtld"] is None  # all are too short
+    figures = quality(texts, ["stop", "length", None, "stop"])
+    assert figures.responses == 4
+    assert figures.empty == 1
+    assert figures.truncated == 0.5
+    assert figures.ends == pytest.approx(2 / 3, abs=1e-4)
+    assert quality(texts).ends is None
+    assert figures.by_decile == [] and figures.mtld is None  # all are too short
 
 
 def test_variety_is_the_mean_of_the_texts() -> None:
     texts = [varied(200), "one two three four " * 40 + ".", varied(300, 1)]
-    found = quality(texts)
-    assert found["rep_4"] == pytest.approx(sum(map(repetition, texts)) / 3, abs=1e-4)
-    assert found["distinct_2"] == pytest.approx(sum(distinct(t, 2) for t in texts) / 3, abs=1e-4)
-    assert found["repeats"] == pytest.approx(1 / 3, abs=1e-4)
-    assert found["long"] == 3
+    figures = quality(texts)
+    assert figures.rep_4 == pytest.approx(sum(map(repetition, texts)) / 3, abs=1e-4)
+    assert figures.distinct_2 == pytest.approx(sum(distinct(t, 2) for t in texts) / 3, abs=1e-4)
+    assert figures.repeats == pytest.approx(1 / 3, abs=1e-4)
+    assert figures.long == 3
 
 
 @pytest.mark.parametrize("begins", [3, 5, 8])
 def test_where_a_text_begins_to_repeat(begins: int) -> None:
-    """What a text says again in its last tenths is seen there and nowhere before."""
+    """Repeats in the last tenths of a text show there and nowhere before."""
     rng = random.Random(begins)
     fresh = "".join(chr(rng.randrange(0x4E00, 0x9FFF)) for _ in range(begins * 500))
     text = fresh + fresh[: 500 * (10 - begins)] * 2
     deciles = by_decile([text[:5000]])
-    assert [row["rep_4"] < 0.01 for row in deciles] == [True] * begins + [False] * (10 - begins)
-    assert [row["first_repeat"] for row in deciles] == [float(i == begins) for i in range(10)]
-    assert all(row["distinct_2"] > 0.95 for row in deciles)
+    assert [row.rep_4 < 0.01 for row in deciles] == [True] * begins + [False] * (10 - begins)
+    assert [row.first_repeat for row in deciles] == [float(i == begins) for i in range(10)]
+    assert all(row.distinct_2 > 0.95 for row in deciles)
 
 
 @settings(max_examples=30)
@@ -83,7 +83,7 @@ def test_where_a_text_begins_to_repeat(begins: int) -> None:
 def test_deciles_together_are_the_whole(words: list[str]) -> None:
     text = " ".join(words)
     deciles = by_decile([text])
-    assert sum(row["first_repeat"] for row in deciles) == has_repeat(text)
+    assert sum(row.first_repeat for row in deciles) == has_repeat(text)
     whole = repetition(text, 4)
-    assert sum(row["rep_4"] for row in deciles) / 10 == pytest.approx(whole, abs=0.1)
+    assert sum(row.rep_4 for row in deciles) / 10 == pytest.approx(whole, abs=0.1)
     assert len(tokens(text)) == len(words)

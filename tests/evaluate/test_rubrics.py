@@ -1,4 +1,4 @@
-"""Rubrics: what counts as a judgement in form, the figures, and prompts that name what they ask."""
+"""Rubrics: valid and invalid answers of a judge, the figures, and what the prompts name."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ import pytest
 from selflengthen.evaluate.rubrics import LANGUAGES, LONGBENCH_WRITE, LONGEN, Rubric, language_of
 
 GOOD = {"analysis": "Fine {so far}.", **dict.fromkeys(LONGBENCH_WRITE.dimensions, 4)}
-SAID = json.dumps(GOOD)
+ANSWER = json.dumps(GOOD)
 RUBRICS = pytest.mark.parametrize("rubric", [LONGEN, LONGBENCH_WRITE], ids=lambda r: r.name)
 
 
 @pytest.mark.parametrize(
-    "said",
+    "answer",
     [
-        SAID,
+        ANSWER,
         json.dumps(GOOD, indent=2),
-        f"<think>{{hm}} [4]</think>\nHere it is:\n```json\n{SAID}\n```\nAs asked.",
-        SAID.replace("breadth_and_depth", "Breadth and Depth").replace("clarity", " Clarity"),
-        SAID.replace("4", "4.0"),
-        '{"analysis": "first thoughts"} ' + SAID,
+        f"<think>{{hm}} [4]</think>\nHere it is:\n```json\n{ANSWER}\n```\nAs asked.",
+        ANSWER.replace("breadth_and_depth", "Breadth and Depth").replace("clarity", " Clarity"),
+        ANSWER.replace("4", "4.0"),
+        '{"analysis": "first thoughts"} ' + ANSWER,
         json.dumps(GOOD | {"overall": "good"}),
     ],
 )
-def test_in_form(said: str) -> None:
-    assert LONGBENCH_WRITE.read(said) == dict.fromkeys(LONGBENCH_WRITE.dimensions, 4)
+def test_valid_answers(answer: str) -> None:
+    assert LONGBENCH_WRITE.read(answer) == dict.fromkeys(LONGBENCH_WRITE.dimensions, 4)
 
 
 @pytest.mark.parametrize(
-    "said",
+    "answer",
     [
         "",
         "All of it deserves a 4.",
-        SAID[:-1],
+        ANSWER[:-1],
         "[" * 100_000,
         "{" * 1000,
         '{"a":' * 10_000,
@@ -45,23 +45,23 @@ def test_in_form(said: str) -> None:
             json.dumps(GOOD | {"clarity": value})
             for value in (0, 6, 4.5, -1, "4", None, True, [4], {"score": 4}, 1e400)
         ),
-        SAID.replace("4", "NaN"),
+        ANSWER.replace("4", "NaN"),
         json.dumps([4] * 6),
     ],
-    ids=lambda said: said[-30:] or "nothing",
+    ids=lambda answer: answer[-30:] or "nothing",
 )
-def test_out_of_form(said: str) -> None:
-    assert LONGBENCH_WRITE.read(said) is None
+def test_invalid_answers(answer: str) -> None:
+    assert LONGBENCH_WRITE.read(answer) is None
 
 
 @RUBRICS
-def test_the_schema_is_the_form_that_is_read(rubric: Rubric) -> None:
+def test_answers_in_the_schema_are_read(rubric: Rubric) -> None:
     schema: Any = rubric.schema()
     assert schema["required"] == list(schema["properties"]) == ["analysis", *rubric.dimensions]
     for grade in schema["properties"]["relevance"]["enum"]:
-        made = {"analysis": ""} | dict.fromkeys(rubric.dimensions, grade)
-        assert rubric.read(json.dumps(made)) == dict.fromkeys(rubric.dimensions, grade)
-    assert len(schema["properties"]["relevance"]["enum"]) == rubric.most
+        answer = {"analysis": ""} | dict.fromkeys(rubric.dimensions, grade)
+        assert rubric.read(json.dumps(answer)) == dict.fromkeys(rubric.dimensions, grade)
+    assert len(schema["properties"]["relevance"]["enum"]) == rubric.max_grade
 
 
 def test_figures() -> None:
@@ -81,18 +81,21 @@ def test_figures() -> None:
 def test_prompts_name_every_dimension_and_the_scale(rubric: Rubric, language: str) -> None:
     text = rubric.prompts()[language]
     for name in rubric.dimensions:
-        assert text.count(name) == 2, f"{name}: once where it is explained, once in the form"
-    assert {"1", str(rubric.most)} <= set(re.findall(r"\d+", text))
+        assert text.count(name) == 2, f"{name}: once in the explanation, once in the form"
+    assert {"1", str(rubric.max_grade)} <= set(re.findall(r"\d+", text))
     assert '"analysis"' in text
 
 
-def test_digests_tell_prompts_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_digests_depend_on_the_prompts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert LONGEN.digest() != LONGBENCH_WRITE.digest()
-    before, told = LONGEN.digest(), LONGEN.prompts()
-    monkeypatch.setattr(Rubric, "prompts", lambda self: told | {"en": told["en"] + " Be brief."})
+    before = LONGEN.digest()
+    prompts = LONGEN.prompts()
+    monkeypatch.setattr(
+        Rubric, "prompts", lambda self: prompts | {"en": prompts["en"] + " Be brief."}
+    )
     assert LONGEN.digest() != before
 
 
-def test_the_judge_is_spoken_to_in_the_language_of_the_request() -> None:
+def test_the_judges_prompt_has_the_language_of_the_request() -> None:
     assert language_of("写一篇关于大海的散文，两千字。") == "zh"
     assert language_of("Write about the sea.") == "en"

@@ -1,4 +1,4 @@
-"""Benchmarks that are answered: files, scores as `score` has them, bands."""
+"""Benchmarks that models answer: files, the same scores as `score` gives, bands."""
 
 from __future__ import annotations
 
@@ -14,16 +14,23 @@ from selflengthen.errors import UserError
 from selflengthen.evaluate import tasks
 from selflengthen.evaluate.length import BENCHMARKS, score, sum_up
 from selflengthen.evaluate.responses import read_rows
-from selflengthen.length.requirement import read_demand
+from selflengthen.length.requirement import read_requirement
 from selflengthen.storage.records import Record
 from tests.evaluate import data
 
 
 def answer(number: int, text: str) -> Record:
     return Record(
-        id=f"x-{number}", source=str(number), text=text, attempts=1, words=0, tokens=1, seed=0,
-        finish_reason="stop", seconds=0.0,
-    )  # fmt: skip
+        id=f"x-{number}",
+        source=str(number),
+        text=text,
+        attempts=1,
+        words=0,
+        tokens=1,
+        seed=0,
+        finish_reason="stop",
+        seconds=0.0,
+    )
 
 
 @pytest.mark.parametrize(
@@ -35,16 +42,17 @@ def test_answers_score_as_responses_on_file(
     name: str, rows: list[dict[str, Any]], tmp_path: Path
 ) -> None:
     texts = [("sea 海 " * (37 * n)).strip() for n in range(len(rows))]
-    asked, file = tmp_path / "asked.jsonl", tmp_path / "answered.jsonl"
-    asked.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    instructions = tmp_path / "instructions.jsonl"
+    file = tmp_path / "answered.jsonl"
+    instructions.write_text("".join(json.dumps(row) + "\n" for row in rows))
     pairs = zip(rows, texts, strict=True)
     file.write_text("".join(json.dumps(row | {"response": text}) + "\n" for row, text in pairs))
     task = tasks.TASKS[name]
     answers = [answer(n, text) if text else None for n, text in enumerate(texts)]
-    scored = tasks.score(task, tasks.load(task, asked), answers)
+    scored = tasks.score(task, tasks.load(task, instructions), answers)
     expected = score(BENCHMARKS[name], read_rows(file))
     assert sum_up(task.benchmark, scored) == expected
-    assert expected["empty"] == 1
+    assert expected.empty == 1
 
 
 def test_the_pocket_benchmark_is_shipped() -> None:
@@ -55,7 +63,7 @@ def test_the_pocket_benchmark_is_shipped() -> None:
 
 
 def test_bands_of_required_length_are_in_order(tmp_path: Path) -> None:
-    file = tmp_path / "asked.jsonl"
+    file = tmp_path / "instructions.jsonl"
     lengths = [4000, 499, 20_000, 500, 1999, 2000, 100]
     rows = ({"prompt": "x", "length": length} for length in lengths)
     file.write_text("\n".join(map(json.dumps, rows)))
@@ -81,10 +89,13 @@ def test_lifebenchs_public_files_are_read(tmp_path: Path) -> None:
     assert len(set(prompts)) == len(prompts)
     for row in rows:
         scored = task.benchmark.read(replace(row, fields={**row.fields, "response": "x"}))
-        demand = read_demand(row.text("prompt").replace(row.text("raw_data"), ""))
-        assert demand is not None
-        kind = {"about": "equal to", "below": "at most", "above": "at least"}[demand.kind]
-        assert (kind, demand.high or demand.low) == (scored.groups["control"], scored.required)
+        requirement = read_requirement(row.text("prompt").replace(row.text("raw_data"), ""))
+        assert requirement is not None
+        kind = {"about": "equal to", "below": "at most", "above": "at least"}[requirement.kind]
+        assert (kind, requirement.high or requirement.low) == (
+            scored.groups["control"],
+            scored.required,
+        )
     at_most = {row.text("prompt") for row in rows if row.fields["control_method"] == "at most"}
     assert any("你的回答字数必须至多有 8192字。" in prompt for prompt in at_most)
     assert any("Your summary must be at most 128 words long." in prompt for prompt in at_most)
@@ -104,7 +115,7 @@ def test_fields_choose_among_lifebenchs_lengths(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["longen", "longbench-write", "lifebench"])
 def test_public_files_are_named(name: str) -> None:
-    with pytest.raises(UserError, match="name it with --data FILE"):
+    with pytest.raises(UserError, match="give it with --data FILE"):
         tasks.load(tasks.TASKS[name], None)
 
 
@@ -113,19 +124,19 @@ def test_public_files_are_named(name: str) -> None:
     [
         ("longen", {"constraint": "900 words"}, "has no field 'query'"),
         ("longen", {"query": " ", "constraint": "900 words"}, "'query' is blank"),
-        ("longen", {"query": "A poem."}, "field 'query' names no length"),
+        ("longen", {"query": "A poem."}, "field 'query' asks for no length"),
         ("longbench-write", {"prompt": "A poem.", "length": 0}, "'length' is 0"),
         ("lifebench", {"length_constraint": 9, "control_method": "at most"}, "no field 'prompt'"),
         ("lifebench", {"prompt": "A poem.", "length_constraint": 9}, "no field 'control_method'"),
         ("lifebench", {"lang": "en", "task": "Use {word_count} words."}, "has {word_count} alone"),
         ("lifebench", {"lang": "fr", "task": "{word_count_type} {word_count}"}, "'lang' is 'fr'"),
         ("lifebench", {"task": "{word_count_type} {word_count} words"}, "no field 'lang'"),
-        ("lifebench", {"task": "Write a poem.", "lang": "en"}, "field 'task' names no length"),
+        ("lifebench", {"task": "Write a poem.", "lang": "en"}, "field 'task' asks for no length"),
         ("lifebench", {"task": "Use 5 to 9 words.", "lang": "en"}, "asks for a range of lengths"),
         (
             "lifebench",
             {"task": "{word_count_type} {word_count}", "lang": "en", "length_constraint": 9.5},
-            "'length_constraint' is 9.5; it has to be a whole number",
+            "'length_constraint' is 9.5; it must be a whole number",
         ),
         ("lifebench", {"prompt": "Use {word_count} words.", "lang": "en"}, "is a placeholder"),
     ],

@@ -16,7 +16,7 @@ from selflengthen.config import Config
 from selflengthen.engines.base import Completion, Request
 from selflengthen.engines.scripted import nonsense
 from selflengthen.errors import UserError
-from selflengthen.length.requirement import Demand, read_demand
+from selflengthen.length.requirement import LengthRequirement, read_requirement
 from selflengthen.pipeline.final import Final
 from selflengthen.pipeline.fingerprints import Fingerprints
 from selflengthen.runner import executor
@@ -125,8 +125,8 @@ def test_every_demand_is_satisfied_by_its_text(finished: Path) -> None:
     rows = list(lines(finished / "final/dataset/train.jsonl"))
     assert len(rows) > 10
     for row in rows:
-        demand = Demand(row["kind"], row["low"], row["high"], row["unit"])
-        assert read_demand(row["prompt"][0]["content"]) == demand
+        demand = LengthRequirement(row["kind"], row["low"], row["high"], row["unit"])
+        assert read_requirement(row["prompt"][0]["content"]) == demand
         assert row["words"] == word_count(row["completion"][0]["content"])
         assert demand.satisfied(row["words"])
     assert {row["by"] for row in rows} == {"engine", "template"}
@@ -167,7 +167,7 @@ def test_held_out_instructions_carry_demands_and_are_in_no_row(finished: Path) -
     assert figures["base"]["texts"] == figures["final"]["texts"] == config().held_out.texts
     trained = (finished / "final/dataset/train.jsonl").read_text()
     for text in figures["texts"]:
-        assert read_demand(text["instruction"]) == Demand(
+        assert read_requirement(text["instruction"]) == LengthRequirement(
             text["kind"], text["low"], text["high"], text["unit"]
         )
         assert text["instruction"] not in trained

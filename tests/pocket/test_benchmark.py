@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from selflengthen.inputs import models, seeds
-from selflengthen.length.requirement import read_demand
+from selflengthen.length.requirement import read_requirement
 from selflengthen.pocket import benchmark
 
 SHIPPED = models.POCKET.parent / "benchmark.jsonl"
@@ -25,7 +25,7 @@ def test_kinds_and_bands_are_even_and_lengths_spread() -> None:
     assert set(Counter(row["range"] for row in rows).values()) == {16}
     numbers = []
     for row in rows:
-        demand, said = read_demand(row["query"]), read_demand(row["constraint"])
+        demand, said = read_requirement(row["query"]), read_requirement(row["constraint"])
         assert demand == said and demand is not None and demand.kind == row["type"]
         named = [n for n in (demand.low, demand.high) if n is not None]
         low, high = map(int, row["range"].split("-"))

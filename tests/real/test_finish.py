@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from selflengthen.length.requirement import read_demand
+from selflengthen.length.requirement import read_requirement
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -57,7 +57,7 @@ def test_rows_keep_what_they_ask_for(run: Path) -> None:
     rows = [json.loads(line) for line in (run / "final/dataset/train.jsonl").open()]
     assert len(rows) >= 6
     for row in rows:
-        asked = read_demand(row["prompt"][0]["content"])
+        asked = read_requirement(row["prompt"][0]["content"])
         assert asked is not None and asked.satisfied(row["words"])
     assert {row["by"] for row in rows} <= {"engine", "template"}
 

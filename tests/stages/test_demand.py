@@ -12,7 +12,7 @@ from selflengthen.engines.base import Completion, Request, Sampling
 from selflengthen.engines.scripted import Scripted
 from selflengthen.errors import RequestRefused
 from selflengthen.inputs import prompts
-from selflengthen.length.requirement import read_demand
+from selflengthen.length.requirement import read_requirement
 from selflengthen.stages import union
 from selflengthen.stages.contract import Ask, Item, Verdict
 from selflengthen.stages.demand import AddDemand, DemandInput, share_of_words
@@ -67,7 +67,7 @@ def test_a_faithful_rewrite_is_accepted(language: str, instruction: str) -> None
     verdict, (request,) = attempt(rewrite, instruction, language=language)
     assert verdict.reason is None, verdict
     assert verdict.details["by"] == "engine" and verdict.details["words"] == 730
-    demand = read_demand(verdict.text)
+    demand = read_requirement(verdict.text)
     assert demand is not None and demand.satisfied(730)
     assert (demand.kind, demand.low, demand.high, demand.unit) == tuple(
         verdict.details[name] for name in ("kind", "low", "high", "unit")
@@ -110,7 +110,7 @@ def test_the_last_attempt_uses_the_template() -> None:
         "template",
         "template",
     )
-    demand = read_demand(verdict.text)
+    demand = read_requirement(verdict.text)
     assert demand is not None and demand.satisfied(730) and verdict.text.startswith(ENGLISH)
 
 

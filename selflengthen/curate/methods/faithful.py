@@ -7,7 +7,7 @@ import re
 from selflengthen.curate.io.rows import Choice, Dropped, Rows
 from selflengthen.errors import UserError
 from selflengthen.length.counters import longbench_words
-from selflengthen.length.requirement import Demand, read_demand
+from selflengthen.length.requirement import LengthRequirement, read_requirement
 from selflengthen.length.scores import s_l
 
 LEAST = 80.0
@@ -24,7 +24,7 @@ def faithful(rows: Rows, least: float = LEAST) -> Choice:
 
     scores = np.full(len(rows), -1.0)
     for place, row in enumerate(rows):
-        demand = read_demand(row.prompt)
+        demand = read_requirement(row.prompt)
         if demand is not None:
             scores[place] = score(demand, row.response)
     without = scores < 0
@@ -50,7 +50,7 @@ def faithful(rows: Rows, least: float = LEAST) -> Choice:
     )
 
 
-def score(demand: Demand, response: str) -> float:
+def score(demand: LengthRequirement, response: str) -> float:
     """Return S_L of a response, 0 to 100, against the nearest length that the demand allows.
 
     S_L is LongBench-Write's length score, and words are counted as its authors do. A response

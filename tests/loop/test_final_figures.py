@@ -6,12 +6,12 @@ import pytest
 
 from selflengthen.config import Config
 from selflengthen.inputs.seeds import Seed
-from selflengthen.length.requirement import Demand, read_demand
+from selflengthen.length.requirement import LengthRequirement, read_requirement
 from selflengthen.pipeline import final_figures
-from selflengthen.pipeline.final_figures import Asked
+from selflengthen.pipeline.final_figures import LengthRequest
 from tests.stages.test_stages import record
 
-ABOUT, BELOW = Demand("about", 1000, 1000), Demand("below", None, 1000)
+ABOUT, BELOW = LengthRequirement("about", 1000, 1000), LengthRequirement("below", None, 1000)
 
 
 def test_held_out_demands_lie_around_lengths_of_the_data() -> None:
@@ -19,7 +19,7 @@ def test_held_out_demands_lie_around_lengths_of_the_data() -> None:
     asked = final_figures.ask(held, [300, 5000], Config())
     assert len(asked) == 200 and {one.demand.kind for one in asked} == set(final_figures.KINDS)
     for one in asked:
-        assert read_demand(one.text) == one.demand
+        assert read_requirement(one.text) == one.demand
         assert one.demand.satisfied(300) or one.demand.satisfied(5000)
     assert asked == final_figures.ask(held, [300, 5000], Config())
 
@@ -27,11 +27,18 @@ def test_held_out_demands_lie_around_lengths_of_the_data() -> None:
 def test_a_held_out_instruction_keeps_its_own_length() -> None:
     held = [Seed("h", "Write an essay of at least 900 words on bees.")]
     (asked,) = final_figures.ask(held, [20], Config())
-    assert (asked.text, asked.demand) == (held[0].instruction, Demand("above", 900, None))
+    assert (asked.text, asked.demand) == (
+        held[0].instruction,
+        LengthRequirement("above", 900, None),
+    )
 
 
 def test_figures_over_all_and_by_kind() -> None:
-    asked = [Asked("a", "A", ABOUT), Asked("b", "B", BELOW), Asked("c", "C", ABOUT)]
+    asked = [
+        LengthRequest("a", "A", ABOUT),
+        LengthRequest("b", "B", BELOW),
+        LengthRequest("c", "C", ABOUT),
+    ]
     texts = [
         record(n, "w " * words, source=n) for n, words in (("a", 1000), ("b", 1250), ("c", 600))
     ]

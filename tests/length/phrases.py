@@ -1,22 +1,12 @@
-"""The reader of lengths against phrases by hand, and against the benchmarks' own instructions."""
+"""Instructions, and the length that each asks for: `kind low high`, or nothing.
+
+A `c` at the end says that characters are counted.
+"""
 
 from __future__ import annotations
 
-import re
-import time
-from typing import Any, get_args
-
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from selflengthen.length.mentions import Kind
-from selflengthen.length.requirement import Demand, read_demand
-from tests.evaluate.data import longbench_write, longen
-
-# An instruction; `kind low high`, with a `c` where characters are counted; or nothing.
 PHRASES = {
-    # About, in English: digits, separators, words, and how it is said.
+    # About, in English: digits, separators, spelled numbers, wordings.
     "Write a 2000-word story about a lighthouse.": "about 2000",
     "Write a story of 2,000 words.": "about 2000",
     "Write a story of 2 000 words.": "about 2000",
@@ -257,113 +247,3 @@ PHRASES = {
     "字数：3页": "",
     "大学生每月花费2000元，写一篇调查报告": "",
 }
-
-
-def expected(said: str) -> Demand | None:
-    if not said:
-        return None
-    named, *numbers = said.removesuffix(" c").split()
-    kind: Kind = next(kind for kind in get_args(Kind) if kind == named)
-    values = [int(number) for number in numbers]
-    low = None if kind == "below" else values[0]
-    high = None if kind == "above" else values[-1]
-    return Demand(kind, low, high, "characters" if said.endswith(" c") else "words")
-
-
-@pytest.mark.parametrize("text", PHRASES)
-def test_phrases(text: str) -> None:
-    assert read_demand(text) == expected(PHRASES[text])
-
-
-def test_the_table_is_large_enough() -> None:
-    chinese = [text for text in PHRASES if re.search("[一-鿿]", text)]
-    assert len(chinese) >= 60 and len(PHRASES) - len(chinese) >= 80
-
-
-def truth(row: dict[str, Any]) -> Demand:
-    """Read `around 2000 words`, `2000字至3000字` and the like without the reader."""
-    numbers = [int(number) for number in re.findall(r"\d+", row["constraint"])]
-    return Demand(
-        row["type"],
-        None if row["type"] == "below" else numbers[0],
-        None if row["type"] == "above" else numbers[-1],
-        "words" if row["language"] == "en" else "characters",
-    )
-
-
-def names_a_length(text: str) -> bool:
-    """Say whether a number of three digits or more, or one spelt out, stands near a unit."""
-    number = r"\d[\d,]{2,}|\d\s?k\b|[一二两三四五六七八九]千|thousand|hundred|[百千万]"
-    return (
-        re.search(rf"(?i)(?:{number})[^。\n]{{0,12}}?(?:words?\b|字|词)|字数\D*\d", text)
-        is not None
-    )
-
-
-def test_longens_instructions_are_read() -> None:
-    rows = longen()
-    wrong = [
-        (row["constraint"], read_demand(row["query"]))
-        for row in rows
-        if read_demand(row["query"]) != (truth(row) if names_a_length(row["query"]) else None)
-    ]
-    assert len(wrong) <= 0.03 * len(rows), wrong
-
-
-def test_longbench_writes_instructions_are_read() -> None:
-    wrong = []
-    for row in longbench_write():
-        read = read_demand(row["prompt"])
-        # Of a range it names the upper end.
-        named = read and (read.low if read.kind == "above" else read.high)
-        if named != (row["length"] if names_a_length(row["prompt"]) else None):
-            wrong.append((row["length"], read, row["prompt"][:80]))
-    assert len(wrong) <= 0.07 * len(longbench_write()), wrong
-
-
-def test_the_constraints_themselves_are_read() -> None:
-    assert [row for row in longen() if read_demand(row["constraint"]) != truth(row)] == []
-
-
-@given(st.integers(100, 99_999), st.sampled_from(["{}", "{:,}"]), st.sampled_from("en zh".split()))
-def test_any_number_is_read_back(value: int, form: str, language: str) -> None:
-    number = form.format(value)
-    en, zh = f"Write a story of at least {number} words.", f"写一篇不少于{number}字的故事。"
-    unit = "words" if language == "en" else "characters"
-    assert read_demand(en if language == "en" else zh) == Demand("above", value, None, unit)
-
-
-@given(st.text("1ab,-. \n字词约每个千to至wordsu`《》(（", max_size=200) | st.text(max_size=200))
-def test_any_text_is_read(text: str) -> None:
-    found = read_demand(text)
-    if found is not None:
-        assert found.kind in get_args(Kind) and (found.low or found.high)
-        assert found.low is None or found.high is None or 0 < found.low <= found.high
-
-
-@given(st.integers(1, 10**6), st.integers(1, 10**6), st.integers(0, 10**6))
-def test_satisfied(one: int, other: int, words: int) -> None:
-    low, high = sorted((one, other))
-    assert Demand("above", low, None).satisfied(words) == (words >= low)
-    assert Demand("below", None, high).satisfied(words) == (0 < words <= high)
-    assert Demand("range", low, high).satisfied(words) == (low <= words <= high)
-    assert Demand("about", low, low).satisfied(words) == (4 * low <= 5 * words <= 6 * low)
-
-
-def test_a_text_of_any_length_is_read_quickly() -> None:
-    """An instruction may carry a whole book; and no pattern may take steps without end."""
-    long = ["2000 words " * 100_000, "a 5 " * 50_000 + "words", "字" * 200_000, "一" * 9000 + "字"]
-    long += [
-        f"Write 900 words.\n{'x y. ' * 10**6}",
-        "1," * 5000 + "1 words",
-        "each " * 2000 + "5 words",
-    ]
-    long += [
-        "《" * 9000 + "5字",
-        "write " * 1500 + "the summary: 50 words",
-        "not " * 2400 + "5 words",
-    ]
-    began = time.process_time()
-    read = [read_demand(text) for text in long]
-    assert time.process_time() - began < 10
-    assert read[4] == Demand("about", 900, 900)

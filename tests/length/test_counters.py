@@ -1,4 +1,4 @@
-"""The counters against the benchmarks' own patterns."""
+"""The counters agree with the benchmarks' own patterns."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The reader of lengths against a table of phrasings: the ways people ask for a length, or do not.
+"""Lengths are read from a table of phrasings: the ways people ask for a length, or do not.
 
-`length_phrasings.jsonl`: text, language, kind (`none` where no length is asked for), low, high and
-unit. It was written in several goes, each before the reader was mended for it.
+`length_phrasings.jsonl` has the fields text, language, kind (`none` if the text asks for no
+length), low, high and unit. Each batch was written before the code was changed to read it.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Any
 
 import orjson
 
-from selflengthen.length.requirement import read_demand
+from selflengthen.length.requirement import LengthRequirement, read_requirement
 
 TABLE = Path(__file__).with_name("length_phrasings.jsonl")
 LEAST = 0.98
-# Misread, and known to be.
+# Known to be misread.
 KNOWN = {
     "300w on the water cycle",
     "Chapter 3 (4,000 words) is the weakest part of my manuscript. What should I do?",
@@ -33,11 +33,11 @@ def table() -> list[dict[str, Any]]:
 
 
 def is_read(row: dict[str, Any]) -> bool:
-    demand = read_demand(row["text"])
-    if demand is None:
+    requirement = read_requirement(row["text"])
+    if requirement is None:
         return row["kind"] == "none"
-    wanted = tuple(row[name] for name in ("kind", "low", "high", "unit"))
-    return (demand.kind, demand.low, demand.high, demand.unit) == wanted
+    expected = LengthRequirement(row["kind"], row["low"], row["high"], row["unit"])
+    return requirement == expected
 
 
 def test_the_phrasings_are_read() -> None:
