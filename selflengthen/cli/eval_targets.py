@@ -103,25 +103,25 @@ def _check_config(config: Config, model: Model) -> None:
 def _states(run: RunFolder, config: Config) -> list[ModelState]:
     """Return a run's states: the base model, the generator after each round, the finished model."""
     states = [ModelState("base", " base")]
-    adapter: Adapter | None = None
-    digest: str | None = None
+    last: tuple[Adapter, str, StageFolder] | tuple[()] = ()
     for number in range(1, run.finished() + 1):
         folder = run.stage(TRAIN, number, "generator")
-        if trained := _adapter(folder, f"generator-r{number:02d}", config):
-            adapter, digest = trained
         # A round that trained nothing keeps the adapter of the one before.
-        states.append(ModelState(f"{number:02d}", f" round {number}", adapter, digest))
+        last = _adapter(folder, f"generator-r{number:02d}", config) or last
+        states.append(ModelState(f"{number:02d}", f" round {number}", *last))
     tuned = run.stage(ANNEAL if config.finish.anneal.steps else FINISH_TRAIN)
     if final := _adapter(tuned, "final", config):
         states.append(ModelState("final", " final", *final))
     return states
 
 
-def _adapter(folder: StageFolder, name: str, config: Config) -> tuple[Adapter, str] | None:
+def _adapter(
+    folder: StageFolder, name: str, config: Config
+) -> tuple[Adapter, str, StageFolder] | None:
     done = folder.done()
     if not done or done.get("skipped"):
         return None
-    return Adapter(name, folder.path, config.train.lora_r), done["digest"]
+    return Adapter(name, folder.path, config.train.lora_r), done["digest"], folder
 
 
 def _run(name: str) -> RunFolder | None:

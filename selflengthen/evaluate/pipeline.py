@@ -6,6 +6,7 @@ answers of any number of targets; the judge has an engine of its own.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +26,7 @@ from selflengthen.evaluate.targets import (
 from selflengthen.inputs import prompts
 from selflengthen.runner.context import Services, sampling_of
 from selflengthen.runner.stage_runner import StageRunner
+from selflengthen.runner.verify import require_sound
 from selflengthen.stages.answer import AnswerOnce
 from selflengthen.stages.contract import Ask, Item, Verdict
 from selflengthen.text.checks import finish
@@ -44,6 +46,8 @@ class Answering:
     async def play(self) -> None:
         """Complete the answers of each state."""
         for state in self._unanswered():
+            if state.training:
+                await asyncio.to_thread(require_sound, state.training)
             role: Role = "generator" if state.adapter else "base"
             await self.runner.texts(
                 self.target.folder.answers(state.name),
@@ -138,6 +142,7 @@ class Grading:
         """Complete the grades of each state."""
         for target in self.targets:
             for state in target.states:
+                await asyncio.to_thread(require_sound, target.folder.answers(state.name))
                 await self.runner.texts(
                     target.folder.judged(state.name, self.judge.name),
                     identity=partial(grades_identity, target, state, self.judge),

@@ -29,12 +29,14 @@ class ModelState:
         suffix: What tables append to the target's title, such as ` round 2`.
         adapter: The run's adapter; None for the bare model.
         digest: The adapter's digest.
+        training: The stage that made the adapter; it is verified before the adapter is used.
     """
 
     name: str
     suffix: str = ""
     adapter: Adapter | None = None
     digest: str | None = None
+    training: StageFolder | None = None
 
 
 @dataclass(frozen=True)
