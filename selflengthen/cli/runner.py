@@ -24,7 +24,8 @@ from selflengthen.errors import Interrupted, SelfLengthenError
 from selflengthen.inputs.models import Model
 from selflengthen.runner.context import EngineProvider, Services, Train
 from selflengthen.storage.lock import Presence
-from selflengthen.storage.run_dir import RunFolder, StageFolder
+from selflengthen.storage.run_dir import RunFolder
+from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.training.job import TrainingJob, TrainingResult
 from selflengthen.training.launch import train
 

@@ -12,7 +12,8 @@ import msgspec
 from selflengthen.errors import UserError
 from selflengthen.storage.jsonl import read_raw, read_structs
 from selflengthen.storage.records import Record, Refusal
-from selflengthen.storage.run_dir import RunFolder, StageFolder
+from selflengthen.storage.run_dir import RunFolder
+from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.storage.stage_table import (
     CURATE,
     DRAFT,

@@ -14,7 +14,8 @@ import re
 from pathlib import Path
 
 from selflengthen.errors import UserError
-from selflengthen.storage.run_dir import RunFolder, StageFolder
+from selflengthen.storage.run_dir import RunFolder
+from selflengthen.storage.stage_folder import StageFolder
 
 ROOT = Path("runs") / "evaluate"
 

@@ -17,7 +17,7 @@ from selflengthen.inputs.models import Model
 from selflengthen.inputs.prompts import Prompts
 from selflengthen.runner.identity import differences
 from selflengthen.storage.records import Record, fingerprint
-from selflengthen.storage.run_dir import StageFolder
+from selflengthen.storage.stage_folder import StageFolder
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,8 @@ from selflengthen.storage.records import (
     encode,
     fingerprint,
 )
-from selflengthen.storage.run_dir import HELD_OUT_FILE, StageFolder
+from selflengthen.storage.run_dir import HELD_OUT_FILE
+from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.storage.stage_table import (
     ANNEAL,
     COLLECT_DRAFT,

@@ -11,7 +11,7 @@ from selflengthen.runner.context import RunContext
 from selflengthen.runner.identity import differences, files, listed
 from selflengthen.runner.sources import require_whole
 from selflengthen.storage.records import fingerprint
-from selflengthen.storage.run_dir import StageFolder
+from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.storage.stage_table import (
     ANNEAL,
     CURATE,

@@ -24,7 +24,7 @@ from selflengthen.runner.context import Services, sampling_of
 from selflengthen.runner.stage_runner import StageRunner
 from selflengthen.stages.contract import Ask, Item, Verdict
 from selflengthen.storage.records import fingerprint
-from selflengthen.storage.run_dir import StageFolder
+from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.text.checks import Checks, empty, finish
 
 CRITIQUE, ANSWER = "refine-critique.user", "refine-answer.user"
