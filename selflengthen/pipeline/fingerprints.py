@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from selflengthen.config import identity_of
 from selflengthen.errors import UserError
+from selflengthen.field_kinds import identity_of
 from selflengthen.runner.context import RunContext
 from selflengthen.runner.identity import differences, files, listed
 from selflengthen.runner.sources import require_whole

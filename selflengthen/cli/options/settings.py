@@ -21,8 +21,9 @@ from selflengthen.cli.options.value_checks import (
     check_texts,
     place_of,
 )
-from selflengthen.config import MOST, Config
+from selflengthen.config import Config
 from selflengthen.errors import UserError
+from selflengthen.field_kinds import MOST
 from selflengthen.inputs import user_yaml
 from selflengthen.inputs.user_files import check_regular
 

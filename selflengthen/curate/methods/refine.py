@@ -14,10 +14,11 @@ from typing import Any
 
 import msgspec
 
-from selflengthen.config import Config, identity_of
+from selflengthen.config import Config
 from selflengthen.curate.io.rows import Row, Rows
 from selflengthen.curate.io.work_dir import content
 from selflengthen.engines.base import Sampling
+from selflengthen.field_kinds import identity_of
 from selflengthen.inputs import prompts
 from selflengthen.inputs.models import Model
 from selflengthen.runner.context import Services, sampling_of
