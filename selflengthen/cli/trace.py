@@ -25,10 +25,6 @@ from selflengthen.storage.stage_table import (
 )
 from selflengthen.text.measures import word_count
 
-_ID = re.compile(
-    r"(?:r(?P<round>\d+)|final)-(?P<stage>instruct|draft|expand|demand|held-out(?:-base|-final)?)-.+",
-    re.DOTALL,
-)
 # The stages that have texts, of a round and after the last, as they are called in ids.
 _TEXTS = {spec.title: spec.name for spec in ROUND_STAGES if spec.makes == "texts"}
 _LAST = {
@@ -37,6 +33,12 @@ _LAST = {
     if spec.makes == "texts"
     for folder in spec.folders
 }
+_ID = re.compile(
+    r"(?:r(?P<round>\d+)|final)-(?P<stage>{})-.+".format(
+        "|".join(sorted({*_TEXTS, *_LAST}, key=len, reverse=True))
+    ),
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True)
