@@ -131,7 +131,7 @@ def build(folder: Path, args: argparse.Namespace) -> None:
 
 def _begun(rounds: Rounds, spec: StageSpec) -> StageFolder:
     folder = rounds.run.stage(spec, 1)
-    rounds.begin(folder)
+    folder.begin(rounds.fingerprints.of(folder))
     return folder
 
 
