@@ -24,12 +24,12 @@ class EvaluationFolder(RunFolder):
 
     def answers(self, state: str) -> StageFolder:
         """Return the stage with a state's answers."""
-        return StageFolder(self.path / state / "answers", f"{state}/answers")
+        return StageFolder(self.path / state / "answers", f"{state}/answers", run=self)
 
     def judged(self, state: str, judge: str) -> StageFolder:
         """Return the stage with a judge's grades of a state's answers."""
         name = f"{state}/judged/{slug(judge)}"
-        return StageFolder(self.path / name, name)
+        return StageFolder(self.path / name, name, run=self)
 
     def state(self, state: str) -> StageFolder:
         """Return the folder with everything about a state."""

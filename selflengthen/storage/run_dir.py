@@ -26,10 +26,11 @@ from selflengthen.storage import lock
 from selflengthen.storage.atomic import rewrite, write_json
 from selflengthen.storage.jsonl import pick, read_ids, read_lines, read_structs, trim
 from selflengthen.storage.records import Instruction, Record, Refusal, encode, fingerprint
-from selflengthen.storage.schemas import Done, read_done, read_identity
+from selflengthen.storage.schemas import TextsDone, read_done, read_identity
 from selflengthen.storage.stage_table import (
     FINAL_STAGES,
     HELD_OUT,
+    MERGE,
     ROUND_STAGES,
     StageSpec,
     find_stage,
@@ -158,12 +159,17 @@ class RunFolder:
     def set_aside(self, folders: Iterable[StageFolder]) -> Path:
         """Move stage folders out of the way, to `superseded/`; nothing is deleted.
 
-        With stages after the last round goes what was made of them.
+        With stages of a round go its figures, and with stages after the last round what was made
+        of them.
         """
         place = self.path / "superseded" / time.strftime("%Y%m%d-%H%M%S")
         while place.exists():  # two within a second
             place = place.with_name(f"{place.name}-again")
-        moved = {folder.path: place / folder.title for folder in folders}
+        moved: dict[Path, Path] = {}
+        for folder in folders:
+            moved[folder.path] = place / folder.title
+            if folder.number and (figures := self.metrics(folder.number)).exists():
+                moved[figures] = place / f"{folder.number:02d}" / figures.name
         if any(path.is_relative_to(self.final) for path in moved):
             products = [self.final / name for name in PRODUCTS]
             moved |= {path: place / "final" / path.name for path in products if path.exists()}
@@ -190,7 +196,8 @@ class StageFolder:
         """Name the folder; nothing is read or made.
 
         `title` is what people call it: `01/2-draft`, `final/4-demand`. A stage of a run has its
-        entry in the table of stages, and the number of its round, None after the last.
+        entry in the table of stages, and the number of its round, None after the last. One that is
+        no stage of a run, as the answers to a benchmark, has texts.
         """
         self.path = path
         self.title = title
@@ -227,14 +234,17 @@ class StageFolder:
         if self._spec is None or self._spec is HELD_OUT:  # nothing is made of held-out texts
             return f"restore the file, or move {self.path} away to have it made again"
         if self.number is None:
-            return f"restore the file, or make it again with `finish RUN --redo {self.spec.name}`"
+            merge = " --merge" if self._spec is MERGE else ""
+            redo = f"finish RUN{merge} --redo {self.spec.name}"
+            return f"restore the file, or make it again with `{redo}`"
         place = f"{self.number:02d}/{self.spec.name}"
         return f"restore the file, or make it again with `run --redo {place}`"
 
     def begun(self) -> bool:
         """Say whether anything of the stage is there; raise DamagedFile where it is no folder."""
         if self.path.exists() and not self.path.is_dir():
-            raise DamagedFile(self.path, "there is a file where a folder belongs", self.remedy)
+            what, remedy = "there is a file where a folder belongs", "move it away"
+            raise DamagedFile(self.path, what, remedy)
         return any(not path.name.startswith(".") for path in _entries(self.path))
 
     def identity(self) -> dict[str, Any] | None:
@@ -248,7 +258,7 @@ class StageFolder:
 
     def done(self) -> dict[str, Any] | None:
         """Return DONE.json, or None."""
-        kind = self._spec.done if self._spec else Done
+        kind = self._spec.done if self._spec else TextsDone
         return read_done(self.path / "DONE.json", kind, self.remedy)
 
     def finished(self) -> set[str]:
