@@ -71,8 +71,8 @@ def go(name: Literal["collect", "finish"], words: Sequence[str], asked: argparse
     run, _ = open_run(asked.run)
     context = gather(resolve(str(run.config), asked.fields, str(run.path)))
     run, config = context.run, context.config
-    merge = getattr(asked, "merge", False)
     redo = _stage(asked.redo, name)
+    merge = redo is MERGE or getattr(asked, "merge", False)
     if name == "finish":
         require(context.prompts, prompts_folder(config))
     fingerprints = Fingerprints(context)
@@ -102,7 +102,7 @@ def go(name: Literal["collect", "finish"], words: Sequence[str], asked: argparse
                 model=context.model,
                 run=run,
                 log=run.new_log(),
-                resume=command(words, name),
+                resume=command([*words, "--merge"] if redo is MERGE else words, name),
             )
             perform(partial(Final, context, until=name, merge=merge), attempt)
     elif name == "finish":
