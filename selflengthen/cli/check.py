@@ -59,6 +59,9 @@ def examine(run: RunFolder) -> Iterator[Checked]:
     from selflengthen.storage.stage_table import FINAL_STAGES, ROUND_STAGES
 
     yield "config.yaml", "sound", _caught(_nothing(read_config, run))
+    if faults := _caught(_nothing(run.round_numbers)):
+        yield "rounds", "", faults
+        return
     for number in run.round_numbers():
         yield from _stages(run, (f for spec in ROUND_STAGES for f in run.parts(spec, number)))
         if run.metrics(number).exists():
@@ -78,12 +81,11 @@ def _stages(run: RunFolder, folders: Iterable[StageFolder]) -> Iterator[Checked]
     from selflengthen.runner.verify import thorough_faults
 
     for folder in folders:
-        faults = _caught(_begun(folder))
-        if not faults and not folder.begun():
-            continue
-        faults += _caught(_made_of(run, folder))
-        faults += _caught(thorough_faults(folder))
-        yield folder.title, _state(folder), _distinct(faults)
+        if misplaced := _caught(_begun(folder)):
+            yield folder.title, "", misplaced
+        elif folder.begun():
+            faults = _caught(_made_of(run, folder)) + _caught(thorough_faults(folder))
+            yield folder.title, _state(folder), _distinct(faults)
 
 
 def _begun(folder: StageFolder) -> Iterator[DamagedFile]:

@@ -242,9 +242,6 @@ class StageFolder:
 
     def begun(self) -> bool:
         """Say whether anything of the stage is there; raise DamagedFile where it is no folder."""
-        if self.path.exists() and not self.path.is_dir():
-            what, remedy = "there is a file where a folder belongs", "move it away"
-            raise DamagedFile(self.path, what, remedy)
         return any(not path.name.startswith(".") for path in _entries(self.path))
 
     def identity(self) -> dict[str, Any] | None:
@@ -332,11 +329,18 @@ def _settled(texts: Iterable[bytes], dropped: Mapping[str, str], digest: Any) ->
 
 
 def _entries(folder: Path) -> list[Path]:
-    """Return what is in a folder; nothing where there is none."""
+    """Return what is in a folder; nothing where there is none.
+
+    Raises DamagedFile where a file is in its place, or in that of a folder above.
+    """
     try:
         return list(folder.iterdir())
     except FileNotFoundError:
         return []
+    except NotADirectoryError as error:
+        place = next(path for path in (folder, *folder.parents) if path.exists())
+        what = "there is a file where a folder belongs"
+        raise DamagedFile(place, what, "move it away") from error
 
 
 def key_of(identity: Mapping[str, Any]) -> str:

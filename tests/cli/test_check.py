@@ -362,15 +362,19 @@ def test_no_attempts_are_no_record(run: Path, capsys: pytest.CaptureFixture[str]
         assert f"{path}, line 1: is no record" in refusal(capsys, *words)
 
 
-@pytest.mark.parametrize("place", ["rounds/01/2-draft", "final/4-demand"])
-def test_a_file_in_a_stages_place_is_to_be_moved(
+@pytest.mark.parametrize(
+    "place", ["rounds", "rounds/01", "rounds/01/2-draft", "rounds/02/5-train", "final/4-demand"]
+)
+def test_a_file_in_a_folders_place_is_to_be_moved(
     run: Path, capsys: pytest.CaptureFixture[str], place: str
 ) -> None:
     """To make it again is no remedy: `--redo` would meet the file, too."""
     shutil.rmtree(run / place)
     (run / place).write_text("")
-    line = refusal(capsys, "status", "small")
-    assert line.endswith(f"{run / place}: there is a file where a folder belongs; move it away.")
+    fault = f"{run / place}: there is a file where a folder belongs; move it away."
+    for words in (["status", "small"], MORE, ["finish", "small"]):
+        assert refusal(capsys, *words) == f"selflengthen: {fault}"
+    assert checked(capsys)["damaged"][0]["file"] == str(run / place)
 
 
 def test_a_redo_meets_no_figures_that_were_changed(
