@@ -362,6 +362,16 @@ def test_no_attempts_are_no_record(run: Path, capsys: pytest.CaptureFixture[str]
         assert f"{path}, line 1: is no record" in refusal(capsys, *words)
 
 
+@pytest.mark.parametrize("mean", [float("nan"), float("inf")])
+def test_lengths_are_finite(run: Path, capsys: pytest.CaptureFixture[str], mean: float) -> None:
+    path = run / "rounds/01/3-expand/DONE.json"
+    done = json.loads(path.read_text())
+    done["words"]["mean"] = mean
+    path.write_text(json.dumps(done))
+    for words in (["estimate", *MORE[1:]], MORE, ["status", "small"]):
+        assert f"{path}: it is not what was written" in refusal(capsys, *words)
+
+
 @pytest.mark.parametrize(
     "place", ["rounds", "rounds/01", "rounds/01/2-draft", "rounds/02/5-train", "final/4-demand"]
 )
