@@ -61,7 +61,7 @@ fix: install
 
 # The tests that play chance, for long: kills, damage, bad input. Takes an hour or so.
 soak: install
-	SELFLENGTHEN_SOAK=1 $(VENV) -m pytest -q -m soak --timeout=0 --durations=10
+	SELFLENGTHEN_SOAK=1 $(VENV) -m pytest -q -m soak --timeout=0 --durations=10 -n $(WORKERS) --dist loadfile
 
 bench: install
 	$(VENV) -m benchmarks

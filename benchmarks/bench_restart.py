@@ -42,7 +42,8 @@ from selflengthen.stages import draft, expand, instruct
 from selflengthen.stages.contract import Item
 from selflengthen.storage.atomic import rewrite
 from selflengthen.storage.records import Record, Refusal, encode
-from selflengthen.storage.run_dir import RunFolder, StageFolder
+from selflengthen.storage.run_dir import RunFolder
+from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.storage.stage_table import DRAFT, EXPAND, INSTRUCT, StageSpec
 
 MOST_SECONDS = 3
@@ -130,7 +131,7 @@ def build(folder: Path, args: argparse.Namespace) -> None:
 
 def _begun(rounds: Rounds, spec: StageSpec) -> StageFolder:
     folder = rounds.run.stage(spec, 1)
-    rounds.begin(folder)
+    folder.begin(rounds.fingerprints.of(folder))
     return folder
 
 

@@ -1,54 +1,16 @@
 """The configuration of a run: typed, one sentence a field, checked at load.
 
-The defaults are the paper's constants (arXiv 2410.23933). Every field is *identity* (it changes
-what a run produces) or *runtime* (it changes how fast, where, or how much is said); runtime fields
-may change between two starts of the same run.
+The defaults are the paper's constants (arXiv 2410.23933). `field_kinds` says what identity and
+runtime fields are.
 """
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import model_validator
 
-
-def identity(default: Any, sentence: str, *, newer: bool = False, **bounds: Any) -> Any:
-    """Declare a field that changes what a run produces.
-
-    `newer` than runs on disk: its default is what they did, and is left out of identities, so that
-    they keep their keys.
-    """
-    return _field("identity", default, sentence, bounds, newer)
-
-
-def runtime(default: Any, sentence: str, **bounds: Any) -> Any:
-    """Declare a field that may change between two starts of the same run."""
-    return _field("runtime", default, sentence, bounds)
-
-
-MOST = 1_000_000_000
-"""The largest number that a field takes where nothing less is said; no real setting is near it."""
-
-
-def _field(
-    kind: str, default: Any, sentence: str, bounds: dict[str, Any], newer: bool = False
-) -> Any:
-    if bounds.keys() & {"ge", "gt"} and not bounds.keys() & {"le", "lt"}:
-        bounds = {**bounds, "le": MOST}
-    extra: dict[str, Any] = {"kind": kind, "newer": newer}
-    if isinstance(default, list):
-        return Field(
-            default_factory=default.copy, description=sentence, json_schema_extra=extra, **bounds
-        )
-    return Field(default, description=sentence, json_schema_extra=extra, **bounds)
-
-
-class Section(BaseModel):
-    """A part of the configuration; unknown fields are errors."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False
-    )
+from selflengthen.field_kinds import Section, identity, runtime
 
 
 class SamplingConfig(Section):
@@ -318,19 +280,3 @@ class Config(Section):
                 "finish.about, range, above and below are all 0; give one of them a share"
             )
         return self
-
-
-def identity_of(section: BaseModel) -> dict[str, Any]:
-    """Return the identity fields of a section, nested, as plain values."""
-    chosen: dict[str, Any] = {}
-    for name, info in type(section).model_fields.items():
-        value = getattr(section, name)
-        if isinstance(value, BaseModel):
-            chosen[name] = identity_of(value)
-        elif (
-            isinstance(info.json_schema_extra, dict)
-            and info.json_schema_extra["kind"] == "identity"
-            and not (info.json_schema_extra["newer"] and value == info.default)
-        ):
-            chosen[name] = value
-    return chosen

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from selflengthen import config as configuration
-from selflengthen.config import Config, identity_of
+from selflengthen.config import Config
+from selflengthen.field_kinds import identity_of
 
 PRESETS = sorted((Path(configuration.__file__).parent / "presets").glob("*.yaml"))
 

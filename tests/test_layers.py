@@ -18,7 +18,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "selflengthen"
 
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"errors"}),
+    frozenset({"errors", "field_kinds"}),
     # What needs nothing of the others: settings, what can be said of a text, files, inputs.
     frozenset({"config", "inputs", "storage", "text"}),
     frozenset({"engines", "length", "planning"}),

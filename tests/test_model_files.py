@@ -75,7 +75,7 @@ def test_a_bad_index_is_named_in_one_line(tmp_path: Path, spoil: Spoil) -> None:
 _LIMITED = """\
 import resource, sys, time
 from pathlib import Path
-from selflengthen import models
+from selflengthen.inputs import models
 from selflengthen.errors import UserError
 resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
 for folder in map(Path, sys.argv[1:]):

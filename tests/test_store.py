@@ -17,7 +17,8 @@ from selflengthen.errors import UserError
 from selflengthen.runner import metrics
 from selflengthen.storage.atomic import rewrite
 from selflengthen.storage.records import Record, Refusal, encode
-from selflengthen.storage.run_dir import RunFolder, StageFolder, key_of
+from selflengthen.storage.run_dir import RunFolder
+from selflengthen.storage.stage_folder import StageFolder, key_of
 from selflengthen.storage.stage_table import DEMAND, DRAFT
 
 

@@ -14,7 +14,8 @@ from selflengthen.errors import DamagedFile
 from selflengthen.runner import metrics
 from selflengthen.runner.verify import faults, require_sound, thorough_faults
 from selflengthen.storage.records import Record, Row, encode
-from selflengthen.storage.run_dir import RunFolder, StageFolder
+from selflengthen.storage.run_dir import RunFolder
+from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.training.weights import digest_of_weights
 from tests.soak import fuzz
 

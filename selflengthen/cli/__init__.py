@@ -12,17 +12,17 @@ from selflengthen.cli.output.streams import ReaderGone, safe_streams
 from selflengthen.errors import SelfLengthenError, UserError, refused
 
 COMMANDS = {
-    "run": "make the rounds: instructions, drafts, expansions, training; or go on with them",
-    "collect": "more texts by the last generator, and those of all rounds as one data set",
-    "finish": "give them length demands, tune the base model on them; what is given away",
-    "status": "where a run stands: words, refusals, time left, the table of rounds",
-    "show": "a text and where it came from, or the texts of a stage",
-    "check": "whether every file of a run is what was written",
-    "score": "scores of responses on file: LonGen, LongBench-Write, LIFEBench, quality",
-    "evaluate": "a benchmark answered by models or all rounds of a run, scored side by side",
-    "estimate": "tokens, hours, memory and disk that a run takes",
-    "curate": "choose the rows to train on, from any data set",
-    "pocket": "make the embedded model anew, from nothing",
+    "run": "run rounds of instructions, drafts, expansions and training, or resume them",
+    "collect": "write more texts with the last generator; build one data set of all rounds",
+    "finish": "add length requirements to the data, and fine-tune the base model on them",
+    "status": "show the progress of a run: words, rejections, time left, the table of rounds",
+    "show": "show a text and where it came from, or list the texts of a stage",
+    "check": "verify that every file of a run is what was written",
+    "score": "score existing responses: LonGen, LongBench-Write, LIFEBench, quality",
+    "evaluate": "run a benchmark on models, or on all rounds of a run, side by side",
+    "estimate": "estimate the tokens, hours, memory and disk space that a run takes",
+    "curate": "select the rows to train on, from any data set",
+    "pocket": "rebuild the embedded model from scratch",
 }
 _FILES = 64  # that a process must be allowed to have open
 _USAGE = """usage: python -m selflengthen COMMAND ...
@@ -33,10 +33,10 @@ commands:
 {commands}
 
 options:
-  -h, --help     this text; COMMAND --help tells of a command
-  --version      the version
+  -h, --help     show this text; COMMAND --help describes a command
+  --version      show the version
 
-`python -m selflengthen run` alone runs three rounds with the embedded model."""
+`python -m selflengthen run` by itself runs three rounds with the embedded model."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

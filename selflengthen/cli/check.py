@@ -10,7 +10,8 @@ from selflengthen.cli.options.parser import Parser, file_name
 
 if TYPE_CHECKING:
     from selflengthen.errors import DamagedFile
-    from selflengthen.storage.run_dir import RunFolder, StageFolder
+    from selflengthen.storage.run_dir import RunFolder
+    from selflengthen.storage.stage_folder import StageFolder
 
 _ABOUT = """\
 Compare every file of a run with what its stages wrote down about it: digests, counts, figures.
@@ -55,7 +56,7 @@ def examine(run: RunFolder) -> Iterator[Checked]:
     from selflengthen.cli.run_state import read_config
     from selflengthen.release.products import product_faults
     from selflengthen.runner import metrics
-    from selflengthen.storage.run_dir import StageFolder
+    from selflengthen.storage.stage_folder import StageFolder
     from selflengthen.storage.stage_table import FINAL_STAGES, ROUND_STAGES
 
     yield "config.yaml", "sound", _caught(_nothing(read_config, run))

@@ -19,7 +19,8 @@ from selflengthen.evaluate.tasks import Task
 from selflengthen.inputs import models, prompts
 from selflengthen.inputs.models import Model
 from selflengthen.storage.records import fingerprint
-from selflengthen.storage.run_dir import RunFolder, StageFolder
+from selflengthen.storage.run_dir import RunFolder
+from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.storage.stage_table import ANNEAL, FINISH_TRAIN, TRAIN
 
 

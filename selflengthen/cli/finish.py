@@ -1,4 +1,4 @@
-"""`finish`: length demands, the base model's tuning on them, and what is given away."""
+"""`finish`: add length requirements, fine-tune the base model on them, write the release."""
 
 from __future__ import annotations
 
@@ -26,12 +26,13 @@ if TYPE_CHECKING:
     from selflengthen.storage.run_dir import RunFolder
 
 _ABOUT = """\
-Collect, if that is not done; have a length demand put into each instruction, one that its own text
-satisfies; fine-tune the base model on that; and measure how both follow demands on held-out
-instructions. What is given away is in final/ in the run's folder: dataset/, adapter/, with cards.
+Collect, if that is not done; add a length requirement to each instruction, one that its own text
+satisfies; fine-tune the base model on these rows; and measure on held-out instructions how well the
+base model and the finished one follow such requirements. The results are in final/ in the run's
+folder: dataset/ and adapter/, with cards.
 
-The settings are those that the run was last started with; options go before them. Running the same
-command again goes on with it."""
+The settings are those of the run's last start; options override them. Run the same command again to
+resume."""
 
 
 def main(words: Sequence[str]) -> int:
@@ -39,9 +40,10 @@ def main(words: Sequence[str]) -> int:
     stages = "instruct, draft, union, demand, train, anneal, held-out, merge"
     parser = parser_of("finish", _ABOUT, stages)
     parser.add_argument(
-        "--merge", action="store_true",
-        help="also write the model with the adapter in it, to final/merged",
-    )  # fmt: skip
+        "--merge",
+        action="store_true",
+        help="also write the base model with the adapter merged into it, to final/merged",
+    )
     return go("finish", words, parser.parse(words))
 
 
@@ -52,59 +54,48 @@ def parser_of(name: Literal["collect", "finish"], about: str, stages: str) -> Pa
         "run", metavar="RUN", type=file_name, help="folder of a run, or its name below runs/"
     )
     parser.add_argument(
-        "--redo", metavar="STAGE",
-        help=f"make again from there on: {stages}; what is there is set aside",
-    )  # fmt: skip
+        "--redo",
+        metavar="STAGE",
+        help=f"make it and all that follows again: {stages}; the old files are set aside",
+    )
     return parser
 
 
-def go(name: Literal["collect", "finish"], words: Sequence[str], asked: argparse.Namespace) -> int:
+def go(name: Literal["collect", "finish"], words: Sequence[str], args: argparse.Namespace) -> int:
     """Check, play what is not done, and say where it stands."""
     from selflengthen.cli.final_state import ending, lines
-    from selflengthen.cli.options.settings import dump, resolve
+    from selflengthen.cli.options.settings import resolve
     from selflengthen.cli.preflight import gather, prompts_folder
     from selflengthen.cli.run_state import open_run
-    from selflengthen.inputs.prompts import files, require
+    from selflengthen.cli.runner import require_free, start
+    from selflengthen.inputs.prompts import require
     from selflengthen.pipeline.fingerprints import Fingerprints
     from selflengthen.release.products import product_faults
 
-    run, _ = open_run(asked.run)
-    context = gather(resolve(str(run.config), asked.fields, str(run.path)))
+    run, _ = open_run(args.run)
+    context = gather(resolve(str(run.config), args.fields, str(run.path)))
     run, config = context.run, context.config
-    redo = _stage(asked.redo, name)
-    merge = redo is MERGE or getattr(asked, "merge", False)
+    redo = _stage(args.redo, name)
+    merge = redo is MERGE or getattr(args, "merge", False)
     if name == "finish":
         require(context.prompts, prompts_folder(config))
     fingerprints = Fingerprints(context)
     fingerprints.check()
     if not run.finished():
         raise UserError(f"{run.path}: has no finished round yet; `run` makes them.")
-    again = fingerprints.check_last(redo)
-    if redo and not again:
-        raise UserError(f"--redo {asked.redo}: {run.path} has nothing there yet; see status.")
-    if holder := run.holder():
-        raise run.in_use(holder)
+    require_free(run, args.redo, fingerprints.check_last(redo))
     if merge:
         _check_disk(run, context.model)
     if redo or not _is_done(run, name, merge):
         from selflengthen.cli.run import command
-        from selflengthen.cli.runner import Attempt, perform
         from selflengthen.pipeline.final import Final
 
         with run.locked():
-            again = fingerprints.check_last(redo)
-            if again:
+            if again := fingerprints.check_last(redo):
                 print(f"set aside: {run.set_aside(again)}", file=sys.stderr)
-            instructions = {seed.id: seed.instruction for seed in context.held_out}
-            run.keep(dump(config), files(context.prompts), instructions)
-            attempt = Attempt(
-                engine=config.engine,
-                model=context.model,
-                run=run,
-                log=run.new_log(),
-                resume=command([*words, "--merge"] if redo is MERGE else words, name),
-            )
-            perform(partial(Final, context, until=name, merge=merge), attempt)
+            make = partial(Final, context, until=name, merge=merge)
+            again_words = [*words, "--merge"] if redo is MERGE else words
+            start(make, context, command(again_words, name))
     elif name == "finish":
         for fault in product_faults(run):
             raise fault

@@ -1,4 +1,4 @@
-"""`run`: make the rounds, or go on with them."""
+"""`run`: run the rounds, or resume them."""
 
 from __future__ import annotations
 
@@ -9,20 +9,18 @@ from functools import partial
 from pathlib import Path
 
 from selflengthen.cli.options.parser import Parser, file_name
-from selflengthen.errors import UserError
 
 _ABOUT = """\
-Make rounds of instructions, drafts, expansions and training, or go on with a run.
+Run rounds of instructions, drafts, expansions and training, or resume a run.
 
 CONFIG is a YAML file or a preset: paper (the paper's constants) or pocket (the embedded model).
-Without it: pocket, or paper where --model names a model of your own. The command line goes before
-the file, the file before the defaults. Running the same command again goes on with the run; what it
-does not say is as it was in the last start. Fields of kind `runtime` may change between two starts;
-fields of kind `identity` decide what is made."""
+Without it: pocket, or paper if --model names a model of your own. Precedence: command line, then
+file, then the run's last start, then defaults. Run the same command again to resume. Fields of kind
+`runtime` may change between two starts; fields of kind `identity` decide what is made."""
 
 
 def main(words: Sequence[str]) -> int:
-    """Check all there is to check, then play the rounds."""
+    """Check everything first, then play the rounds."""
     parser = Parser("run", _ABOUT, config=True)
     parser.add_argument(
         "source", nargs="?", metavar="CONFIG", type=file_name, help="a YAML file, or paper, pocket"
@@ -34,49 +32,35 @@ def main(words: Sequence[str]) -> int:
         help="the run's folder; by default runs/ and the config's name",
     )
     parser.add_argument(
-        "--redo", metavar="ROUND/STAGE",
-        help="make again from there on, as in 2/3-expand; what is there is set aside",
-    )  # fmt: skip
-    asked = parser.parse(words)
+        "--redo",
+        metavar="ROUND/STAGE",
+        help="make it and all that follows again, as in 2/3-expand; the old files are set aside",
+    )
+    args = parser.parse(words)
 
-    from selflengthen.cli.options.settings import dump, resolve
+    from selflengthen.cli.options.settings import resolve
     from selflengthen.cli.preflight import check_disk, gather, parse_redo
     from selflengthen.cli.run_state import is_complete, standing
+    from selflengthen.cli.runner import require_free, start
     from selflengthen.cli.status import table, verdict
-    from selflengthen.inputs.prompts import files
     from selflengthen.pipeline.fingerprints import Fingerprints
 
-    redo = parse_redo(asked.redo)
-    settings = resolve(asked.source, asked.fields, asked.run_dir, goes_on=True)
+    redo = parse_redo(args.redo)
+    settings = resolve(args.source, args.fields, args.run_dir, goes_on=True)
     context = gather(settings)
     run, config = context.run, context.config
     fingerprints = Fingerprints(context)
-    again = fingerprints.check(redo)
-    if redo and not again:
-        raise UserError(f"--redo {asked.redo}: {run.path} has nothing there yet; see status.")
-    if holder := run.holder():
-        raise run.in_use(holder)
+    require_free(run, args.redo, fingerprints.check(redo))
     if redo or not is_complete(run, config):
-        from selflengthen.cli.runner import Attempt, perform
         from selflengthen.pipeline.rounds import Rounds
 
         if not redo:
             check_disk(context)
         with run.locked():
-            again = fingerprints.check(redo)
-            if again:
+            if again := fingerprints.check(redo):
                 print(f"set aside: {run.set_aside(again)}", file=sys.stderr)
                 check_disk(context)  # after that: it reads what is there, which may be damaged
-            instructions = {seed.id: seed.instruction for seed in context.held_out}
-            run.keep(dump(config), files(context.prompts), instructions)
-            attempt = Attempt(
-                engine=config.engine,
-                model=context.model,
-                run=run,
-                log=run.new_log(),
-                resume=command(words),
-            )
-            perform(partial(Rounds, context), attempt)
+            start(partial(Rounds, context), context, command(words))
     figures = standing(run, config)
     print(f"{run.path}: {verdict(figures)}")
     for line in ["", *table(figures)]:

@@ -16,7 +16,8 @@ from selflengthen.errors import DamagedFile, UserError
 from selflengthen.runner import metrics
 from selflengthen.runner.sources import require_whole
 from selflengthen.storage.atomic import misplaced, read_json
-from selflengthen.storage.run_dir import RunFolder, StageFolder
+from selflengthen.storage.run_dir import RunFolder
+from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.storage.stage_table import HELD_OUT, INSTRUCT
 from selflengthen.text.statistics import spread
 

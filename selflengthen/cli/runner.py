@@ -8,23 +8,26 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TextIO, TypeVar
 
+from selflengthen.cli.options.settings import dump
 from selflengthen.cli.output.logs import quiet
 from selflengthen.cli.output.progress import Reporter
 from selflengthen.cli.run_state import steps_of
 from selflengthen.config import EngineConfig
 from selflengthen.engines import open_engine
 from selflengthen.engines.base import Adapters, Engine
-from selflengthen.errors import Interrupted, SelfLengthenError
+from selflengthen.errors import Interrupted, SelfLengthenError, UserError
 from selflengthen.inputs.models import Model
-from selflengthen.runner.context import EngineProvider, Services, Train
+from selflengthen.inputs.prompts import files
+from selflengthen.runner.context import EngineProvider, RunContext, Services, Train
 from selflengthen.storage.lock import Presence
-from selflengthen.storage.run_dir import RunFolder, StageFolder
+from selflengthen.storage.run_dir import RunFolder
+from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.training.job import TrainingJob, TrainingResult
 from selflengthen.training.launch import train
 
@@ -101,6 +104,25 @@ class Attempt:
 def perform(make: Callable[[Services], Playable], attempt: Attempt) -> None:
     """Play with all output in the log but progress; turn a stop into its message."""
     attend(partial(play, make, attempt), attempt.run.path, attempt.log, attempt.resume)
+
+
+def start(make: Callable[[Services], Playable], context: RunContext, resume: str) -> None:
+    """Save what a run is started with, then play its stages; `resume` is the command for that."""
+    run, config = context.run, context.config
+    instructions = {seed.id: seed.instruction for seed in context.held_out}
+    run.keep(dump(config), files(context.prompts), instructions)
+    attempt = Attempt(
+        engine=config.engine, model=context.model, run=run, log=run.new_log(), resume=resume
+    )
+    perform(make, attempt)
+
+
+def require_free(run: RunFolder, redo: str | None, again: Sequence[StageFolder]) -> None:
+    """Raise UserError where another process works on a run, or --redo names nothing in it."""
+    if redo and not again:
+        raise UserError(f"--redo {redo}: {run.path} has nothing there yet; see status.")
+    if holder := run.holder():
+        raise run.in_use(holder)
 
 
 def attend(

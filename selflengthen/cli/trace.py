@@ -12,7 +12,8 @@ import msgspec
 from selflengthen.errors import UserError
 from selflengthen.storage.jsonl import read_raw, read_structs
 from selflengthen.storage.records import Record, Refusal
-from selflengthen.storage.run_dir import RunFolder, StageFolder
+from selflengthen.storage.run_dir import RunFolder
+from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.storage.stage_table import (
     CURATE,
     DRAFT,
@@ -24,10 +25,6 @@ from selflengthen.storage.stage_table import (
 )
 from selflengthen.text.measures import word_count
 
-_ID = re.compile(
-    r"(?:r(?P<round>\d+)|final)-(?P<stage>instruct|draft|expand|demand|held-out(?:-base|-final)?)-.+",
-    re.DOTALL,
-)
 # The stages that have texts, of a round and after the last, as they are called in ids.
 _TEXTS = {spec.title: spec.name for spec in ROUND_STAGES if spec.makes == "texts"}
 _LAST = {
@@ -36,6 +33,12 @@ _LAST = {
     if spec.makes == "texts"
     for folder in spec.folders
 }
+_ID = re.compile(
+    r"(?:r(?P<round>\d+)|final)-(?P<stage>{})-.+".format(
+        "|".join(sorted({*_TEXTS, *_LAST}, key=len, reverse=True))
+    ),
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True)

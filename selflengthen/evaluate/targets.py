@@ -6,18 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from selflengthen.config import Config, JudgeConfig, identity_of
+from selflengthen.config import Config, JudgeConfig
 from selflengthen.engines.base import Adapter
 from selflengthen.errors import UserError
 from selflengthen.evaluate.paths import EvaluationFolder
 from selflengthen.evaluate.responses import ResponseRow
 from selflengthen.evaluate.rubrics import Rubric
 from selflengthen.evaluate.tasks import Task
+from selflengthen.field_kinds import identity_of
 from selflengthen.inputs.models import Model
 from selflengthen.inputs.prompts import Prompts
 from selflengthen.runner.identity import differences
 from selflengthen.storage.records import Record, fingerprint
-from selflengthen.storage.run_dir import StageFolder
+from selflengthen.storage.stage_folder import StageFolder
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from selflengthen.runner.stage_runner import StageRunner, drop_none
 from selflengthen.runner.verify import digest_of, require_sound
 from selflengthen.stages import drop_short, instruct
 from selflengthen.stages.contract import Item, Stage
-from selflengthen.storage.run_dir import StageFolder
+from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.storage.stage_table import INSTRUCT, TRAIN
 from selflengthen.text.checks import Checks
 from selflengthen.text.near_duplicates import NearDuplicates

@@ -18,8 +18,7 @@ from selflengthen.errors import SelfLengthenError
 from selflengthen.pipeline import final_figures
 from selflengthen.pipeline.controller import Controller, texts_by_id
 from selflengthen.pipeline.final_figures import LengthRequest
-from selflengthen.release import cards
-from selflengthen.release.products import write_figures
+from selflengthen.release.products import write_release
 from selflengthen.runner.context import RunContext, Services
 from selflengthen.runner.verify import digests
 from selflengthen.stages import answer, demand, draft, instruct, union
@@ -33,7 +32,8 @@ from selflengthen.storage.records import (
     encode,
     fingerprint,
 )
-from selflengthen.storage.run_dir import HELD_OUT_FILE, StageFolder
+from selflengthen.storage.run_dir import HELD_OUT_FILE
+from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.storage.stage_table import (
     ANNEAL,
     COLLECT_DRAFT,
@@ -47,7 +47,7 @@ from selflengthen.storage.stage_table import (
     MERGE,
     UNION,
 )
-from selflengthen.training.job import ADAPTER_FILES, TOKENIZER_FILES, job_of
+from selflengthen.training.job import job_of
 from selflengthen.training.merge import merge
 
 BASE: Adapters = {}
@@ -245,22 +245,12 @@ class Final(Controller):
 
     def publish(self, requests: list[LengthRequest]) -> None:
         """Write the release: the adapter, figures and cards, beside the data set."""
-        final, trained = self.run.final, self.tuned.path
         self.write_rows()  # what lies there may be set aside, or not what was trained on
         base, after = self.run.parts(FINISH_HELD_OUT)
         figures = final_figures.compare(requests, base.records(), after.records())
-        for name in ADAPTER_FILES:
-            content = cards.adapter_file(trained / name, self.config.model)
-            rewrite(final / "adapter" / name, content)
-        for name in TOKENIZER_FILES:  # adapters trained by earlier versions came without
-            if (trained / name).exists():
-                rewrite(final / "adapter" / name, [(trained / name).read_bytes()])
-        facts = cards.gather(self.config, self.context.model, self.run, figures)
-        rewrite(final / "dataset" / "README.md", [cards.dataset(facts).encode()])
-        rewrite(final / "adapter" / "README.md", [cards.model(facts, merged=False).encode()])
-        if self.run.stage(MERGE).done():
-            rewrite(final / "merged" / "README.md", [cards.model(facts, merged=True).encode()])
-        write_figures(self.run, figures)  # last: by it a finished run is known
+        write_release(
+            self.config, self.context.model, self.run, adapter=self.tuned.path, figures=figures
+        )
 
     @property
     def generator(self) -> Adapters:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from selflengthen.config import identity_of
 from selflengthen.errors import UserError
+from selflengthen.field_kinds import identity_of
 from selflengthen.runner.context import RunContext
 from selflengthen.runner.identity import differences, files, listed
 from selflengthen.runner.sources import require_whole
 from selflengthen.storage.records import fingerprint
-from selflengthen.storage.run_dir import StageFolder
+from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.storage.stage_table import (
     ANNEAL,
     CURATE,

@@ -16,7 +16,7 @@ from selflengthen.runner import metrics
 from selflengthen.stages import answer, dataset, draft, expand, instruct
 from selflengthen.storage.atomic import rewrite
 from selflengthen.storage.records import derive_seed, encode
-from selflengthen.storage.run_dir import StageFolder
+from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.storage.stage_table import (
     CURATE,
     DATASET,

@@ -11,7 +11,8 @@ from itertools import islice
 from typing import Any
 
 from selflengthen.config import Config
-from selflengthen.storage.run_dir import RunFolder, StageFolder
+from selflengthen.storage.run_dir import RunFolder
+from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.storage.stage_table import CURATE, DRAFT, EXPAND, TRAIN
 
 FIRST_DRAFT, GROWTH, ATTEMPTS = 1_300, 2.0, 1.5

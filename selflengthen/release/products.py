@@ -1,4 +1,4 @@
-"""What `finish` gives away, compared with what the run says of it."""
+"""The release of a finished run: written, and compared with what the run says of it."""
 
 from __future__ import annotations
 
@@ -7,21 +7,51 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from selflengthen.config import Config
 from selflengthen.errors import DamagedFile
+from selflengthen.inputs.models import Model
 from selflengthen.runner.verify import ALTERED, adapter_faults, digest_of
-from selflengthen.storage.atomic import read_sealed, write_sealed
+from selflengthen.storage.atomic import read_sealed, rewrite, write_sealed
 from selflengthen.storage.jsonl import read_structs
 from selflengthen.storage.records import FinalRow, Pair
 from selflengthen.storage.run_dir import RunFolder
 from selflengthen.storage.schemas import Figures, check_figures
-from selflengthen.storage.stage_table import ANNEAL, DEMAND, FINISH_TRAIN, UNION
-from selflengthen.training.job import ADAPTER_FILES
+from selflengthen.storage.stage_table import ANNEAL, DEMAND, FINISH_TRAIN, MERGE, UNION
+from selflengthen.training.job import ADAPTER_FILES, TOKENIZER_FILES
 
 REMEDY = "remove the file, and `finish RUN` makes it again"
 DATASET = "dataset/train.jsonl"
 GIVEN = (DATASET, *(f"adapter/{name}" for name in ADAPTER_FILES))
 WRITTEN = (*GIVEN, "dataset/README.md", "adapter/README.md", "figures.json")
 """What a finished run has in `final/`."""
+
+
+def write_release(
+    config: Config, model: Model, run: RunFolder, *, adapter: Path, figures: dict[str, Any]
+) -> None:
+    """Write the adapter, the cards and figures.json into `final/`, beside the data set.
+
+    Args:
+        config: of the run.
+        model: the base model.
+        run: the run; its data set is written.
+        adapter: folder of the training that made the finished adapter.
+        figures: how length requirements are followed, before and after.
+    """
+    from selflengthen.release import cards  # late: `status` reads figures, and needs no templates
+
+    for name in ADAPTER_FILES:
+        content = cards.adapter_file(adapter / name, config.model)
+        rewrite(run.final / "adapter" / name, content)
+    for name in TOKENIZER_FILES:  # adapters trained by earlier versions came without
+        if (adapter / name).exists():
+            rewrite(run.final / "adapter" / name, [(adapter / name).read_bytes()])
+    facts = cards.gather(config, model, run, figures)
+    rewrite(run.final / "dataset" / "README.md", [cards.dataset(facts).encode()])
+    rewrite(run.final / "adapter" / "README.md", [cards.model(facts, merged=False).encode()])
+    if run.stage(MERGE).done():
+        rewrite(run.final / "merged" / "README.md", [cards.model(facts, merged=True).encode()])
+    write_figures(run, figures)  # last: by it a finished run is known
 
 
 def write_figures(run: RunFolder, measured: dict[str, Any]) -> None:

@@ -11,7 +11,8 @@ from selflengthen.inputs.models import Model
 from selflengthen.inputs.prompts import Prompts
 from selflengthen.inputs.seeds import Seed
 from selflengthen.runner.executor import Progress
-from selflengthen.storage.run_dir import RunFolder, StageFolder
+from selflengthen.storage.run_dir import RunFolder
+from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.training.job import TrainingJob, TrainingResult
 
 Train = Callable[[TrainingJob, StageFolder], Awaitable[TrainingResult]]

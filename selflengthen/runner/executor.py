@@ -17,7 +17,7 @@ from selflengthen.engines.base import Engine
 from selflengthen.errors import RequestRefused
 from selflengthen.stages.contract import Ask, Item, Stage, Verdict
 from selflengthen.storage.records import Record, Refusal
-from selflengthen.storage.run_dir import StageFolder
+from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.text.measures import word_count
 
 FLUSH_SECONDS, FLUSH_VERDICTS = 0.5, 256

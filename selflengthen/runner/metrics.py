@@ -9,8 +9,9 @@ from typing import Any
 from selflengthen.config import HeldOutConfig
 from selflengthen.storage.atomic import read_sealed, write_sealed
 from selflengthen.storage.records import Record
-from selflengthen.storage.run_dir import RunFolder, StageFolder
+from selflengthen.storage.run_dir import RunFolder
 from selflengthen.storage.schemas import Metrics, check_figures
+from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.storage.stage_table import (
     CURATE,
     DRAFT,

@@ -15,7 +15,7 @@ from selflengthen.runner import metrics
 from selflengthen.runner.context import Services
 from selflengthen.runner.executor import Drive
 from selflengthen.stages.contract import Item, Stage
-from selflengthen.storage.run_dir import StageFolder
+from selflengthen.storage.stage_folder import StageFolder
 
 T = TypeVar("T")
 Drop = Callable[[StageFolder], Mapping[str, str]]

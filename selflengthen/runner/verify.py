@@ -20,7 +20,7 @@ from selflengthen.errors import DamagedFile
 from selflengthen.storage.atomic import misplaced
 from selflengthen.storage.jsonl import read_raw, read_structs
 from selflengthen.storage.records import Record, encode
-from selflengthen.storage.run_dir import StageFolder
+from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.storage.stage_table import (
     ANNEAL,
     CURATE,

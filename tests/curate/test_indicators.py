@@ -19,6 +19,7 @@ from selflengthen.curate.indicators.registry import (
 )
 from selflengthen.curate.io.load import open_rows
 from selflengthen.curate.io.rows import Row
+from tests.cli.conftest import make_model
 from tests.curate.conftest import lines, row
 
 
@@ -125,8 +126,7 @@ def test_only_what_is_new_is_scored(work: Path, monkeypatch: pytest.MonkeyPatch)
         scored_texts.extend(r.response for r in rows)
         return np.array([[len(r.response), 0] for r in rows], np.float32)
 
-    (work / "model").mkdir()
-    (work / "model" / "config.json").write_text("{}")
+    make_model(work / "model")
     monkeypatch.setattr(scorers, "load", lambda *_: score)
     progress: list[tuple[str, int, int]] = []
     options = Models(batch=2, cache=work / "scores", tell=lambda *line: progress.append(line))
@@ -142,6 +142,7 @@ def test_only_what_is_new_is_scored(work: Path, monkeypatch: pytest.MonkeyPatch)
     scores, _ = scored(open_rows("b.jsonl"), *args)
     assert scores[:, 0].tolist() == [8, 5, 5, 4, 3] and scored_texts == ["one more"]
     scored_texts.clear()
-    (work / "model" / "config.json").write_text('{"another": "model"}')
+    config = work / "model" / "config.json"
+    config.write_text(config.read_text().replace('"vocab_size": 16', '"vocab_size": 17'))
     scored(open_rows("b.jsonl"), *args)
     assert len(scored_texts) == 4

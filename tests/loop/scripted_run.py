@@ -24,7 +24,8 @@ from selflengthen.pipeline.controller import Controller
 from selflengthen.pipeline.rounds import Rounds
 from selflengthen.runner.context import EngineProvider, RunContext, Services
 from selflengthen.storage.atomic import rewrite
-from selflengthen.storage.run_dir import RunFolder, StageFolder
+from selflengthen.storage.run_dir import RunFolder
+from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.training.job import TrainingJob, TrainingResult
 from selflengthen.training.weights import digest_of_weights
 

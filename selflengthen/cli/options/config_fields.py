@@ -11,7 +11,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from selflengthen.config import MOST, Config
+from selflengthen.config import Config
+from selflengthen.field_kinds import MOST
 
 _NAMES = {int: "whole number", float: "number", bool: "true or false", str: "text"}
 _BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}

@@ -14,7 +14,8 @@ from selflengthen.curate.io.rows import Rows, digest
 from selflengthen.errors import UserError
 from selflengthen.runner.identity import differences
 from selflengthen.storage.atomic import check_folder
-from selflengthen.storage.run_dir import RunFolder, StageFolder
+from selflengthen.storage.run_dir import RunFolder
+from selflengthen.storage.stage_folder import StageFolder
 
 _OURS = {"lock", "logs", "stage.json"}
 

@@ -14,17 +14,18 @@ from typing import Any
 
 import msgspec
 
-from selflengthen.config import Config, identity_of
+from selflengthen.config import Config
 from selflengthen.curate.io.rows import Row, Rows
 from selflengthen.curate.io.work_dir import content
 from selflengthen.engines.base import Sampling
+from selflengthen.field_kinds import identity_of
 from selflengthen.inputs import prompts
 from selflengthen.inputs.models import Model
 from selflengthen.runner.context import Services, sampling_of
 from selflengthen.runner.stage_runner import StageRunner
 from selflengthen.stages.contract import Ask, Item, Verdict
 from selflengthen.storage.records import fingerprint
-from selflengthen.storage.run_dir import StageFolder
+from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.text.checks import Checks, empty, finish
 
 CRITIQUE, ANSWER = "refine-critique.user", "refine-answer.user"

@@ -19,10 +19,11 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from selflengthen.config import TrainConfig, identity_of
+from selflengthen.config import TrainConfig
 from selflengthen.curate.io.rows import Rows, Tell
 from selflengthen.curate.io.work_dir import content
 from selflengthen.errors import TrainingError
+from selflengthen.field_kinds import identity_of
 from selflengthen.inputs.models import Model
 from selflengthen.storage.atomic import read_json, rewrite, write_json
 from selflengthen.storage.records import Row, encode

@@ -1,0 +1,86 @@
+"""What values of a configuration must hold beyond their types: names of files, addresses, steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from selflengthen.cli.options.config_fields import fields
+from selflengthen.config import Config
+from selflengthen.errors import UserError
+from selflengthen.inputs.user_files import name_fault, text_fault
+
+Places = dict[str, str]
+"""Where a field was given, by dotted name: `--train.lora_r`, or `my.yaml, line 3`."""
+
+_PATHS = frozenset({"model", "prompts", "seeds", "held_out.source", "judge.model"})
+"""Fields that may be the name of a file or folder."""
+
+
+def check_texts(config: Config, places: Places, path: Path) -> None:
+    """Raise UserError for a text that cannot be a file's name, where it is one, or be written."""
+    for field in fields():
+        section, _, last = field.rpartition(".")
+        value = attrgetter(section)(config) if section else config
+        value = getattr(value, last)
+        for text in value if isinstance(value, list) else [value]:
+            if not isinstance(text, str):
+                continue
+            if fault := name_fault(text) if field in _PATHS else text_fault(text):
+                raise UserError(f"{place_of(field, places, path)}: {fault}.")
+
+
+def place_of(field: str, places: Places, path: Path) -> str:
+    """Say which field is meant and where it was given; on a command line that is its name."""
+    where = places.get(field, str(path))
+    return where if where == f"--{field}" else f"{where}: {field}"
+
+
+def check_addresses(values: Mapping[str, Any], places: Places, path: Path) -> None:
+    """Raise UserError for an address with a password or without a host; none is shown."""
+    for field in fields():
+        if field.endswith(".url"):
+            value: Any = values
+            for part in field.split("."):
+                value = value.get(part) if isinstance(value, dict) else None
+            if fault := _fault_of_address(value):
+                raise UserError(f"{place_of(field, places, path)}: {fault}.")
+
+
+def _fault_of_address(value: Any) -> str | None:
+    """Say what is wrong with the address of a server, without showing it: it may hold a secret."""
+    if "@" in str(value):
+        return (
+            "the address holds a user name or a password, which would be saved in config.yaml; "
+            "leave them out, and put the key into the environment variable OPENAI_API_KEY, or "
+            "the one that key_variable names"
+        )
+    if not isinstance(value, str):
+        return None  # the types are checked with those of all fields
+    if fault := text_fault(value):
+        return fault
+    try:
+        parts = urlsplit(value)
+        fits = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits or not value.isprintable() or " " in value:
+        return "is not the address of a server; it looks like http://127.0.0.1:8000/v1"
+    if parts.query or parts.fragment:
+        return (
+            "the address has a part after ? or #, which no server takes here; leave it out, and "
+            "put a key into the environment variable that key_variable names"
+        )
+    return None
+
+
+def check_steps(config: Config, places: Places, path: Path) -> None:
+    """Raise UserError for a curation step that is none, naming the field and where it stands."""
+    for field, listed in config.steps().items():
+        if listed:
+            from selflengthen.curate import steps
+
+            steps.made(listed, place_of(field, places, path))
