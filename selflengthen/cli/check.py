@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from selflengthen.cli.options.parser import Parser
+from selflengthen.cli.options.parser import Parser, file_name
 
 if TYPE_CHECKING:
     from selflengthen.errors import DamagedFile
@@ -23,7 +23,9 @@ says what makes it again. A stage that is still in work is sound as long as it c
 def main(words: Sequence[str]) -> int:
     """Check a run, and list what was checked."""
     parser = Parser("check", _ABOUT)
-    parser.add_argument("run", metavar="RUN", help="folder of a run, or its name below runs/")
+    parser.add_argument(
+        "run", metavar="RUN", type=file_name, help="folder of a run, or its name below runs/"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     args = parser.parse(words)
 
@@ -58,6 +60,9 @@ def examine(run: RunFolder) -> Iterator[Checked]:
     from selflengthen.storage.stage_table import FINAL_STAGES, ROUND_STAGES
 
     yield "config.yaml", "sound", _caught(_nothing(read_config, run))
+    if faults := _caught(_nothing(run.round_numbers)):
+        yield "rounds", "", faults
+        return
     for number in run.round_numbers():
         yield from _stages(run, (f for spec in ROUND_STAGES for f in run.parts(spec, number)))
         if run.metrics(number).exists():
@@ -67,8 +72,9 @@ def examine(run: RunFolder) -> Iterator[Checked]:
     if (run.final / "figures.json").exists():
         yield "final/figures.json, dataset and adapter", "sound", _caught(product_faults(run))
     answers = sorted((run.path / "evaluate").rglob("stage.json"))
-    titles = ((path.parent, str(path.parent.relative_to(run.path))) for path in answers)
-    yield from _stages(run, (StageFolder(path, title) for path, title in titles))
+    places = [path.parent.relative_to(run.path) for path in answers]
+    current = (place for place in places if "superseded" not in place.parts)
+    yield from _stages(run, (StageFolder(run.path / place, str(place)) for place in current))
 
 
 def _stages(run: RunFolder, folders: Iterable[StageFolder]) -> Iterator[Checked]:
@@ -76,12 +82,11 @@ def _stages(run: RunFolder, folders: Iterable[StageFolder]) -> Iterator[Checked]
     from selflengthen.runner.verify import thorough_faults
 
     for folder in folders:
-        faults = _caught(_begun(folder))
-        if not faults and not folder.begun():
-            continue
-        faults += _caught(_made_of(run, folder))
-        faults += _caught(thorough_faults(folder))
-        yield folder.title, _state(folder), _distinct(faults)
+        if misplaced := _caught(_begun(folder)):
+            yield folder.title, "", misplaced
+        elif folder.begun():
+            faults = _caught(_made_of(run, folder)) + _caught(thorough_faults(folder))
+            yield folder.title, _state(folder), _distinct(faults)
 
 
 def _begun(folder: StageFolder) -> Iterator[DamagedFile]:

@@ -75,8 +75,8 @@ def go(name: Literal["collect", "finish"], words: Sequence[str], args: argparse.
     run, _ = open_run(args.run)
     context = gather(resolve(str(run.config), args.fields, str(run.path)))
     run, config = context.run, context.config
-    merge = getattr(args, "merge", False)
     redo = _stage(args.redo, name)
+    merge = redo is MERGE or getattr(args, "merge", False)
     if name == "finish":
         require(context.prompts, prompts_folder(config))
     fingerprints = Fingerprints(context)
@@ -94,7 +94,8 @@ def go(name: Literal["collect", "finish"], words: Sequence[str], args: argparse.
             if again := fingerprints.check_last(redo):
                 print(f"set aside: {run.set_aside(again)}", file=sys.stderr)
             make = partial(Final, context, until=name, merge=merge)
-            start(make, context, command(words, name))
+            again_words = [*words, "--merge"] if redo is MERGE else words
+            start(make, context, command(again_words, name))
     elif name == "finish":
         for fault in product_faults(run):
             raise fault

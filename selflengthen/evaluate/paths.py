@@ -25,12 +25,14 @@ class EvaluationFolder(RunFolder):
 
     def answers(self, state: str) -> StageFolder:
         """Return the stage with a state's answers."""
-        return StageFolder(self.path / state / "answers", f"{state}/answers")
+        return StageFolder(
+            self.path / state / "answers", f"{state}/answers", require_run=self.require_present
+        )
 
     def judged(self, state: str, judge: str) -> StageFolder:
         """Return the stage with a judge's grades of a state's answers."""
         name = f"{state}/judged/{slug(judge)}"
-        return StageFolder(self.path / name, name)
+        return StageFolder(self.path / name, name, require_run=self.require_present)
 
     def state(self, state: str) -> StageFolder:
         """Return the folder with everything about a state."""

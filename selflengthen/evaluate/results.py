@@ -20,6 +20,7 @@ from selflengthen.evaluate.targets import (
     records_by_row,
 )
 from selflengthen.evaluate.tasks import bands, score
+from selflengthen.runner.verify import require_sound
 from selflengthen.storage.records import Record
 
 
@@ -78,7 +79,7 @@ class StateResult:
 def gather(
     targets: Sequence[EvaluationTarget], benchmark: BenchmarkData, judge: Judge | None
 ) -> list[StateResult]:
-    """Read and measure all answers and grades."""
+    """Read and measure all answers and grades; raises DamagedFile where they were changed."""
     return [
         _state_result(target, state, benchmark, judge)
         for target in targets
@@ -91,6 +92,7 @@ def _state_result(
 ) -> StateResult:
     task = benchmark.task
     folder = target.folder.answers(state.name)
+    require_sound(folder)
     answers = records_by_row(folder, len(benchmark.rows))
     scored = score(task, benchmark.rows, answers)
     grades: list[dict[str, int] | None] = [None] * len(answers)
@@ -120,6 +122,7 @@ def _grades(
 ) -> tuple[list[dict[str, int] | None], GradeFigures]:
     """Return the grades of each row, and their figures."""
     folder = target.folder.judged(state.name, judge.name)
+    require_sound(folder)
     records = records_by_row(folder, count)
     grades = [record.details["grades"] if record else None for record in records]
     valid = [grade for grade in grades if grade is not None]

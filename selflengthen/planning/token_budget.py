@@ -41,7 +41,7 @@ class Observed:
     """What a run has shown so far; None where it has not.
 
     Attributes:
-        draft_tokens: of a draft of the last round, per attempt.
+        draft_tokens: of a draft of the first round, per attempt.
         attempts: per draft.
         growth: words of an expansion per word of a draft.
         chosen: share of the rows that `curate` keeps.

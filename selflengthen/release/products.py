@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -89,16 +90,22 @@ def product_faults(run: RunFolder) -> Iterator[DamagedFile]:
 
 
 def _dataset_faults(run: RunFolder) -> Iterator[DamagedFile]:
+    """Compare the rows with their sources one by one: all texts may not fit into memory."""
     path: Path = run.final / DATASET
     union, demand = run.stage(UNION), run.stage(DEMAND)
-    pairs = read_structs(union.path / "union.jsonl", Pair, union.remedy)
-    texts = {pair.id: pair.response for pair in pairs}
     asked = {record.source: record.text for record in demand.records()}
-    rows = list(read_structs(path, FinalRow, REMEDY))
-    sound = (
-        texts.get(row.id) == row.completion[-1]["content"]
-        and asked[row.id] in row.prompt[-1]["content"]
-        for row in rows
+    pairs = read_structs(union.path / "union.jsonl", Pair, union.remedy)
+    sources = (pair for pair in pairs if pair.id in asked)
+    rows = read_structs(path, FinalRow, REMEDY)
+    for pair, row in zip_longest(sources, rows):
+        if pair is None or row is None or not _is_row_of(row, pair, asked[pair.id]):
+            yield DamagedFile(path, ALTERED, REMEDY)
+            return
+
+
+def _is_row_of(row: FinalRow, pair: Pair, instruction: str) -> bool:
+    return (
+        row.id == pair.id
+        and [turn.get("content") for turn in row.completion] == [pair.response]
+        and any(instruction in turn.get("content", "") for turn in row.prompt)
     )
-    if [row.id for row in rows] != [name for name in texts if name in asked] or not all(sound):
-        yield DamagedFile(path, ALTERED, REMEDY)

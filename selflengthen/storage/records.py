@@ -7,7 +7,7 @@ A file of records is JSONL. Accepted texts stand in `records.jsonl`, refused att
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -32,7 +32,7 @@ class Record(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     id: str
     source: str | None
     text: str
-    attempts: int
+    attempts: Annotated[int, msgspec.Meta(ge=1)]
     words: int
     tokens: int
     seed: int

@@ -158,12 +158,17 @@ class RunFolder:
     def set_aside(self, folders: Iterable[StageFolder]) -> Path:
         """Move stage folders out of the way, to `superseded/`; nothing is deleted.
 
-        With stages after the last round goes what was made of them.
+        With stages of a round go its figures, and with stages after the last round what was made
+        of them.
         """
         place = self.path / "superseded" / time.strftime("%Y%m%d-%H%M%S")
         while place.exists():  # two within a second
             place = place.with_name(f"{place.name}-again")
-        moved = {folder.path: place / folder.title for folder in folders}
+        moved: dict[Path, Path] = {}
+        for folder in folders:
+            moved[folder.path] = place / folder.title
+            if folder.number and (figures := self.metrics(folder.number)).exists():
+                moved[figures] = place / f"{folder.number:02d}" / figures.name
         if any(path.is_relative_to(self.final) for path in moved):
             products = [self.final / name for name in PRODUCTS]
             moved |= {path: place / "final" / path.name for path in products if path.exists()}

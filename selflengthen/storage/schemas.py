@@ -5,6 +5,7 @@ A file that was cut short, emptied or edited by hand is named in one line, whate
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +24,11 @@ class Spread(msgspec.Struct):
     mean: float
     median: float
     p90: float
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for what is no number; JSON as Python reads it has NaN and Infinity."""
+        if not all(map(math.isfinite, (self.mean, self.median, self.p90))):
+            raise ValueError("a length is not finite")
 
 
 class Done(msgspec.Struct, kw_only=True):

@@ -20,8 +20,8 @@ from selflengthen.errors import DamagedFile
 from selflengthen.storage.atomic import rewrite, write_json
 from selflengthen.storage.jsonl import pick, read_ids, read_lines, read_structs, trim
 from selflengthen.storage.records import Record, Refusal, encode, fingerprint
-from selflengthen.storage.schemas import Done, read_done, read_identity
-from selflengthen.storage.stage_table import HELD_OUT, StageSpec
+from selflengthen.storage.schemas import TextsDone, read_done, read_identity
+from selflengthen.storage.stage_table import HELD_OUT, MERGE, StageSpec
 
 
 class StageFolder:
@@ -40,8 +40,9 @@ class StageFolder:
         """Name the folder; nothing is read or made.
 
         `title` is what people call it: `01/2-draft`, `final/4-demand`. A stage of a run has its
-        entry in the table of stages, and the number of its round, None after the last. Before it
-        begins, `require_run` may raise where the run was taken away.
+        entry in the table of stages, and the number of its round, None after the last. One that is
+        no stage of a run, as the answers to a benchmark, has texts. Before a stage begins,
+        `require_run` may raise where the run was taken away.
         """
         self.path = path
         self.title = title
@@ -77,14 +78,14 @@ class StageFolder:
         if self._spec is None or self._spec is HELD_OUT:  # nothing is made of held-out texts
             return f"restore the file, or move {self.path} away to have it made again"
         if self.number is None:
-            return f"restore the file, or make it again with `finish RUN --redo {self.spec.name}`"
+            merge = " --merge" if self._spec is MERGE else ""
+            redo = f"finish RUN{merge} --redo {self.spec.name}"
+            return f"restore the file, or make it again with `{redo}`"
         place = f"{self.number:02d}/{self.spec.name}"
         return f"restore the file, or make it again with `run --redo {place}`"
 
     def begun(self) -> bool:
         """Say whether anything of the stage is there; raise DamagedFile where it is no folder."""
-        if self.path.exists() and not self.path.is_dir():
-            raise DamagedFile(self.path, "there is a file where a folder belongs", self.remedy)
         return any(not path.name.startswith(".") for path in entries(self.path))
 
     def identity(self) -> dict[str, Any] | None:
@@ -98,7 +99,7 @@ class StageFolder:
 
     def done(self) -> dict[str, Any] | None:
         """Return DONE.json, or None."""
-        kind = self._spec.done if self._spec else Done
+        kind = self._spec.done if self._spec else TextsDone
         return read_done(self.path / "DONE.json", kind, self.remedy)
 
     def finished(self) -> set[str]:
@@ -193,8 +194,15 @@ def _append(path: Path, records: Iterable[msgspec.Struct]) -> None:
 
 
 def entries(folder: Path) -> list[Path]:
-    """Return what is in a folder; nothing where there is none."""
+    """Return what is in a folder; nothing where there is none.
+
+    Raises DamagedFile where a file is in its place, or in that of a folder above.
+    """
     try:
         return list(folder.iterdir())
     except FileNotFoundError:
         return []
+    except NotADirectoryError as error:
+        place = next(path for path in (folder, *folder.parents) if path.exists())
+        what = "there is a file where a folder belongs"
+        raise DamagedFile(place, what, "move it away") from error

@@ -352,3 +352,48 @@ def test_metrics_that_were_changed_stop_no_run(
     path.unlink()
     assert main(["run", "small.yaml"]) == 0
     checked(capsys, sound=True)
+
+
+def test_no_attempts_are_no_record(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The estimate, which `run` makes first, divides by them."""
+    path = run / "rounds/01/2-draft/records.jsonl"
+    path.write_text(path.read_text().replace('"attempts":1', '"attempts":0', 1))
+    for words in (["estimate", *MORE[1:]], MORE):
+        assert f"{path}, line 1: is no record" in refusal(capsys, *words)
+
+
+@pytest.mark.parametrize("mean", [float("nan"), float("inf")])
+def test_lengths_are_finite(run: Path, capsys: pytest.CaptureFixture[str], mean: float) -> None:
+    path = run / "rounds/01/3-expand/DONE.json"
+    done = json.loads(path.read_text())
+    done["words"]["mean"] = mean
+    path.write_text(json.dumps(done))
+    for words in (["estimate", *MORE[1:]], MORE, ["status", "small"]):
+        assert f"{path}: it is not what was written" in refusal(capsys, *words)
+
+
+@pytest.mark.parametrize(
+    "place", ["rounds", "rounds/01", "rounds/01/2-draft", "rounds/02/5-train", "final/4-demand"]
+)
+def test_a_file_in_a_folders_place_is_to_be_moved(
+    run: Path, capsys: pytest.CaptureFixture[str], place: str
+) -> None:
+    """To make it again is no remedy: `--redo` would meet the file, too."""
+    shutil.rmtree(run / place)
+    (run / place).write_text("")
+    fault = f"{run / place}: there is a file where a folder belongs; move it away."
+    for words in (["status", "small"], MORE, ["finish", "small"]):
+        assert refusal(capsys, *words) == f"selflengthen: {fault}"
+    assert checked(capsys)["damaged"][0]["file"] == str(run / place)
+
+
+def test_a_redo_meets_no_figures_that_were_changed(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = run / "rounds/02/metrics.json"
+    flip(path)
+    assert str(path) in refusal(capsys, "run", "small.yaml")
+    assert main(["run", "small.yaml", "--redo", "2/held-out"]) == 0
+    checked(capsys, sound=True)
+    (aside,) = (run / "superseded").iterdir()
+    assert {p.name for p in (aside / "02").iterdir()} == {"6-held-out", "metrics.json"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import shlex
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -248,3 +249,32 @@ def test_all_targets_are_set_aside_before_one_answers(
     assert main(["evaluate", *words, "--seed", "5", *away]) == 1
     assert len(list(Path("runs/evaluate").glob("*/pocket/superseded"))) == 2
     assert len(evaluate(capsys, *words, "--seed", "5")["models"]) == 2
+
+
+def test_what_was_changed_is_not_scored(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    evaluate(capsys, "small", *POCKET, *JUDGE)
+    report = (HERE / "report.md").read_bytes()
+    for place in ("01/answers", "01/judged/tiny"):
+        for name, damage in (("records.jsonl", _shorten), ("DONE.json", _forget_counts)):
+            path = HERE / place / name
+            whole = path.read_bytes()
+            damage(path)
+            line = refused(HERE, capsys, "evaluate", "small", *POCKET, *JUDGE)
+            assert f"{path}: " in line and f"move {path.parent} away" in line
+            assert main(["check", "small"]) == 1
+            assert f"{path}: " in capsys.readouterr().out
+            path.write_bytes(whole)
+    assert (HERE / "report.md").read_bytes() == report
+    shutil.rmtree(HERE / "01")
+    evaluate(capsys, "small", *POCKET, *JUDGE)
+    assert (HERE / "report.md").read_bytes() == report
+
+
+def _shorten(path: Path) -> None:
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[1:]))
+
+
+def _forget_counts(path: Path) -> None:
+    done = json.loads(path.read_text())
+    del done["dropped"]
+    path.write_text(json.dumps(done))

@@ -336,6 +336,8 @@ def test_a_merge_that_fails_is_one_line(run: Path, capsys: pytest.CaptureFixture
     assert "selflengthen: Merging failed: " in err and "final/7-merge/merge.log" in err
     assert not (FINAL / "merged").exists() and status(capsys)["merged"] is False
     assert main(["finish", "small"]) == 0
+    assert main(["finish", "small", "--redo", "merge"]) == 1  # which asks for it, too
+    assert "selflengthen: Merging failed: " in capsys.readouterr().err
 
 
 def test_a_signal_saves_and_the_same_command_goes_on(run: Path) -> None:

@@ -91,6 +91,7 @@ def test_redo_sets_aside_and_makes_again(work: Path) -> None:
         "4-dataset",
         "5-train",
         "6-held-out",
+        "metrics.json",
     ]
     now = tree(Path("runs/small/rounds/01"))
     assert {n for n in now if n.startswith("2-draft")} <= {n for n in now if now[n] == kept.get(n)}

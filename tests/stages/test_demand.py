@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from selflengthen.config import FinishConfig
@@ -13,7 +14,7 @@ from selflengthen.engines.scripted import Scripted
 from selflengthen.errors import RequestRefused
 from selflengthen.inputs import prompts
 from selflengthen.length.requirement import read_requirement
-from selflengthen.stages import union
+from selflengthen.stages import demand, union
 from selflengthen.stages.contract import Ask, Item, Verdict
 from selflengthen.stages.demand import AddDemand, DemandInput, share_of_words
 from selflengthen.storage.records import Pair
@@ -183,3 +184,17 @@ class TestUnion:
         (only,) = union.pairs(2, [text], instructions)
         assert (only.id, only.round, only.instruction_id) == (text.id, 2, "r02-instruct-000001")
         assert (only.instruction, only.response, only.words) == ("Write.", "A long text.", 3)
+
+
+def test_a_row_has_the_requirement_on_record() -> None:
+    """An earlier version accepted this instruction as one for about 130 words."""
+    pair = Pair(id="x", round=1, instruction_id="i", instruction="Write.", response="…", words=132)
+    details = {"kind": "about", "low": 130, "high": 130, "unit": "words", "words": 132}
+    text = "Write a letter. It needs to be 130 words at minimum."
+    worded = msgspec.structs.replace(
+        record("final-demand-x", text, source="x"), details=details | {"by": "engine"}
+    )
+    own = read_requirement(text)
+    assert own is not None and own.kind == "above"
+    row = demand.row(pair, worded, EN)
+    assert (row.kind, row.low, row.high, row.by) == ("about", 130, 130, "engine")
