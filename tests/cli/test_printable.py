@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import unicodedata
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from selflengthen.cli import main
+from selflengthen.cli.output.streams import for_people
 from selflengthen.text.printable import encodable, one_line, visible
 from tests.cli.conftest import reseal
 
@@ -170,3 +172,30 @@ def test_one_line_is_one_and_not_long() -> None:
     )
     assert len(one_line("word " * 10_000)) <= 300
     assert not orders(one_line(BAD * 100))
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_shows_the_bars_of_a_download() -> None:
+    from tqdm import tqdm
+
+    for out, moves in ((Terminal(), True), (io.StringIO(), False)):
+        stream = for_people(out)
+        outer = tqdm(total=2, file=stream, ncols=60, desc="two files", position=0)
+        inner = tqdm(total=5, file=stream, ncols=60, desc=f"one{BAD}", position=1)
+        inner.update(5)
+        inner.close()
+        outer.close()
+        shown = out.getvalue()
+        assert "two files:" in shown
+        assert ("\r" in shown, "\x1b[A" in shown) == (moves, moves)
+        assert not orders(shown.replace("\r", "").replace("\x1b[A", ""))
+
+
+def test_lines_that_are_written_at_once_give_no_orders() -> None:
+    for out in (io.StringIO(), Terminal()):
+        for_people(out).writelines([BAD, f"a\r{BAD}", "\x1b[A\x1b[2J"])
+        assert not orders(out.getvalue())
