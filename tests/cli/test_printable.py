@@ -180,7 +180,7 @@ class Terminal(io.StringIO):
 
 
 def test_a_terminal_shows_the_bars_of_a_download() -> None:
-    from tqdm import tqdm
+    from tqdm import tqdm  # type: ignore[import-untyped]
 
     for out, moves in ((Terminal(), True), (io.StringIO(), False)):
         stream = for_people(out)

@@ -77,10 +77,6 @@ def resolve(
     return Settings(config, name or path.stem, folder, places)
 
 
-_PATHS = frozenset({"model", "prompts", "seeds", "held_out.source", "judge.model"})
-"""Fields that may be the name of a file or folder."""
-
-
 def _check_texts(config: Config, places: Places, path: Path) -> None:
     """Raise UserError for a text that cannot be a file's name, where it is one, or be written."""
     for field in fields():
@@ -188,13 +184,14 @@ def _is_of_a_run(path: Path, name: str | None) -> bool:
     return name is None and path.name == "config.yaml" and (path.parent / "logs").is_dir()
 
 
-_BY_PATH = {
+_PATHS = {
     "model": "config.json",
     "prompts": "judge.answers.md",
     "seeds": "",
     "held_out.source": "",
+    "judge.model": "config.json",
 }
-"""Fields that may be relative paths; what stands below the folder that is meant."""
+"""Fields that may be the name of a file or folder; what stands below the folder that is meant."""
 
 
 def _find_again(values: dict[str, Any], run: Path) -> None:
@@ -203,7 +200,7 @@ def _find_again(values: dict[str, Any], run: Path) -> None:
     The run was started in a folder above it, usually the one that holds `runs/`. What is found is
     checked by content, as anything that a run is made of.
     """
-    for field, below in _BY_PATH.items():
+    for field, below in _PATHS.items():
         section, _, last = field.rpartition(".")
         inside = values.get(section) if section else values
         named = inside.get(last) if isinstance(inside, dict) else None
