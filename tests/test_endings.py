@@ -46,6 +46,10 @@ WHOLE = [
     "世上本没有路，走的人多了，也便成了路。\n\n——鲁迅",
     "他们从此过上了幸福的生活。\n\n（全文完）",
     "他们从此过上了幸福的生活。\n\n完",
+    # Emoji.
+    "Happy birthday, my dear friend! 🎉",
+    "Thank you all. ❤️ 👨‍👩‍👧 🇫🇷",
+    "欢迎大家点赞、收藏、转发！❤️",
     # Code, with fences and without.
     "Call it like this:\n\n```python\nprint(add(1, 2))\n```",
     "这样调用：\n\n```python\nprint(add(1, 2))\n```\n",
@@ -106,6 +110,12 @@ CUT = [
     "It was",
     "He went down to the sea and",
     "He said (and he meant it)",
+    "See you 😊",
+    "It was great!\n✅",
+    "It was over.\n\n## What comes next? 🎉",
+    "1. First wake up.\n2. Then drink water.\n3.",
+    "The steps are these.\n\n1.",
+    "步骤如下。\n\n1. 早睡。\n2.",
     "He went down (as always);",
     "I worked at [Company Name]",
     "As others have shown [1]",
