@@ -8,12 +8,12 @@ from importlib import resources
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from selflengthen.cli.options.addresses import address_fault
 from selflengthen.cli.options.config_fields import FieldOfConfig, fields, sections
 from selflengthen.cli.options.parser import nearest
 from selflengthen.config import MOST, Config
@@ -103,35 +103,8 @@ def _check_addresses(values: Mapping[str, Any], places: Places, path: Path) -> N
             value: Any = values
             for part in field.split("."):
                 value = value.get(part) if isinstance(value, dict) else None
-            if fault := _fault_of_address(value):
-                where = places.get(field, str(path))
-                shown = where if where == f"--{field}" else f"{where}: {field}"
-                raise UserError(f"{shown}: {fault}.")
-
-
-def _fault_of_address(value: Any) -> str | None:
-    """Say what is wrong with the address of a server, without showing it: it may hold a secret."""
-    if "@" in str(value):
-        return (
-            "the address holds a user name or a password, which would be saved in config.yaml; "
-            "leave them out, and put the key into the environment variable OPENAI_API_KEY, or "
-            "the one that key_variable names"
-        )
-    if not isinstance(value, str):
-        return None  # the types are checked with those of all fields
-    try:
-        parts = urlsplit(value)
-        fits = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        fits = False
-    if not fits or not value.isprintable() or " " in value:
-        return "is not the address of a server; it looks like http://127.0.0.1:8000/v1"
-    if parts.query or parts.fragment:
-        return (
-            "the address has a part after ? or #, which no server takes here; leave it out, and "
-            "put a key into the environment variable that key_variable names"
-        )
-    return None
+            if fault := address_fault(value):
+                raise UserError(f"{_where(field, places, path)}: {fault}.")
 
 
 def _check_steps(config: Config, places: Places, path: Path) -> None:
