@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import unicodedata
 from pathlib import Path
 
@@ -151,6 +152,14 @@ def test_rows_and_responses(work: Path, capfd: pytest.CaptureFixture[str]) -> No
     rows.write_text(f'{{"{BAD}": nonsense}}\n')
     play(capfd, "score", "quality", str(rows))
     play(capfd, *curate, "--out", "third.jsonl")
+
+
+def test_names_of_bytes_that_are_not_utf_8(work: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    rows, out = os.fsdecode(b"r\xff.jsonl"), os.fsdecode(b"\xe5.jsonl")
+    Path(rows).write_text(json.dumps({"prompt": "Write.", "response": "A text."}) + "\n")
+    assert "1 of 1 rows" in play(capfd, "curate", "longest", rows, "--k", "1", "--out", out)[0]
+    report = json.loads(Path(os.fsdecode(b"\xe5.report.json")).read_bytes())
+    assert (report["data"], report["out"]) == (rows, out)
 
 
 def test_json_stays_the_same_json() -> None:
