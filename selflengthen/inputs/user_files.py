@@ -21,8 +21,8 @@ MOST_TEXT = 1 << 20
 """Bytes of a file that is read whole: a configuration, a prompt."""
 MOST_LINE = 1 << 24
 """Bytes of a line of JSONL."""
-# But for those that Python has bytes stand for which are not UTF-8, as in a file's name.
-_HALF = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+_HALF = re.compile("[\ud800-\udfff]")
+_BYTE = re.compile("[\udc80-\udcff]")  # what Python makes of a byte that it cannot decode
 NAME_BYTES, _PATH_BYTES = 255, 4095
 _KINDS = (
     (stat.S_ISFIFO, "a pipe"),
@@ -36,7 +36,7 @@ def name_fault(name: str) -> str | None:
     """Say why no file or folder can have this name, or return None."""
     if not name:
         return "is empty"
-    if fault := text_fault(name):
+    if fault := text_fault(_BYTE.sub("?", name)):
         return fault
     try:
         encoded = os.fsencode(name)
@@ -52,7 +52,10 @@ def text_fault(text: str) -> str | None:
     """Say what keeps a text from being written to a file or given to a process, or return None."""
     if "\0" in text:
         return "contains a NUL character"
-    return "contains half of a surrogate pair" if _HALF.search(text) else None
+    half = _HALF.search(text)
+    if half and _BYTE.fullmatch(half[0]):
+        return f"contains bytes that are not {sys.getfilesystemencoding()}, the locale's encoding"
+    return "contains half of a surrogate pair" if half else None
 
 
 def check_regular(path: Path) -> None:

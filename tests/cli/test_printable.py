@@ -160,6 +160,10 @@ def test_names_of_bytes_that_are_not_utf_8(work: Path, capfd: pytest.CaptureFixt
     assert "1 of 1 rows" in play(capfd, "curate", "longest", rows, "--k", "1", "--out", out)[0]
     report = json.loads(Path(os.fsdecode(b"\xe5.report.json")).read_bytes())
     assert (report["data"], report["out"]) == (rows, out)
+    for option, value in {"--model": "tiny\udcff", "--run-dir": "run\udcff"}.items():
+        _, err = play(capfd, "run", "small.yaml", option, value)
+        assert "contains bytes that are not utf-8, the locale's encoding" in err, err
+    assert not Path("runs").exists()
 
 
 def test_json_stays_the_same_json() -> None:

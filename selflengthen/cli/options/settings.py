@@ -52,6 +52,8 @@ def resolve(
     own_model = overrides.get("model", "pocket") != "pocket"
     name, path = _find(source or ("paper" if own_model else "pocket"))
     folder = _folder(path, name, run_dir)
+    if fault := text_fault(str(folder)):
+        raise UserError(f"{folder}: {fault}; a run's files hold its folder's name.")
     files = [(path, str(path) if name is None else f"preset {name}")]
     own = folder / "config.yaml"
     if goes_on and own.is_file() and _is_of_a_run(own, None):
@@ -86,7 +88,7 @@ def _check_texts(config: Config, places: Places, path: Path) -> None:
         for text in value if isinstance(value, list) else [value]:
             if not isinstance(text, str):
                 continue
-            if fault := name_fault(text) if field in _PATHS else text_fault(text):
+            if fault := text_fault(text) or (name_fault(text) if field in _PATHS else None):
                 raise UserError(f"{_where(field, places, path)}: {fault}.")
 
 
