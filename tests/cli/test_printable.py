@@ -12,6 +12,7 @@ import pytest
 
 from selflengthen.cli import main
 from selflengthen.cli.output.streams import for_people
+from selflengthen.cli.output.tables import print_table
 from selflengthen.text.printable import encodable, one_line, visible
 from tests.cli.conftest import reseal
 
@@ -164,6 +165,14 @@ def test_names_of_bytes_that_are_not_utf_8(work: Path, capfd: pytest.CaptureFixt
         _, err = play(capfd, "run", "small.yaml", option, value)
         assert "contains bytes that are not utf-8, the locale's encoding" in err, err
     assert not Path("runs").exists()
+
+
+def test_a_wide_table_is_printed_whole(capfd: pytest.CaptureFixture[str]) -> None:
+    figures = [f"{column:,}.5" for column in range(123_000, 123_020)]
+    print_table([["model", *figures], ["a model with a long name", *figures]])
+    lines = capfd.readouterr().out.splitlines()
+    assert lines[1].split() == ["a", "model", "with", "a", "long", "name", *figures]
+    assert len(lines) == 2
 
 
 def test_json_stays_the_same_json() -> None:
