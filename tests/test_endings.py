@@ -38,6 +38,9 @@ WHOLE = [
     LETTER_ZH + "此致 敬礼",
     LETTER_ZH + "祝您身体健康！\n\n您的学生\n李明",
     LETTER_ZH + "顺祝商祺\n\n王经理",
+    LETTER_ZH + "敬请台安\n\n王明",
+    LETTER_ZH + "即颂近安！\n\n王明",
+    "市政府周二表示，大桥将于下月关闭。（完）",
     LETTER_ZH + "学生 李明 敬上",
     LETTER_ZH + "【您的姓名】",
     LETTER_ZH + "[公司名称]\n[日期]",
@@ -130,6 +133,7 @@ CUT = [
     # Letters.
     LETTER + "Sincerely,",
     LETTER + "Sincerely,\nI hope that we",
+    LETTER + "Sincerely,\nJane Doe\njane.doe@example.com |",
     LETTER + "Sincerely,\nJane Doe and all the others who came to the harbour with",
     LETTER + "Sincerely,\nJane Doe\n\n## Part 2",
     LETTER + "Best regards, and I hope that",
@@ -137,6 +141,10 @@ CUT = [
     "He left.\n\nThe end of the",
     LETTER_ZH + "此致\n敬礼\n\n附件一：",
     LETTER_ZH + "祝您",
+    "请全体员工准时参加。\n\n特此",
+    "敬请光临。\n\n人事",
+    "请大家注意安全。\n\n此外",
+    "任务还没（完）",
     # Code, data and markup.
     "Call it like this:\n\n```python",
     "Call it like this:\n\n```python\nprint(add(1, 2))",
