@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
+from selflengthen.inputs.user_files import text_fault
+
 
 def address_fault(value: Any) -> str | None:
     """Say what is wrong with the address of a server, without showing it: it may hold a secret."""
@@ -16,6 +18,8 @@ def address_fault(value: Any) -> str | None:
         )
     if not isinstance(value, str):
         return None  # the types are checked with those of all fields
+    if fault := text_fault(value):
+        return fault
     try:
         parts = urlsplit(value)
         fits = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
