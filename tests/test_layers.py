@@ -40,8 +40,8 @@ SHARED: Mapping[str, frozenset[str]] = {
 }
 
 HEAVY = frozenset(
-    {"accelerate", "datasets", "matplotlib", "openai", "peft", "ray", "torch", "transformers"}
-    | {"faiss", "flaml", "optuna", "pyarrow", "scipy", "statsmodels", "trl", "vllm"}
+    {"accelerate", "datasets", "lingua", "matplotlib", "nltk", "openai", "peft", "ray", "torch"}
+    | {"faiss", "flaml", "optuna", "pyarrow", "scipy", "statsmodels", "transformers", "trl", "vllm"}
 )
 MAY_BE_HEAVY = frozenset(
     {"curate.indicators.losses", "curate.indicators.scorers"}

@@ -75,8 +75,8 @@ def test_a_bad_index_is_named_in_one_line(tmp_path: Path, spoil: Spoil) -> None:
 _LIMITED = """\
 import resource, sys, time
 from pathlib import Path
-from selflengthen.inputs import models
 from selflengthen.errors import UserError
+from selflengthen.inputs import models
 resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
 for folder in map(Path, sys.argv[1:]):
     began = time.process_time()
@@ -114,7 +114,8 @@ def test_what_real_models_say_is_taken(tmp_path: Path) -> None:
     folder = make_model(tmp_path / "model")
     config = json.loads((folder / "config.json").read_text())
     config |= {"intermediate_size": [16, 32], "num_key_value_heads": [2, None], "head_dim": None}
-    config |= {"text_config": None, "rope_scaling": None, "time_step_limit": [0.0, float("inf")]}
+    config |= {"text_config": None, "time_step_limit": [0.0, float("inf")]}
+    config["rope_scaling"] = {"type": "yarn", "factor": None, models._ORIGINAL: 128.0}
     (folder / "config.json").write_text(json.dumps(config))
     header = {
         "__metadata__": {"format": "pt"},

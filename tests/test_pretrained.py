@@ -212,3 +212,14 @@ def test_what_a_tuning_samples_by_is_saved_with_a_merged_model() -> None:
     greedy = GenerationConfig(**merge.generation_settings(SamplingConfig(temperature=0)))
     greedy.validate(strict=True)
     assert not greedy.do_sample
+
+
+def test_settings_of_generation_that_cannot_be_used_are_one_line(tmp_path: Path) -> None:
+    assert pretrained.ends(tmp_path) is None
+    path = tmp_path / "generation_config.json"
+    path.write_text('{"eos_token_id": [1, 2]}')
+    assert pretrained.ends(tmp_path) == [1, 2]
+    path.write_text('{"cache_implementation": "none that there is"}')
+    with pytest.raises(UserError, match=r"settings of generation \(Invalid") as caught:
+        pretrained.ends(tmp_path)
+    assert "\n" not in str(caught.value)

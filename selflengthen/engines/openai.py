@@ -46,8 +46,12 @@ def longest(max_tokens: int) -> float:
 
 
 def most_bytes(max_tokens: int) -> int:
-    """Return how many bytes the answer with a completion of so many tokens may have."""
-    return 2**20 + 64 * max_tokens
+    """Return how many bytes the answer with a completion of so many tokens may have.
+
+    A token can be 128 spaces, and a model may write nothing else until it is stopped. That is a
+    text to reject, and no reason to end a run.
+    """
+    return 2**20 + 256 * max_tokens
 
 
 class OpenAIEngine:

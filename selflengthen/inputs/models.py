@@ -49,7 +49,7 @@ def positions(config: Mapping[str, Any]) -> int | None:
         return None
     rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
     if "yarn" in (rope.get("rope_type"), rope.get("type")):
-        stretched = rope.get("original_max_position_embeddings", most) * rope.get("factor", 1)
+        stretched = (rope.get(_ORIGINAL) or most) * (rope.get("factor") or 1)
         most = max(most, int(stretched))
     return most
 
@@ -122,9 +122,10 @@ def _check_numbers(path: Path, config: Mapping[str, Any]) -> None:
                 continue
             if not isinstance(rope, Mapping):
                 raise _wrong(path, name, rope, "an object")
-            for field, kinds in (("factor", (int, float)), (_ORIGINAL, (int,))):
-                if not _is_number(rope.get(field, 1), *kinds):
-                    raise _wrong(path, f"{name}.{field}", rope[field], f"a number up to {_MOST:,}")
+            for field in ("factor", _ORIGINAL):
+                value = rope.get(field)
+                if value is not None and not _is_number(value, int, float):
+                    raise _wrong(path, f"{name}.{field}", value, f"a number up to {_MOST:,}")
 
 
 def _is_number(value: Any, *kinds: type) -> bool:

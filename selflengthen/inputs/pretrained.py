@@ -76,7 +76,10 @@ def adapted(base: Any, folder: str | Path, **options: Any) -> Any:
 
 
 def ends(name: str | Path) -> Any:
-    """Return the tokens that end generation by a model's own file, or None where it has none."""
+    """Return the tokens that end generation by a model's own file, or None where it has none.
+
+    Raises UserError where the file cannot be used.
+    """
     from transformers import GenerationConfig
 
     check(name)
@@ -84,6 +87,8 @@ def ends(name: str | Path) -> Any:
         return GenerationConfig.from_pretrained(name, trust_remote_code=False).eos_token_id
     except OSError:
         return None
+    except Exception as error:
+        raise unusable(name, "settings of generation", error) from error
 
 
 def unusable(name: str | Path, what: str, error: Exception) -> UserError:

@@ -7,7 +7,9 @@ goes on has to read the same again.
 from __future__ import annotations
 
 import os
+import re
 import stat
+import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -19,6 +21,8 @@ MOST_TEXT = 1 << 20
 """Bytes of a file that is read whole: a configuration, a prompt."""
 MOST_LINE = 1 << 24
 """Bytes of a line of JSONL."""
+_HALF = re.compile("[\ud800-\udfff]")
+_BYTE = re.compile("[\udc80-\udcff]")  # what Python makes of a byte that it cannot decode
 NAME_BYTES, _PATH_BYTES = 255, 4095
 _KINDS = (
     (stat.S_ISFIFO, "a pipe"),
@@ -32,9 +36,13 @@ def name_fault(name: str) -> str | None:
     """Say why no file or folder can have this name, or return None."""
     if not name:
         return "is empty"
-    if text_fault(name):
-        return text_fault(name)
-    encoded = os.fsencode(name)
+    if fault := text_fault(_BYTE.sub("?", name)):
+        return fault
+    try:
+        encoded = os.fsencode(name)
+    except UnicodeEncodeError:
+        encoding = sys.getfilesystemencoding()
+        return f"the locale's encoding ({encoding}) cannot name this file; set LC_ALL=C.UTF-8"
     if len(encoded) > _PATH_BYTES or any(len(p) > NAME_BYTES for p in encoded.split(b"/")):
         return f"is too long for a file name (at most {NAME_BYTES} bytes between slashes)"
     return None
@@ -44,11 +52,10 @@ def text_fault(text: str) -> str | None:
     """Say what keeps a text from being written to a file or given to a process, or return None."""
     if "\0" in text:
         return "contains a NUL character"
-    try:
-        os.fsencode(text)
-    except UnicodeEncodeError:
-        return "contains half of a surrogate pair"
-    return None
+    half = _HALF.search(text)
+    if half and _BYTE.fullmatch(half[0]):
+        return f"contains bytes that are not {sys.getfilesystemencoding()}, the locale's encoding"
+    return "contains half of a surrogate pair" if half else None
 
 
 def check_regular(path: Path) -> None:

@@ -144,7 +144,7 @@ class Controller(ABC):
 
     async def trained(self, folder: StageFolder, job: TrainingJob, **more: Any) -> None:
         """Train an adapter into a stage's folder; `more` goes into its DONE.json, too."""
-        result = await self.services.train(job, folder)
+        result = await self.services.train(job.as_begun(), folder)
         settings = ADAPTER_FILES[0]
         files = {settings: digest_of(folder.path / settings, folder.remedy)}
         counts = {name: getattr(result, name) for name in _REPORTED}

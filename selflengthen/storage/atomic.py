@@ -45,9 +45,12 @@ def rewrite(path: Path, lines: Iterable[bytes]) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file for people, as a whole."""
+    """Write a JSON file for people, as a whole.
+
+    In the name of a file, bytes that are not UTF-8 are halves of characters. Those are escaped.
+    """
     text = json.dumps(value, indent=1, ensure_ascii=False, sort_keys=False)
-    rewrite(path, [text.encode() + b"\n"])
+    rewrite(path, [text.encode("utf-8", "backslashreplace") + b"\n"])
 
 
 def read_json(path: Path, remedy: str = RESTORE) -> Any:

@@ -17,7 +17,7 @@ from selflengthen.text.meta_talk import about_task
 
 @dataclass(frozen=True)
 class Checks:
-    """Which checks are made, and how long a repeat is (see `text.has_repeat`)."""
+    """Which checks are made, and how long a repeat is (see `measures.has_repeat`)."""
 
     repeat_words: int = 10
     repeat_chars: int = 13
@@ -55,7 +55,7 @@ def ending(text: str) -> str | None:
 
 
 def task_talk(text: str) -> str | None:
-    """Refuse thinking aloud, and first or last lines about the task (see `talk.about_task`)."""
+    """Refuse thinking aloud, and first or last lines about the task (`meta_talk.about_task`)."""
     return "task talk" if "</think>" in text or about_task(text) else None
 
 

@@ -27,6 +27,9 @@ _CLOSING = "\"'`*_~)]}>”’»›“‘」』）】》〉〕］｝＂＇"
 
 _CJK = re.compile(f"[{CJK}]")
 _HEADING = re.compile(r"[ \t]*(?:#{1,6}\s|<h[1-6][\s>]|<title>)")
+# The number of a list's item that never came.
+_ITEM = re.compile(r"[ \t]*\d{1,3}\.$")
+_EMOJI = re.compile("[ \t\u200d\ufe0e\ufe0f\u2600-\u27bf\u2b50\U0001f1e6-\U0001faff]+$")
 _IMAGE = (
     r"!\[[^\]]*\](?:\([^)]*\)|\[[^\]]*\])\W*(?:\]\([^)]*\)|\]\[[^\]]*\])?\W*$"
     r"|<img\b[^>]*>\W*$"
@@ -72,13 +75,13 @@ def ends(text: str) -> bool:
     """Say whether a text is whole, by how it ends.
 
     A heading is no end, even one that asks a question; nor is code with a fence or a brace that
-    is still open.
+    is still open. Emoji may stand behind the last sentence.
     """
     body = text.rstrip()
     start = body.rfind("\n") + 1
-    if _HEADING.match(body, start):
+    if _HEADING.match(body, start) or _ITEM.match(body, start):
         return False
-    if ends_sentence(body[max(start, len(body) - _TAIL) :]):
+    if ends_sentence(_EMOJI.sub("", body[max(start, len(body) - _TAIL) :])):
         return True
     last = body[start:][-_SIZE:].strip()
     if not last:

@@ -42,7 +42,11 @@ atenciosamente
 )
 _CLOSE = rf"(?i:{_YOURS})\s*[,.!，]?"
 _CLOSE_AND_NAME = rf"(?i:{_YOURS})\s*[,，]\s+(?P<name>\S.*)"
-_CLOSE_ZH = r"(?:此致[，,\s]*)?敬礼[！!。]?|此致|(?:敬|顺|谨|即)?(?:祝|颂|请)[^，。]{1,12}[！!。]?"
+# Of those with 请, which begins most requests as well, only the wish for peace of the addressee.
+_CLOSE_ZH = (
+    "(?:此致[，,\\s]*)?敬礼[！!。]?|此致|(?:敬|顺|谨|即)?[祝颂][^，。]{1,12}[！!。]?"
+    "|[敬顺谨即恭此]请[^，。]{0,6}安[！!。]?"
+)
 # A last line that needs no name below it, after a name or without one.
 _SIGNED = (
     ".{0,20}(?:敬礼|敬上|谨上|敬启|谨启|敬呈|呈上|拜上|谨识|谨具|顿首|手书"
@@ -60,6 +64,7 @@ _DETAIL = (
 _BLANK = r"[\[【［]([^\[\]【】［］]{1,60})[\]】］]"
 _LABEL = r"[\w .&/’'-]{0,30}[:：,，]|[—–-]{1,2}"
 _FINIS = r"(?i)(?:the )?end|fin|finis|(?:全文|全书|本文)?完结?|全?剧终|终|おわり|終わり|끝"
+_FINIS_BEHIND = "[。！？…”」](?:（(?:全文|本文)?完）|\\((?:全文|本文)?完\\))$"
 _DRESS = " \t*_~-–—=·•.()（）[]【】<>《》「」"
 # How sentences begin, and no name or title does.
 _SENTENCE = r"(?:I|We|It|This|That|If|And|But|So|As|He|She|They|You|In|When)\s"
@@ -75,6 +80,8 @@ def is_signed(above: list[str], last: str) -> bool:
     ("Sincerely,"), a blank for one, a date as Chinese letters end in, or "The End".
     """
     if re.fullmatch(_FINIS, last.strip(_DRESS)) or re.fullmatch(_SIGNED, last):
+        return True
+    if re.search(_FINIS_BEHIND, last):
         return True
     if _is_blank(last) or re.fullmatch(_DATE, last):
         return bool(above)
@@ -100,7 +107,7 @@ def is_name(text: str) -> bool:
 def _is_signature(line: str) -> bool:
     """Say whether a line may stand below a close: a name, a title, an address, a date."""
     words = line.split()
-    if len(words) > 8 or len(line) > 60 or line[-1] in ",;:，；：、-":
+    if len(words) > 8 or len(line) > 60 or line[-1] in ",;:|，；：、-":
         return False
     if (
         words[-1].lower() in _SMALL

@@ -32,6 +32,7 @@ class TrainingJob(msgspec.Struct, kw_only=True, frozen=True):
         start_from: folder of the adapter to go on from; None makes a fresh one.
         learning_rate: peak rate of this round.
         batch: rows an optimizer step, over all devices and accumulated micro-batches.
+        named: what `model` was at the first start in this folder, see `as_begun`.
 
     The others are the fields of `config.TrainConfig` by name.
     """
@@ -57,6 +58,7 @@ class TrainingJob(msgspec.Struct, kw_only=True, frozen=True):
     save_every: int = 50
     launcher: Literal["plain", "accelerate"] = "plain"
     processes: int = 1
+    named: str | None = None
 
     @property
     def folder(self) -> Path:
@@ -66,12 +68,14 @@ class TrainingJob(msgspec.Struct, kw_only=True, frozen=True):
     def digest(self) -> str:
         """Name what this training makes: rows and adapters count by content, paths do not.
 
-        The base model counts by its name. What only changes speed (launcher, processes,
-        per_device_batch, bf16, gradient_checkpointing, save_every) does not count.
+        The base model counts by its name, that of the first start. What only changes speed
+        (launcher, processes, per_device_batch, bf16, gradient_checkpointing, save_every) does not
+        count.
         """
         # The numbers as the child reads them: 6 and 6.0 are one.
         same = msgspec.convert(msgspec.to_builtins(self), TrainingJob)
         asked = {name: getattr(same, name) for name in _IDENTITY}
+        asked["model"] = same.named or same.model
         if same.loss != "long-ce":  # jobs from before there was another keep their digest
             asked["loss"] = same.loss
         asked["rows"] = _digest_of(Path(self.rows))
@@ -80,6 +84,19 @@ class TrainingJob(msgspec.Struct, kw_only=True, frozen=True):
                 _digest_of(Path(self.start_from, name)) for name in ADAPTER_FILES
             ]
         return fingerprint(asked).hex()
+
+    def as_begun(self) -> TrainingJob:
+        """Return the job with the name that its model had when it began in its folder.
+
+        A run can be continued from another folder, from where the path of its model is another.
+        By that the digest would change, and with it the checkpoints be lost. This is for folders
+        that belong to one model, known by its content.
+        """
+        try:
+            before = msgspec.json.decode((self.folder / "job.json").read_bytes(), type=TrainingJob)
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+            return self
+        return msgspec.structs.replace(self, named=before.named or before.model)
 
     def accumulation(self, devices: int) -> int:
         """Return the micro-batches of a step on each of `devices`; raise where none fit."""

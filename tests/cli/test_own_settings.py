@@ -111,3 +111,18 @@ def test_a_models_evaluation_knows_no_run(run: Path, work: Path) -> None:
     (work / "runs/small").rename("runs/paper")
     assert resolve(None, {"model": "tiny"}, None).config.engine.in_flight == 256
     assert resolve(None, {"model": "tiny"}, None, goes_on=True).config.engine.in_flight == 16
+
+
+def test_a_judge_in_a_folder_is_found_from_elsewhere(
+    run: Path, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from selflengthen.cli.options.settings import resolve
+
+    (work / "judge").symlink_to("tiny")
+    assert main(["run", "small.yaml", "--judge.model", "judge"]) == 0
+    assert own().judge.model == "judge"
+    (work / "elsewhere").mkdir()
+    monkeypatch.chdir(work / "elsewhere")
+    config = resolve(str(work / RUN / "config.yaml"), {}, None).config
+    assert config.judge.model == str(work / "judge")
+    assert config.model == str(work / "tiny")

@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from selflengthen.cli import main
+from selflengthen.errors import TrainingError
+from selflengthen.training import launch
+from selflengthen.training.job import TrainingJob
 from tests.cli.test_bad_input import tree
 
 WAYS = {
@@ -70,3 +73,28 @@ def test_every_command_takes_any_name_of_a_run(
     succeed("curate", "longest", rows, "--k", "1", "--out", f"{work}/out.jsonl")
     made = {Path(path).parts[0] for path in tree(work) if "/" not in path}
     assert made <= outside
+
+
+def test_a_training_that_was_interrupted_keeps_its_checkpoints(
+    work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are found by the job's digest, whatever the path of the model is now."""
+    digests: list[str] = []
+
+    async def interrupted(job: TrainingJob, **_: object) -> None:
+        launch._prepare(job)
+        assert Path(job.model).is_dir()
+        digests.append(job.digest())
+        raise TrainingError("interrupted")
+
+    monkeypatch.setattr("selflengthen.cli.runner.train", interrupted)
+    run = str(work / "runs/small")
+    assert main(["run", "small.yaml"]) == 1
+    for folder in ("runs", "tiny", "."):
+        monkeypatch.chdir(work / folder)
+        assert main(["run", f"{run}/config.yaml"]) == 1
+    monkeypatch.chdir(work)
+    (work / "link").symlink_to("tiny")
+    assert main(["run", "small.yaml", "--model", "link"]) == 1
+    assert len(digests) == 5
+    assert len(set(digests)) == 1

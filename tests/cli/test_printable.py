@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import unicodedata
 from pathlib import Path
 
 import pytest
 
 from selflengthen.cli import main
+from selflengthen.cli.output.streams import for_people
+from selflengthen.cli.output.tables import print_table
 from selflengthen.text.printable import encodable, one_line, visible
 from tests.cli.conftest import reseal
 
@@ -151,6 +155,26 @@ def test_rows_and_responses(work: Path, capfd: pytest.CaptureFixture[str]) -> No
     play(capfd, *curate, "--out", "third.jsonl")
 
 
+def test_names_of_bytes_that_are_not_utf_8(work: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    rows, out = os.fsdecode(b"r\xff.jsonl"), os.fsdecode(b"\xe5.jsonl")
+    Path(rows).write_text(json.dumps({"prompt": "Write.", "response": "A text."}) + "\n")
+    assert "1 of 1 rows" in play(capfd, "curate", "longest", rows, "--k", "1", "--out", out)[0]
+    report = json.loads(Path(os.fsdecode(b"\xe5.report.json")).read_bytes())
+    assert (report["data"], report["out"]) == (rows, out)
+    for option, value in {"--model": "tiny\udcff", "--run-dir": "run\udcff"}.items():
+        _, err = play(capfd, "run", "small.yaml", option, value)
+        assert "contains bytes that are not utf-8, the locale's encoding" in err, err
+    assert not Path("runs").exists()
+
+
+def test_a_wide_table_is_printed_whole(capfd: pytest.CaptureFixture[str]) -> None:
+    figures = [f"{column:,}.5" for column in range(123_000, 123_020)]
+    print_table([["model", *figures], ["a model with a long name", *figures]])
+    lines = capfd.readouterr().out.splitlines()
+    assert lines[1].split() == ["a", "model", "with", "a", "long", "name", *figures]
+    assert len(lines) == 2
+
+
 def test_json_stays_the_same_json() -> None:
     text = "".join(map(chr, [*range(0xD800), *range(0xE000, 0x3000 + 0xE000), 0x1F600, 0xE0041]))
     for shown in (json.dumps(text, ensure_ascii=False), json.dumps(text)):
@@ -170,3 +194,30 @@ def test_one_line_is_one_and_not_long() -> None:
     )
     assert len(one_line("word " * 10_000)) <= 300
     assert not orders(one_line(BAD * 100))
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_shows_the_bars_of_a_download() -> None:
+    from tqdm import tqdm  # type: ignore[import-untyped]
+
+    for out, moves in ((Terminal(), True), (io.StringIO(), False)):
+        stream = for_people(out)
+        outer = tqdm(total=2, file=stream, ncols=60, desc="two files", position=0)
+        inner = tqdm(total=5, file=stream, ncols=60, desc=f"one{BAD}", position=1)
+        inner.update(5)
+        inner.close()
+        outer.close()
+        shown = out.getvalue()
+        assert "two files:" in shown
+        assert ("\r" in shown, "\x1b[A" in shown) == (moves, moves)
+        assert not orders(shown.replace("\r", "").replace("\x1b[A", ""))
+
+
+def test_lines_that_are_written_at_once_give_no_orders() -> None:
+    for out in (io.StringIO(), Terminal()):
+        for_people(out).writelines([BAD, f"a\r{BAD}", "\x1b[A\x1b[2J"])
+        assert not orders(out.getvalue())

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import sys
+from pathlib import Path
 
 import pytest
 
 from selflengthen.cli.output import progress
+from selflengthen.cli.output.logs import quiet
 from selflengthen.cli.output.progress import Reporter
 from selflengthen.storage.records import Record, Refusal
 
@@ -91,3 +94,20 @@ def test_a_bar_in_a_terminal_and_notes_above_it() -> None:
     assert "engine: [bold]vllm[/bold]␛[2J" in shown
     assert "\x1b[2J" not in shown
     assert "01/5-train generator: step 3/10, loss 1.250" in shown.splitlines()[-1]
+
+
+def test_what_libraries_print_while_a_bar_is_shown_goes_to_the_log(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    log, out = tmp_path / "log", Terminal()
+    log.touch()
+    with capfd.disabled(), quiet(log):
+        reporter = Reporter(out, {"TERM": "xterm"})
+        reporter.begin("01/2-draft", total=2, done=0)
+        print("printed\x9b31m by a library")
+        print("complained", file=sys.stderr)
+        reporter.note("a note")
+        reporter.end()
+    shown = out.getvalue()
+    assert "a note" in shown and "library" not in shown and "complained" not in shown
+    assert "printed\\u009b31m by a library" in log.read_text("utf-8")

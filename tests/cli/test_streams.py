@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from selflengthen.cli.output.logs import quiet
+from selflengthen.inputs import prompts
 from tests.cli.conftest import reseal
 from tests.cli.test_signals import ROOT, start, wait_for
 
@@ -101,7 +102,20 @@ def test_a_terminal_that_knows_few_characters(work: Path, environment: dict[str,
 def test_a_file_that_the_locale_cannot_name(work: Path) -> None:
     Path("small.yaml").write_text(Path("small.yaml").read_text() + "seeds: café.jsonl\n")
     ended = shell("$S run small.yaml", **POOR[0])
-    assert ended.returncode in (1, 2) and ended.stderr.count(b"\n") == 1, ended.stderr
+    assert ended.returncode == 2 and ended.stderr.count(b"\n") == 1, ended.stderr
+    assert b"the locale's encoding (ascii) cannot name this file; set LC_ALL" in ended.stderr
+
+
+@pytest.mark.parametrize("environment", POOR, ids=lambda env: "-".join(env.values()))
+def test_texts_need_no_locale(work: Path, environment: dict[str, str]) -> None:
+    """Prompts and texts of a configuration are UTF-8 whatever the locale is."""
+    config = Path("small.yaml").read_text()
+    stop = config.replace("sampling:\n", "sampling:\n  stop: [结束]\n")
+    assert stop != config
+    Path("small.yaml").write_text(stop)
+    ended = shell(f"$S {ONCE} --prompts {prompts.shipped('zh')}", **environment)
+    assert ended.returncode == 0, ended.stderr
+    assert "结束" in Path("runs/small/config.yaml").read_text("utf-8")
 
 
 @pytest.mark.parametrize("ignored", [False, True])

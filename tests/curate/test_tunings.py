@@ -32,7 +32,7 @@ from selflengthen.curate.rule.search import Searching, SizeRange
 from selflengthen.curate.rule.subsets import Fitting, SubsetPlan, draw
 from selflengthen.curate.rule.tuner import perform
 from selflengthen.curate.rule.tuning import Loss, Tune, Tuning, TuningSetup
-from selflengthen.errors import TrainingError, UserError
+from selflengthen.errors import DamagedFile, TrainingError, UserError
 from selflengthen.inputs import models
 from selflengthen.inputs.models import Model
 from selflengthen.storage.run_dir import RunFolder
@@ -240,6 +240,23 @@ def test_a_loss_that_is_no_number_ends_it(work: Path) -> None:
     with pytest.raises(TrainingError, match=r"subsets/001: the loss on the evaluation set is nan"):
         run(fitting(), "work", lost)
     assert not Path("work/subsets/001/tuned.json").exists()
+
+
+@pytest.mark.parametrize("content", ["[]", '{"loss": "low"}', '{"loss": 1.0', "7"])
+def test_a_damaged_loss_is_named_and_keeps_the_adapter(work: Path, content: str) -> None:
+    run(searching(trials=1, keep=True), "search")
+    (path,) = Path("search/sizes").glob("*/tuned.json")
+    weights = path.parent / "adapter/adapter_model.safetensors"
+    weights.touch()
+    path.write_text(content)
+    with pytest.raises(
+        DamagedFile, match=r"tuned\.json: it is not .*; delete it, and the same"
+    ) as e:
+        run(searching(trials=1), "search")
+    assert "\n" not in str(e.value)
+    assert weights.exists()
+    path.unlink()
+    run(searching(trials=1), "search")
 
 
 def test_what_cannot_be_is_said_before_the_first_tuning(work: Path) -> None:

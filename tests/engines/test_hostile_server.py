@@ -127,6 +127,14 @@ async def test_the_longest_text_that_was_asked_for_has_room() -> None:
     assert len(body) < most_bytes(400)
 
 
+async def test_a_model_that_writes_spaces_until_it_is_stopped_ends_no_run() -> None:
+    """Vocabularies have tokens of up to 128 spaces."""
+    text = " " * 128 * 16_384
+    hostile = of_json(completion(text, finish_reason="length"))
+    outcome = await answer_to(hostile, request(max_tokens=16_384))
+    assert isinstance(outcome, Completion) and outcome.text == text
+
+
 # What has no form.
 
 DEEP = b"[" * 200_000 + b"]" * 200_000

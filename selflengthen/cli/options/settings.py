@@ -25,7 +25,7 @@ from selflengthen.config import Config
 from selflengthen.errors import UserError
 from selflengthen.field_kinds import MOST
 from selflengthen.inputs import user_yaml
-from selflengthen.inputs.user_files import check_regular
+from selflengthen.inputs.user_files import check_regular, text_fault
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,8 @@ def resolve(
     own_model = overrides.get("model", "pocket") != "pocket"
     name, path = _find(source or ("paper" if own_model else "pocket"))
     folder = _folder(path, name, run_dir)
+    if fault := text_fault(str(folder)):
+        raise UserError(f"{folder}: {fault}; a run's files hold its folder's name.")
     files = [(path, str(path) if name is None else f"preset {name}")]
     own = folder / "config.yaml"
     if goes_on and own.is_file() and _is_of_a_run(own, None):
@@ -121,13 +123,14 @@ def _is_of_a_run(path: Path, name: str | None) -> bool:
     return name is None and path.name == "config.yaml" and (path.parent / "logs").is_dir()
 
 
-_BY_PATH = {
+_PATHS = {
     "model": "config.json",
     "prompts": "judge.answers.md",
     "seeds": "",
     "held_out.source": "",
+    "judge.model": "config.json",
 }
-"""Fields that may be relative paths; what stands below the folder that is meant."""
+"""Fields that may be the name of a file or folder; what stands below the folder that is meant."""
 
 
 def _find_again(values: dict[str, Any], run: Path) -> None:
@@ -136,7 +139,7 @@ def _find_again(values: dict[str, Any], run: Path) -> None:
     The run was started in a folder above it, usually the one that holds `runs/`. What is found is
     checked by content, as anything that a run is made of.
     """
-    for field, below in _BY_PATH.items():
+    for field, below in _PATHS.items():
         section, _, last = field.rpartition(".")
         inside = values.get(section) if section else values
         named = inside.get(last) if isinstance(inside, dict) else None

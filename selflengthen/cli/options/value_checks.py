@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from selflengthen.cli.options.addresses import address_fault
 from selflengthen.cli.options.config_fields import fields
 from selflengthen.config import Config
 from selflengthen.errors import UserError
@@ -29,7 +29,7 @@ def check_texts(config: Config, places: Places, path: Path) -> None:
         for text in value if isinstance(value, list) else [value]:
             if not isinstance(text, str):
                 continue
-            if fault := name_fault(text) if field in _PATHS else text_fault(text):
+            if fault := text_fault(text) or (name_fault(text) if field in _PATHS else None):
                 raise UserError(f"{place_of(field, places, path)}: {fault}.")
 
 
@@ -46,35 +46,8 @@ def check_addresses(values: Mapping[str, Any], places: Places, path: Path) -> No
             value: Any = values
             for part in field.split("."):
                 value = value.get(part) if isinstance(value, dict) else None
-            if fault := _fault_of_address(value):
+            if fault := address_fault(value):
                 raise UserError(f"{place_of(field, places, path)}: {fault}.")
-
-
-def _fault_of_address(value: Any) -> str | None:
-    """Say what is wrong with the address of a server, without showing it: it may hold a secret."""
-    if "@" in str(value):
-        return (
-            "the address holds a user name or a password, which would be saved in config.yaml; "
-            "leave them out, and put the key into the environment variable OPENAI_API_KEY, or "
-            "the one that key_variable names"
-        )
-    if not isinstance(value, str):
-        return None  # the types are checked with those of all fields
-    if fault := text_fault(value):
-        return fault
-    try:
-        parts = urlsplit(value)
-        fits = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        fits = False
-    if not fits or not value.isprintable() or " " in value:
-        return "is not the address of a server; it looks like http://127.0.0.1:8000/v1"
-    if parts.query or parts.fragment:
-        return (
-            "the address has a part after ? or #, which no server takes here; leave it out, and "
-            "put a key into the environment variable that key_variable names"
-        )
-    return None
 
 
 def check_steps(config: Config, places: Places, path: Path) -> None:

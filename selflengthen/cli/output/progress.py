@@ -107,6 +107,8 @@ class Reporter:
             SpinnerColumn("line"), TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24), TextColumn("{task.fields[said]}", markup=False),
             console=console, transient=True, refresh_per_second=5,
+            # What libraries print goes to the log, not above the bar.
+            redirect_stdout=False, redirect_stderr=False,
         )  # fmt: skip
         self._bar.add_task(self._title, total=self._total, completed=self._done, said="")
         self._bar.start()

@@ -10,14 +10,17 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import stat
 import sys
-from collections.abc import Callable, Iterator
-from typing import Any, TextIO, TypeVar, cast
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TextIO, cast
 
 from selflengthen.text.printable import encodable, visible
 
-T = TypeVar("T")
+# What the progress bars of libraries move the cursor by: back to the line's start, and lines up.
+# Nothing of ours is written in such pieces.
+_BAR_MOVES = re.compile(r"\r|(?:\x1b\[A)+\Z")
 
 
 class ReaderGone(Exception):
@@ -28,7 +31,8 @@ class SafeStream:
     """A text stream that shows control characters and escapes what its encoding lacks.
 
     Output that is not `essential` (progress, notes, errors) is dropped where it cannot be written:
-    a run must not end because its terminal went away.
+    a run must not end because its terminal went away. In such output a terminal gets the moves of
+    progress bars, as of a download.
     """
 
     def __init__(self, stream: TextIO, *, essential: bool, controls: bool = False) -> None:
@@ -41,14 +45,25 @@ class SafeStream:
 
     def write(self, text: str) -> int:
         """Write text that is safe to show."""
-        shown = text if self.controls else visible(text)
+        moves = self._bar_moves(text)
+        shown = text if self.controls else moves + visible(text[len(moves) :])
         shown = encodable(shown, self.stream.encoding or "utf-8")
         self._try(lambda: self.stream.write(shown))
         return len(text)
 
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write texts, one after the other."""
+        for line in lines:
+            self.write(line)
+
     def flush(self) -> None:
         """Write out what is buffered."""
         self._try(self.stream.flush)
+
+    def _bar_moves(self, text: str) -> str:
+        """Return how a bar moves the cursor before what it writes; "" for all other output."""
+        moves = None if self.essential else _BAR_MOVES.match(text)
+        return moves[0] if moves and self.stream.isatty() else ""
 
     def _try(self, act: Callable[[], object]) -> None:
         try:

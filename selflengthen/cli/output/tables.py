@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from selflengthen.cli.output.format import visible
 from selflengthen.cli.output.streams import for_rich
 
+_WIDTH = 10_000  # of any terminal: a line that is too long wraps, but no figure is cut off
+
 
 def print_table(rows: Iterable[Sequence[str]]) -> None:
     """Print a head and rows; what a cell holds is shown as it is and gives no orders."""
@@ -23,9 +25,8 @@ def print_table(rows: Iterable[Sequence[str]]) -> None:
         if place:
             table.add_row(*cells)
     plain = "NO_COLOR" in os.environ
-    width = None if sys.stdout.isatty() else 120
     console = Console(
         file=for_rich(sys.stdout), highlight=False, markup=False, emoji=False, no_color=plain,
-        width=width,
+        width=_WIDTH,
     )  # fmt: skip
     console.print(table)

@@ -36,7 +36,7 @@ def output_length(row: Row) -> float:
 
 
 def mtld(row: Row) -> float:
-    """Return the response's measure of textual lexical diversity (see `text.mtld`)."""
+    """Return the response's measure of textual lexical diversity (see `measures.mtld`)."""
     return measures.mtld(row.response)
 
 

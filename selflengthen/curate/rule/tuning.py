@@ -22,7 +22,7 @@ import msgspec
 from selflengthen.config import TrainConfig
 from selflengthen.curate.io.rows import Rows, Tell
 from selflengthen.curate.io.work_dir import content
-from selflengthen.errors import TrainingError
+from selflengthen.errors import DamagedFile, TrainingError
 from selflengthen.field_kinds import identity_of
 from selflengthen.inputs.models import Model
 from selflengthen.storage.atomic import read_json, rewrite, write_json
@@ -55,6 +55,8 @@ class Loss(msgspec.Struct, frozen=True):
 
 Tune = Callable[[Tuning], Awaitable[Loss]]
 """Trains and evaluates; `tuner.Tuner` is the real one."""
+
+_REMEDY = "delete it, and the same command tunes again"
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -121,8 +123,9 @@ async def tuned(
 
     Raises:
         TrainingError: the training fails, or the loss is not finite.
+        DamagedFile: the loss on file is not what was written there.
     """
-    on_file: Any = read_json(folder / "tuned.json")
+    on_file: Any = read_json(folder / "tuned.json", _REMEDY)
     if on_file is None:
         began = time.monotonic()
         folder.parent.mkdir(exist_ok=True)
@@ -134,10 +137,15 @@ async def tuned(
         on_file = {**labels, **msgspec.to_builtins(loss)}
         on_file["seconds"] = round(time.monotonic() - began, 2)
         write_json(folder / "tuned.json", on_file)
+    try:
+        found = msgspec.convert(on_file, result)
+    except msgspec.ValidationError as error:
+        what = f"it is not the loss of a tuning ({error})"
+        raise DamagedFile(folder / "tuned.json", what, _REMEDY) from error
     if not setup.keep:
         for file in (*ADAPTER_FILES, *TOKENIZER_FILES):
             (folder / "adapter" / file).unlink(missing_ok=True)
-    return msgspec.convert(on_file, result)
+    return found
 
 
 def _check_finite(loss: Loss, folder: Path) -> None:
