@@ -228,7 +228,9 @@ def _start(
             rank = max(_LEAST_RANK, *(a.rank for a in adapters.values()))
             options |= {
                 "enable_lora": True,
-                "max_loras": len(adapters),
+                # On a CPU, a request without an adapter gets the one in the last slot (an index of
+                # -1), so that slot stays empty.
+                "max_loras": len(adapters) + cpu,
                 "max_lora_rank": 1 << (rank - 1).bit_length(),
             }
         return AsyncLLM.from_engine_args(

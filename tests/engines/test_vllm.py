@@ -76,6 +76,18 @@ def test_each_role_writes_in_its_own_way(vllm: Running, ask: Callable[..., Reque
     assert all(0 < c.tokens <= 24 and c.finish_reason in ("stop", "length") for c in done)
 
 
+def test_the_base_model_stays_itself_beside_adapters(
+    vllm: Running, ask: Callable[..., Request]
+) -> None:
+    """Alone, among others of the base model, and in one batch with requests of both adapters."""
+    (alone,) = vllm(ask(temperature=0.0))
+    roles = ("generator", "expander", "base", "base")
+    *adapted, third, fourth = vllm(*[ask(temperature=0.0, role=role) for role in roles])
+    among = vllm(*[ask(temperature=0.0, seed=seed) for seed in range(4)])
+    assert {c.text for c in (third, fourth, *among)} == {alone.text}
+    assert alone.text not in {c.text for c in adapted}
+
+
 def test_seeds_decide_whatever_else_is_in_the_batch(
     vllm: Running, ask: Callable[..., Request]
 ) -> None:
