@@ -14,16 +14,25 @@ from selflengthen.storage.stage_table import ROLES, TRAIN
 def sources(
     run: RunFolder, folder: StageFolder, identity: Mapping[str, Any]
 ) -> Iterator[tuple[StageFolder, str | None]]:
-    """Yield the stages that an identity names as inputs, with the digests they had then."""
+    """Yield the stages that an identity names as inputs, with the digests they had then.
+
+    Raises DamagedFile where it names what is no stage: then it is the identity of another one.
+    """
     for name, digest in identity.get("inputs", {}).items():
-        first, _, rest = name.partition("/")
-        if first.isdecimal():
-            yield run.named(rest, int(first)), digest
-        elif name in ROLES and folder.number is not None:
-            trained = folder.number - (not folder.spec.trained)
-            yield run.stage(TRAIN, trained, name), digest
-        else:
-            yield run.named(name, folder.number), digest
+        source = _source(run, folder, name)
+        if source is None:
+            what = f"it names {name!r}, which is no stage that this one is made of"
+            raise DamagedFile(folder.path / "stage.json", what, folder.remedy)
+        yield source, digest
+
+
+def _source(run: RunFolder, folder: StageFolder, name: str) -> StageFolder | None:
+    first, _, rest = name.partition("/")
+    if first.isdecimal():
+        return run.find(rest, int(first))
+    if name in ROLES and folder.number is not None:
+        return run.stage(TRAIN, folder.number - (not folder.spec.trained), name)
+    return run.find(name, folder.number)
 
 
 def gaps(run: RunFolder, begun: Iterable[StageFolder]) -> Iterator[DamagedFile]:

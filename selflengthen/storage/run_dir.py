@@ -65,9 +65,17 @@ class RunFolder:
 
     def named(self, name: str, number: int | None = None) -> StageFolder:
         """Return the same by the name of its folder: `2-draft`, `5-train/generator`."""
-        spec = find_stage(name.partition("/")[0], FINAL_STAGES if number is None else ROUND_STAGES)
-        assert spec is not None, f"{name} is no stage"
-        return self.stage(spec, number, name.partition("/")[2])
+        folder = self.find(name, number)
+        assert folder is not None, f"{name} is no stage"
+        return folder
+
+    def find(self, name: str, number: int | None = None) -> StageFolder | None:
+        """Return the same, or None where a name that was read from a file is no stage's."""
+        first, _, part = name.partition("/")
+        spec = find_stage(first, FINAL_STAGES if number is None else ROUND_STAGES)
+        if spec is None or (part and part not in spec.parts):
+            return None
+        return self.stage(spec, number, part)
 
     def finished(self) -> int:
         """Return how many rounds are done, their held-out texts included."""

@@ -330,6 +330,25 @@ def test_a_missing_mark_under_later_stages_is_named(
     assert main(["run", "small.yaml", "--redo", f"2/{name}"]) == 0
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("rounds/02/3-expand", "final/4-demand"), ("rounds/01/6-held-out", "final/3-union")],
+)
+def test_stages_of_another_place_are_named(
+    run: Path, capsys: pytest.CaptureFixture[str], one: str, other: str
+) -> None:
+    """What a stage of a round is made of is no stage after the last, and the other way round."""
+    for name in ("stage.json", "DONE.json"):
+        first, second = run / one / name, run / other / name
+        content = first.read_bytes()
+        first.write_bytes(second.read_bytes())
+        second.write_bytes(content)
+    for words in (MORE, ["status", "small"], ["finish", "small"]):
+        line = refusal(capsys, *words)
+        assert "stage.json" in line or "DONE.json" in line
+    assert len(checked(capsys)["damaged"]) >= 2
+
+
 def test_backups_beside_stages_are_passed_over(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
