@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
 from selflengthen.cli import main
+from selflengthen.storage.records import Record
 from tests.cli.conftest import CONFIG, make_model
 from tests.cli.double import train
 from tests.soak import fuzz
@@ -191,8 +192,17 @@ def _finished(run: Path) -> dict[str, object]:
 def _content(path: Path) -> object:
     if path.name != "records.jsonl":
         return path.read_bytes() if path.is_file() else None
-    lines = path.read_text(errors="replace").splitlines() if path.is_file() else ["{}"]
-    return [{k: v for k, v in json.loads(line).items() if k != "seconds"} for line in lines]
+    lines = path.read_bytes().splitlines() if path.is_file() else []
+    return [_record(line) for line in lines]
+
+
+def _record(line: bytes) -> object:
+    """Return a record as it is read, without its time: a field that nobody reads is nothing."""
+    try:
+        record = msgspec.json.decode(line, type=Record)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return line
+    return msgspec.structs.replace(record, seconds=0.0)
 
 
 def _altered(before: dict[str, object], after: dict[str, object]) -> set[str]:
