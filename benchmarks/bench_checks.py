@@ -84,7 +84,7 @@ def speeds(texts: Sequence[str], instruction: str, n: int) -> dict[str, float]:
     """
     every = checks.Checks()
     timed: dict[str, Callable[[str], object]] = {
-        "all checks": lambda t: every.refuse(t, "stop", instruction),
+        "all checks": lambda t: every.reject(t, "stop", instruction),
         "sliding tuples": lambda t: sliding(t, n),
         "ending": checks.ending,
         "task talk": checks.task_talk,
@@ -113,7 +113,7 @@ def measure(args: argparse.Namespace) -> Result:
         while size < args.megabytes * 1e6:
             texts.append(write(rng, rng.randint(2000, 8000)))
             size += len(texts[-1].encode())
-        checks.Checks().refuse(texts[0], "stop", instruction)  # fills caches
+        checks.Checks().reject(texts[0], "stop", instruction)  # fills caches
         by_part = speeds(texts, instruction, n)
         together = by_part.pop("all checks")
         ratio = together / by_part["sliding tuples"]

@@ -41,7 +41,7 @@ from selflengthen.runner.context import EngineProvider, RunContext, Services
 from selflengthen.stages import draft, expand, instruct
 from selflengthen.stages.contract import Item
 from selflengthen.storage.atomic import rewrite
-from selflengthen.storage.records import Record, Refusal, encode
+from selflengthen.storage.records import Record, Rejection, encode
 from selflengthen.storage.run_dir import RunFolder
 from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.storage.stage_table import DRAFT, EXPAND, INSTRUCT, StageSpec
@@ -163,13 +163,13 @@ def _records(items: list[Item[Any]], texts: list[str], rejected: float = 0) -> I
             )
 
 
-def _rejections(items: list[Item[Any]], texts: list[str]) -> Iterator[Refusal]:
+def _rejections(items: list[Item[Any]], texts: list[str]) -> Iterator[Rejection]:
     """Yield the rejected texts: some items once, some for good."""
     for place, item in enumerate(items):
         for_good = _share(place, REJECTED_FOR_GOOD)
         if for_good or _share(place, REJECTED_ONCE):
             text = texts[place % len(texts)]
-            yield Refusal(
+            yield Rejection(
                 id=item.id,
                 source=item.source,
                 attempt=1,
@@ -257,7 +257,7 @@ class Silent:
     def accepted(self, record: object) -> None:
         """Ignore it."""
 
-    def refused(self, refusal: object) -> None:
+    def rejected(self, rejection: object) -> None:
         """Ignore it."""
 
     def end(self) -> None:

@@ -32,7 +32,7 @@ RUSSIAN = "Старый смотритель каждый вечер подни�
 
 
 @pytest.mark.parametrize(
-    ("reason", "refusal"),
+    ("reason", "rejection"),
     [
         ("stop", None),
         ("length", "length"),
@@ -42,8 +42,8 @@ RUSSIAN = "Старый смотритель каждый вечер подни�
         ("", "unfinished"),
     ],
 )
-def test_finish(reason: str, refusal: str | None) -> None:
-    assert finish(reason) == refusal
+def test_finish(reason: str, rejection: str | None) -> None:
+    assert finish(reason) == rejection
 
 
 @pytest.mark.parametrize("text", ["", " \n\t", "...", "\x00\x1b", "\ud800", "　。！", "***", "___"])
@@ -303,7 +303,7 @@ def test_repeats_takes_both_sizes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "reason", "refusal"),
+    ("text", "reason", "rejection"),
     [
         (ENGLISH, "stop", None),
         (ENGLISH, "length", "length"),
@@ -315,24 +315,24 @@ def test_repeats_takes_both_sizes() -> None:
         (ENGLISH + " " + ENGLISH, "stop", "repeats"),
     ],
 )
-def test_the_first_reason_is_given(text: str, reason: str, refusal: str | None) -> None:
-    assert Checks().refuse(text, reason, "Write a story about a lighthouse.") == refusal
+def test_the_first_reason_is_given(text: str, reason: str, rejection: str | None) -> None:
+    assert Checks().reject(text, reason, "Write a story about a lighthouse.") == rejection
 
 
 def test_chinese_passes_all_checks() -> None:
-    assert Checks().refuse(CHINESE, "stop", "写一篇关于秋天的散文。") is None
-    assert Checks().refuse(CHINESE + CHINESE, "stop", "写一篇关于秋天的散文。") == "repeats"
+    assert Checks().reject(CHINESE, "stop", "写一篇关于秋天的散文。") is None
+    assert Checks().reject(CHINESE + CHINESE, "stop", "写一篇关于秋天的散文。") == "repeats"
 
 
 def test_checks_can_be_left_out() -> None:
     talk = f"Here is the revised version:\n{CHINESE}，"
     asked = "Write a story about a lighthouse."
-    assert Checks().refuse(talk, "stop", asked) == "no ending"
-    assert Checks(ending=False).refuse(talk, "stop", asked) == "task talk"
-    assert Checks(ending=False, task_talk=False).refuse(talk, "stop", asked) == "language"
+    assert Checks().reject(talk, "stop", asked) == "no ending"
+    assert Checks(ending=False).reject(talk, "stop", asked) == "task talk"
+    assert Checks(ending=False, task_talk=False).reject(talk, "stop", asked) == "language"
     none = Checks(ending=False, task_talk=False, language=False)
-    assert none.refuse(talk, "stop", asked) is None
-    assert Checks(repeat_words=2).refuse("A cat and a cat and so on.", "stop", asked) == "repeats"
+    assert none.reject(talk, "stop", asked) is None
+    assert Checks(repeat_words=2).reject("A cat and a cat and so on.", "stop", asked) == "repeats"
 
 
 ODD = st.text("aA .。“”好\n\t\x00\x1b\ud800😀{}%<|>*:：", max_size=80)
@@ -340,13 +340,13 @@ ODD = st.text("aA .。“”好\n\t\x00\x1b\ud800😀{}%<|>*:：", max_size=80)
 
 @given(ODD | st.text(max_size=80), ODD | st.text(max_size=80))
 def test_any_text_gets_a_verdict(text: str, instruction: str) -> None:
-    refusal = Checks().refuse(text, "stop", instruction)
-    assert refusal in {None, "empty", "no ending", "task talk", "language", "repeats"}
-    assert Checks().refuse(text, "stop", instruction) == refusal
+    rejection = Checks().reject(text, "stop", instruction)
+    assert rejection in {None, "empty", "no ending", "task talk", "language", "repeats"}
+    assert Checks().reject(text, "stop", instruction) == rejection
 
 
 def test_an_instruction_of_200_000_words_is_data() -> None:
     asked = "{{ instruction }} <|im_end|> " + "Write a story about a dog and a cat. " * 22_000
-    assert Checks().refuse(ENGLISH, "stop", asked) is None
-    assert Checks().refuse(CHINESE, "stop", asked) == "language"
-    assert Checks().refuse(asked, "stop", asked) == "repeats"
+    assert Checks().reject(ENGLISH, "stop", asked) is None
+    assert Checks().reject(CHINESE, "stop", asked) == "language"
+    assert Checks().reject(asked, "stop", asked) == "repeats"

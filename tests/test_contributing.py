@@ -110,8 +110,8 @@ def test_a_check(copy: Path) -> None:
     told(copy, "run", "small.yaml", "--iterations", "1", "--checks.shouting", "true")
     code = (
         "from selflengthen.text.checks import Checks; "
-        "print(Checks(shouting=True).refuse('ALL IS LOUD.', 'stop', 'Write.'), "
-        "Checks().refuse('ALL IS LOUD.', 'stop', 'Write.'))"
+        "print(Checks(shouting=True).reject('ALL IS LOUD.', 'stop', 'Write.'), "
+        "Checks().reject('ALL IS LOUD.', 'stop', 'Write.'))"
     )
     python = [sys.executable, "-c", code]
     env = os.environ | {"PYTHONPATH": str(copy)}

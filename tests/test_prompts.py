@@ -34,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
     return Path(shutil.copytree(prompts.shipped("en"), tmp_path / "mine"))
 
 
-def refusal(folder: Path) -> str:
+def rejection(folder: Path) -> str:
     """Return the one line with which `folder` is refused."""
     with pytest.raises(UserError) as caught:
         prompts.load(folder)
@@ -94,7 +94,7 @@ def test_unknown_placeholder(folder: Path) -> None:
     """The message names the file, the placeholder and those there are."""
     path = folder / "judge.user.md"
     path.write_text("{{ instruction }} {{ instrution }}")
-    assert refusal(folder) == (
+    assert rejection(folder) == (
         f"{path}: unknown placeholder {{{{ instrution }}}}; this prompt knows: instruction."
     )
 
@@ -102,14 +102,14 @@ def test_unknown_placeholder(folder: Path) -> None:
 def test_unknown_placeholder_where_there_are_none(folder: Path) -> None:
     """A prompt without placeholders says so."""
     (folder / "instruct.user.md").write_text("Three, please, {{ name }}.")
-    assert refusal(folder).endswith("{{ name }}; this prompt knows: none.")
+    assert rejection(folder).endswith("{{ name }}; this prompt knows: none.")
 
 
 def test_missing_placeholder(folder: Path) -> None:
     """A prompt that would leave the outline out is refused."""
     path = folder / "expand.user.md"
     path.write_text("Make it longer: {{ instruction }}")
-    assert refusal(folder) == (
+    assert rejection(folder) == (
         f"{path}: placeholder {{{{ outline }}}} is missing; put it where it belongs."
     )
 
@@ -121,7 +121,7 @@ def test_missing_placeholder(folder: Path) -> None:
 def test_placeholder_that_is_not_written(folder: Path, text: str) -> None:
     """Mentioning the instruction is not enough: it must come out."""
     (folder / "draft.user.md").write_text(text)
-    message = refusal(folder)
+    message = rejection(folder)
     assert str(folder / "draft.user.md") in message
     assert "{{ instruction }}" in message
     assert message.endswith("put it where it belongs.")
@@ -134,7 +134,7 @@ def test_syntax_error(folder: Path, text: str) -> None:
     """Text that is no template is refused with Jinja's reason, on one line."""
     path = folder / "draft.user.md"
     path.write_text(text)
-    assert refusal(folder).startswith(f"{path}: is no valid template: ")
+    assert rejection(folder).startswith(f"{path}: is no valid template: ")
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_sandbox(folder: Path, text: str) -> None:
     """A template that reaches outside, or cannot run, is refused when it is loaded."""
     path = folder / "draft.user.md"
     path.write_text(text)
-    message = refusal(folder)
+    message = rejection(folder)
     assert message.startswith((f"{path}: cannot be filled: ", f"{path}, line 1: "))
 
 
@@ -175,7 +175,7 @@ def test_missing_file(folder: Path, name: str) -> None:
     """Every file that rounds use is needed, and the message names the one that is not there."""
     path = folder / f"{name}.md"
     path.unlink()
-    assert refusal(folder) == f"{path}: cannot read this prompt (No such file or directory)."
+    assert rejection(folder) == f"{path}: cannot read this prompt (No such file or directory)."
 
 
 def test_a_file_that_no_round_uses_may_be_missing(folder: Path) -> None:
@@ -188,7 +188,7 @@ def test_a_file_that_no_round_uses_may_be_missing(folder: Path) -> None:
         prompts.require(loaded, folder)
     prompts.require(CHINESE, folder)
     path.write_text("{{ instruction }}")
-    assert refusal(folder).startswith(f"{path}: placeholder {{{{ demand }}}} is missing")
+    assert rejection(folder).startswith(f"{path}: placeholder {{{{ demand }}}} is missing")
 
 
 def test_unreadable_file(folder: Path) -> None:
@@ -196,7 +196,7 @@ def test_unreadable_file(folder: Path) -> None:
     path = folder / "judge.user.md"
     path.unlink()
     path.mkdir()
-    assert refusal(folder) == f"{path}: cannot read this prompt (Is a directory)."
+    assert rejection(folder) == f"{path}: cannot read this prompt (Is a directory)."
 
 
 @pytest.mark.parametrize("name", ["instruct.user", prompts.ANSWERS])
@@ -204,7 +204,7 @@ def test_not_utf8(folder: Path, name: str) -> None:
     """The message names the first byte that is wrong."""
     path = folder / f"{name}.md"
     path.write_bytes("Café".encode("latin-1"))
-    assert refusal(folder) == f"{path}: is not UTF-8 (byte 3); save it as UTF-8."
+    assert rejection(folder) == f"{path}: is not UTF-8 (byte 3); save it as UTF-8."
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_answers_are_two_different_lines(folder: Path, text: str) -> None:
     """The judge has a yes and a no."""
     path = folder / "judge.answers.md"
     path.write_text(text)
-    assert refusal(folder).startswith(
+    assert rejection(folder).startswith(
         f"{path}: must be two different lines, the judge's yes and then its no; found ["
     )
 

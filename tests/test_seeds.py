@@ -33,7 +33,7 @@ def write(path: Path, *rows: object) -> Path:
     return path
 
 
-def refusal(source: str | Path, field: str = "instruction") -> str:
+def rejection(source: str | Path, field: str = "instruction") -> str:
     """Return the one line with which `source` is refused."""
     with pytest.raises(UserError) as caught:
         seeds.load(source, field)
@@ -98,19 +98,19 @@ def test_any_instruction_is_data(
 def test_missing_file(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing that looks like a file is looked for on the hub."""
     monkeypatch.chdir(tmp_path)
-    message = refusal(name)
+    message = rejection(name)
     assert message.startswith(f"{name}: no such seeds file; give a JSONL file, a data set ")
     assert all(shipped in message for shipped in ("en", "zh", "pocket"))
 
 
 def test_missing_path() -> None:
     """A Path is a file's, whatever it looks like."""
-    assert refusal(Path("owner/name")).startswith("owner/name: no such seeds file; ")
+    assert rejection(Path("owner/name")).startswith("owner/name: no such seeds file; ")
 
 
 def test_folder(tmp_path: Path) -> None:
     """A folder is no file."""
-    assert refusal(tmp_path).startswith(f"{tmp_path}: is a folder, no seeds file; ")
+    assert rejection(tmp_path).startswith(f"{tmp_path}: is a folder, no seeds file; ")
 
 
 def test_a_folder_does_not_hide_a_shipped_set(
@@ -127,7 +127,7 @@ def test_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.chdir(tmp_path)  # a socket's name must be short
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind("mine.jsonl")
-        message = refusal("mine.jsonl")
+        message = rejection("mine.jsonl")
     assert message == "mine.jsonl: is a socket, not a file; save its content to a file first."
 
 
@@ -136,7 +136,7 @@ def test_empty_file(tmp_path: Path, content: bytes) -> None:
     """Nothing but blank lines is nothing."""
     path = tmp_path / "mine.jsonl"
     path.write_bytes(content)
-    assert refusal(path) == (
+    assert rejection(path) == (
         f"{path}: holds no seeds: it is empty; at least two are needed, "
         f"since every attempt shows two."
     )
@@ -145,7 +145,7 @@ def test_empty_file(tmp_path: Path, content: bytes) -> None:
 def test_one_seed(tmp_path: Path) -> None:
     """An attempt shows two."""
     path = write(tmp_path / "mine.jsonl", "Write of dawn.")
-    assert refusal(path) == (
+    assert rejection(path) == (
         f"{path}: holds one seed; at least two are needed, since every attempt shows two."
     )
 
@@ -207,7 +207,7 @@ def test_bad_line(tmp_path: Path, line: bytes, expected: str | None) -> None:
     """File, line and field are named; blank lines count as lines."""
     path = tmp_path / "mine.jsonl"
     path.write_bytes(GOOD + line + b'\n"Write of night."\n')
-    message = refusal(path)
+    message = rejection(path)
     if expected is None:
         assert message.startswith(f"{path}, line 3: is no JSON (")
         assert re.search(r", column \d+\); write one JSON object or string a line\.$", message)
@@ -219,7 +219,7 @@ def test_utf16_file(tmp_path: Path) -> None:
     """What some editors call Unicode is not UTF-8."""
     path = tmp_path / "mine.jsonl"
     path.write_bytes('"Write of dawn."\n'.encode("utf-16"))
-    assert refusal(path).startswith(f"{path}, line 1: is not UTF-8 (byte 0 of the line); ")
+    assert rejection(path).startswith(f"{path}, line 1: is not UTF-8 (byte 0 of the line); ")
 
 
 # Data sets, through the real library: it takes a folder owner/name for the hub's owner/name.

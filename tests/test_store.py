@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from selflengthen.errors import UserError
 from selflengthen.runner import metrics
 from selflengthen.storage.atomic import rewrite
-from selflengthen.storage.records import Record, Refusal, encode
+from selflengthen.storage.records import Record, Rejection, encode
 from selflengthen.storage.run_dir import RunFolder
 from selflengthen.storage.stage_folder import StageFolder, key_of
 from selflengthen.storage.stage_table import DEMAND, DRAFT
@@ -28,9 +28,9 @@ def record(number: int, text: str = "A text.", **more: object) -> Record:
     return Record(id=f"r01-draft-{number:06d}", text=text, finish_reason="stop", **fields | more)  # type: ignore[arg-type]
 
 
-def refusal(number: int, attempt: int, *, last: bool = False) -> Refusal:
-    """Return a refused attempt of an item."""
-    return Refusal(
+def rejection(number: int, attempt: int, *, last: bool = False) -> Rejection:
+    """Return a rejected attempt of an item."""
+    return Rejection(
         id=f"r01-draft-{number:06d}", source=None, attempt=attempt, reason="repeats", text="x",
         words=1, tokens=1, seed=1, finish_reason="stop", seconds=0.1, last=last,
     )  # fmt: skip
@@ -69,11 +69,11 @@ def test_whatever_is_cut_off_the_rest_is_whole(
 
 
 def test_refusals_of_an_item_that_is_still_owed_go_with_it(folder: StageFolder) -> None:
-    folder.append([record(2)], [refusal(1, 1), refusal(2, 1), refusal(3, 1, last=True)])
+    folder.append([record(2)], [rejection(1, 1), rejection(2, 1), rejection(3, 1, last=True)])
     assert folder.finished() == {"r01-draft-000002", "r01-draft-000003"}
-    folder.append([record(1)], [refusal(1, 1)])
+    folder.append([record(1)], [rejection(1, 1)])
     folder.settle({})
-    assert [(r.id[-1], r.attempt) for r in folder.refusals()] == [("1", 1), ("2", 1), ("3", 1)]
+    assert [(r.id[-1], r.attempt) for r in folder.rejections()] == [("1", 1), ("2", 1), ("3", 1)]
 
 
 def test_settled_files_do_not_depend_on_the_order_of_finishing(tmp_path: Path) -> None:

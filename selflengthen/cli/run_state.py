@@ -135,10 +135,10 @@ def _stage(folder: StageFolder) -> dict[str, Any]:
     if folder.spec.makes == "adapter":
         return {"stage": folder.title, "done": False, **_training(folder)}
     words = [record.words for record in folder.records(dropped=True)]
-    refusals = Counter(refusal.reason for refusal in folder.refusals())
+    rejections = Counter(rejection.reason for rejection in folder.rejections())
     return {
         "stage": folder.title, "done": False, "accepted": len(words),
-        "refusals": dict(refusals.most_common()), "words": spread(words),
+        "refusals": dict(rejections.most_common()), "words": spread(words),
     }  # fmt: skip
 
 
@@ -188,7 +188,7 @@ def _seconds_left(folder: StageFolder, done: int, total: int, config: Config) ->
     """
     spent = sum(r.seconds for r in folder.records(dropped=True))
     accepted = {r.id for r in folder.records(dropped=True)}
-    spent += sum(r.seconds for r in folder.refusals() if r.id not in accepted)
+    spent += sum(r.seconds for r in folder.rejections() if r.id not in accepted)
     if not done or done >= total:
         return 0.0 if done else None
     each = spent / done

@@ -14,7 +14,7 @@ from selflengthen.cli.options.parser import Parser, file_name
 from selflengthen.cli.output.format import opening, visible
 from selflengthen.cli.output.streams import for_rich
 from selflengthen.cli.trace import Found, lineage, listing, median_example, stage_of
-from selflengthen.storage.records import Record, Refusal
+from selflengthen.storage.records import Record, Rejection
 from selflengthen.storage.stage_table import DRAFT, EXPAND, FINAL_STAGES, ROUND_STAGES
 
 _TITLES = {spec.name: spec.shown for spec in (*ROUND_STAGES, *FINAL_STAGES)}
@@ -80,8 +80,8 @@ def _print_chain(chain: list[Found]) -> None:
     if beside:
         _print_pair(pair[0], pair[1], width)
     for found in chain:
-        for refusal in found.refusals:
-            print(f"refused: {_title(found.stage)}, {_refusal(refusal)}")
+        for rejection in found.rejections:
+            print(f"rejected: {_title(found.stage)}, {_rejection(rejection)}")
         if out := found.left_out:
             print(f"left out of training: {visible(out['method'])}, {visible(out['reason'])}")
 
@@ -117,10 +117,10 @@ def _head(found: Found) -> str:
     return f"{_title(found.stage)} {visible(found.id)} ({record.words:,} words{attempts}{dropped})"
 
 
-def _refusal(refusal: Refusal) -> str:
+def _rejection(rejection: Rejection) -> str:
     return (
-        f"attempt {refusal.attempt}: {visible(refusal.reason)} "
-        f"({refusal.words:,} words): {opening(refusal.text)}"
+        f"attempt {rejection.attempt}: {visible(rejection.reason)} "
+        f"({rejection.words:,} words): {opening(rejection.text)}"
     )
 
 

@@ -85,7 +85,7 @@ def _where(figures: dict[str, Any]) -> Iterator[str]:
 
 
 def _stages(figures: dict[str, Any]) -> Iterator[str]:
-    """Write a line a stage: texts, their words, refusals by reason."""
+    """Write a line a stage: texts, their words, rejections by reason."""
     for stage in figures["stages"]:
         mark = "" if stage["done"] else " …"
         said = []
@@ -96,7 +96,7 @@ def _stages(figures: dict[str, Any]) -> Iterator[str]:
         if stage.get("dropped") and isinstance(stage["dropped"], dict):
             said.append("dropped: " + reasons(stage["dropped"]))
         if stage.get("refusals"):
-            said.append("refused: " + reasons(stage["refusals"]))
+            said.append("rejected: " + reasons(stage["refusals"]))
         if "rows" in stage:
             of = f" of {stage['of']:,}" if "added" in stage else ""
             said.append(f"{stage['rows']:,}{of} rows")

@@ -11,7 +11,7 @@ import msgspec
 
 from selflengthen.errors import UserError
 from selflengthen.storage.jsonl import read_raw, read_structs
-from selflengthen.storage.records import Record, Refusal
+from selflengthen.storage.records import Record, Rejection
 from selflengthen.storage.run_dir import RunFolder
 from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.storage.stage_table import (
@@ -53,7 +53,7 @@ class Found:
     stage: str
     id: str
     record: Record | None
-    refusals: list[Refusal]
+    rejections: list[Rejection]
     left_out: dict[str, Any] | None = None
 
     def plain(self) -> dict[str, Any]:
@@ -62,7 +62,7 @@ class Found:
             "stage": self.stage,
             "id": self.id,
             "record": msgspec.to_builtins(self.record),
-            "refusals": msgspec.to_builtins(self.refusals),
+            "refusals": msgspec.to_builtins(self.rejections),
             "left_out": self.left_out,
         }
 
@@ -144,10 +144,10 @@ def _find(run: RunFolder, name: str) -> Found:
     stage, folder = _stage(run, match)
     _require_sound(folder)
     record = next((r for r in folder.records(dropped=True) if r.id == name), None)
-    refusals = sorted(_refusals(folder, name), key=lambda r: r.attempt)
-    if record is None and not refusals:
+    rejections = sorted(_rejections(folder, name), key=lambda r: r.attempt)
+    if record is None and not rejections:
         raise _no_text(run, name)
-    return Found(stage, name, record, refusals)
+    return Found(stage, name, record, rejections)
 
 
 def _no_text(run: RunFolder, name: str) -> UserError:
@@ -165,14 +165,14 @@ def _stage(run: RunFolder, match: re.Match[str]) -> tuple[str, StageFolder]:
     return name, run.named(name)
 
 
-def _refusals(folder: StageFolder, name: str) -> Iterator[Refusal]:
-    return (r for r in folder.refusals() if r.id == name)
+def _rejections(folder: StageFolder, name: str) -> Iterator[Rejection]:
+    return (r for r in folder.rejections() if r.id == name)
 
 
 def _source(found: Found) -> str | None:
     if found.record is not None:
         return found.record.source
-    return found.refusals[0].source
+    return found.rejections[0].source
 
 
 def _held_out(run: RunFolder, answer: Found, name: str) -> list[Found]:
@@ -202,7 +202,7 @@ def _offspring(run: RunFolder, found: Found) -> Found | None:
     if not made:
         return None
     longest = max(made, key=lambda r: (r.words, r.id))
-    return Found(later, longest.id, longest, list(_refusals(folder, longest.id)))
+    return Found(later, longest.id, longest, list(_rejections(folder, longest.id)))
 
 
 def _require_sound(folder: StageFolder) -> None:

@@ -126,7 +126,7 @@ def _grades(
     records = records_by_row(folder, count)
     grades = [record.details["grades"] if record else None for record in records]
     valid = [grade for grade in grades if grade is not None]
-    reasons = Counter(refusal.reason for refusal in folder.refusals() if refusal.last)
+    reasons = Counter(rejection.reason for rejection in folder.rejections() if rejection.last)
     figures = GradeFigures(
         figure=judge.rubric.figure(valid),
         judged=len(valid),

@@ -40,6 +40,10 @@ class _Loader(yaml.SafeLoader):
             ) from error
 
 
+# lm-format-enforcer, which vLLM imports, makes PyYAML's own loader read every date as a text.
+_Loader.add_constructor(_DATE, yaml.constructor.SafeConstructor.construct_yaml_timestamp)  # type: ignore[type-var]
+
+
 def read(path: Path, shown: str) -> tuple[Any, yaml.Node | None]:
     """Return the value that a file holds and its root node, which knows the lines.
 

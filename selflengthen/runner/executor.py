@@ -16,7 +16,7 @@ from typing import Protocol, TypeVar
 from selflengthen.engines.base import Engine
 from selflengthen.errors import RequestRefused
 from selflengthen.stages.contract import Ask, Item, Stage, Verdict
-from selflengthen.storage.records import Record, Refusal
+from selflengthen.storage.records import Record, Rejection
 from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.text.measures import word_count
 
@@ -36,8 +36,8 @@ class Progress(Protocol):
         """Hear of an accepted text."""
         ...
 
-    def refused(self, refusal: Refusal) -> None:
-        """Hear of a refused attempt."""
+    def rejected(self, rejection: Rejection) -> None:
+        """Hear of a rejected attempt."""
         ...
 
     def end(self) -> None:
@@ -87,13 +87,13 @@ class Drive:
         """Judge items one after the other while there are any."""
         item: Item[T] | None = first
         while item is not None:
-            record, refusals = await self._judge(stage, item)
-            writer.add(record, refusals)
+            record, rejections = await self._judge(stage, item)
+            writer.add(record, rejections)
             item = next(pending, None)
 
-    async def _judge(self, stage: Stage[T], item: Item[T]) -> tuple[Record | None, list[Refusal]]:
+    async def _judge(self, stage: Stage[T], item: Item[T]) -> tuple[Record | None, list[Rejection]]:
         """Try an item until it is accepted or its attempts are used up."""
-        refusals: list[Refusal] = []
+        rejections: list[Rejection] = []
         started, tokens = time.monotonic(), 0
         for attempt in range(1, stage.attempts + 1):
             ask = Ask(self.engine, self.seed, item.id, attempt)
@@ -114,18 +114,18 @@ class Drive:
                     details=verdict.details,
                 )  # fmt: skip
                 self.progress.accepted(record)
-                return record, refusals
-            refusal = Refusal(
+                return record, rejections
+            rejection = Rejection(
                 id=item.id, source=item.source, attempt=attempt, reason=verdict.reason,
                 text=verdict.text, words=words, tokens=ask.tokens, seed=ask.seed,
                 finish_reason=verdict.finish_reason, seconds=round(now - began, 3),
                 last=verdict.hopeless or attempt == stage.attempts,
             )  # fmt: skip
-            self.progress.refused(refusal)
-            refusals.append(refusal)
+            self.progress.rejected(rejection)
+            rejections.append(rejection)
             if verdict.hopeless:
                 break
-        return None, refusals
+        return None, rejections
 
 
 class _Writer:
@@ -134,13 +134,13 @@ class _Writer:
     def __init__(self, folder: StageFolder) -> None:
         self.folder = folder
         self.records: list[Record] = []
-        self.refusals: list[Refusal] = []
+        self.rejections: list[Rejection] = []
 
-    def add(self, record: Record | None, refusals: list[Refusal]) -> None:
+    def add(self, record: Record | None, rejections: list[Rejection]) -> None:
         if record is not None:
             self.records.append(record)
-        self.refusals += refusals
-        if len(self.records) + len(self.refusals) >= FLUSH_VERDICTS:
+        self.rejections += rejections
+        if len(self.records) + len(self.rejections) >= FLUSH_VERDICTS:
             self.flush()
 
     def flush(self) -> None:
@@ -148,8 +148,8 @@ class _Writer:
 
         Refusals first: a record ends its item.
         """
-        self.folder.append(refusals=self.refusals)
-        self.refusals = []
+        self.folder.append(rejections=self.rejections)
+        self.rejections = []
         self.folder.append(records=self.records)
         self.records = []
 

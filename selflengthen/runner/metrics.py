@@ -35,7 +35,7 @@ def summary(folder: StageFolder, items: int, seconds: float, tokens: int) -> dic
     for record in folder.records(dropped=True):
         words.append(record.words)
         dropped.update([record.dropped] if record.dropped else [])
-    reasons = Counter(refusal.reason for refusal in folder.refusals())
+    reasons = Counter(rejection.reason for rejection in folder.rejections())
     return {
         "items": items,
         "accepted": len(words),

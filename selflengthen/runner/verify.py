@@ -83,7 +83,7 @@ def thorough_faults(folder: StageFolder) -> Iterator[DamagedFile]:
         yield fault
     if folder.records_path.exists() or folder.rejected_path.exists():
         words = [record.words for record in folder.records(dropped=True)]
-        reasons = Counter(refusal.reason for refusal in folder.refusals())
+        reasons = Counter(rejection.reason for rejection in folder.rejections())
         if done and not named and spread(words) != done["words"]:
             yield _miscounted(folder, "words", folder.records_path.name)
         if done and reasons != done["refusals"]:

@@ -32,7 +32,7 @@ class Draft:
         user = self.prompts.fill("draft.user", instruction=item.input)
         completion = await ask(user, "generator", self.sampling)
         text = completion.text.strip()
-        reason = self.checks.refuse(text, completion.finish_reason, item.input)
+        reason = self.checks.reject(text, completion.finish_reason, item.input)
         return Verdict(text, completion.finish_reason, reason)
 
 

@@ -70,7 +70,7 @@ class Expand:
                     raise
                 passes.append(PassOutcome(0, str(error)))
                 break
-            reason = self.checks.refuse(text, finish, instruction)
+            reason = self.checks.reject(text, finish, instruction)
             if reason is None and word_count(text) <= word_count(best):
                 reason = "not longer"
             passes.append(PassOutcome(word_count(text), reason))

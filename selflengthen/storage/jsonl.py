@@ -21,7 +21,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 _BUFFER = 1 << 20  # texts are long: with a small buffer, finding the lines costs more than reading
 REMEDY = "restore the file, or move it away to have its texts made again"
 """What to do about a damaged file, where the caller knows nothing better."""
-# How `records.encode` begins a line and ends that of a refusal.
+# How `records.encode` begins a line and ends that of a rejection.
 _ID = re.compile(rb'\{"id":"([^"\\]+)","')
 _LAST, _NOT_LAST = b',"last":true}\n', b',"last":false}\n'
 

@@ -1,6 +1,6 @@
 """The record: one text that a round made, and where it came from.
 
-A file of records is JSONL. Accepted texts stand in `records.jsonl`, refused attempts in
+A file of records is JSONL. Accepted texts stand in `records.jsonl`, rejected attempts in
 `rejected.jsonl`; `seconds` is the only field that differs between two runs of the same seed.
 """
 
@@ -42,8 +42,8 @@ class Record(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     details: dict[str, Any] = {}
 
 
-class Refusal(msgspec.Struct, kw_only=True, frozen=True):
-    """A refused attempt, with its reason of a word or two; `last` ends the item without a text."""
+class Rejection(msgspec.Struct, kw_only=True, frozen=True):
+    """A rejected attempt, with its reason of a word or two; `last` ends the item without a text."""
 
     id: str
     source: str | None

@@ -19,7 +19,7 @@ import msgspec
 from selflengthen.errors import DamagedFile
 from selflengthen.storage.atomic import rewrite, write_json
 from selflengthen.storage.jsonl import pick, read_ids, read_lines, read_structs, trim
-from selflengthen.storage.records import Record, Refusal, encode, fingerprint
+from selflengthen.storage.records import Record, Rejection, encode, fingerprint
 from selflengthen.storage.schemas import TextsDone, read_done, read_identity
 from selflengthen.storage.stage_table import HELD_OUT, MERGE, StageSpec
 
@@ -121,16 +121,16 @@ class StageFolder:
             if dropped or record.dropped is None:
                 yield record
 
-    def refusals(self) -> Iterator[Refusal]:
-        """Read the refused attempts."""
-        return read_structs(self.rejected_path, Refusal, self.remedy)
+    def rejections(self) -> Iterator[Rejection]:
+        """Read the rejected attempts."""
+        return read_structs(self.rejected_path, Rejection, self.remedy)
 
-    def append(self, records: Iterable[Record] = (), refusals: Iterable[Refusal] = ()) -> None:
-        """Append verdicts and force them to disk, refusals first: a record ends its item.
+    def append(self, records: Iterable[Record] = (), rejections: Iterable[Rejection] = ()) -> None:
+        """Append verdicts and force them to disk, rejections first: a record ends its item.
 
         Where the disk refuses, both files end in whole lines.
         """
-        _append(self.rejected_path, refusals)
+        _append(self.rejected_path, rejections)
         _append(self.records_path, records)
 
     def settle(self, dropped: Mapping[str, str]) -> str:

@@ -25,7 +25,7 @@ class Checks:
     language: bool = True
     ending: bool = True
 
-    def refuse(self, text: str, finish_reason: str, instruction: str) -> str | None:
+    def reject(self, text: str, finish_reason: str, instruction: str) -> str | None:
         """Return the first reason to refuse the text, the cheap checks first; None: it passes."""
         return (
             finish(finish_reason)

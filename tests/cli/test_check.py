@@ -43,7 +43,7 @@ def run(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     return RUN
 
 
-def refusal(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+def rejection(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     """Run a command that must end in one line; return the line."""
     capsys.readouterr()
     assert main(list(words)) in (1, 2)
@@ -118,7 +118,7 @@ def test_texts_that_are_not_what_was_written_are_not_used(
 ) -> None:
     path = run / file
     damage(path)
-    line = refusal(capsys, *words)
+    line = rejection(capsys, *words)
     assert f"{path}" in line and f"--redo {redo}`" in line
     assert [fault["file"] for fault in checked(capsys)["damaged"]] == [str(path)]
     assert "POISON" not in "".join(p.read_text() for p in (run / "final").rglob("train.jsonl"))
@@ -128,7 +128,7 @@ def test_a_redo_makes_what_is_damaged_again(run: Path, capsys: pytest.CaptureFix
     path = run / "rounds/02/3-expand/records.jsonl"
     whole = [json.loads(line)["text"] for line in path.open()]
     halve(path)
-    line = refusal(capsys, *MORE[:2], "--iterations", "2", "--redo", "2/dataset")
+    line = rejection(capsys, *MORE[:2], "--iterations", "2", "--redo", "2/dataset")
     redo = re.search(r"`run (--redo \S+)`", line)
     assert redo is not None
     assert main(["run", "small.yaml", *redo[1].split()]) == 0
@@ -155,7 +155,7 @@ def test_an_adapter_that_is_not_what_was_trained_is_not_used(
     run: Path, capsys: pytest.CaptureFixture[str], file: str, words: list[str], redo: str
 ) -> None:
     flip_last(run / file)
-    line = refusal(capsys, *words)
+    line = rejection(capsys, *words)
     assert f"{run / file}: " in line and f"--redo {redo}`" in line
     assert str(run / file) in [fault["file"] for fault in checked(capsys)["damaged"]]
     assert not (run / "final/adapter").exists() or words == MORE
@@ -168,7 +168,7 @@ def test_rows_that_are_not_what_was_written_are_not_trained_on(
 ) -> None:
     rows = run / f"rounds/02/4-dataset/{name}.jsonl"
     damage(rows)
-    line = refusal(capsys, "run", "small.yaml", "--redo", "2/train")
+    line = rejection(capsys, "run", "small.yaml", "--redo", "2/train")
     assert str(rows.parent) in line and name in line and "--redo 02/4-dataset`" in line
     assert main(["run", "small.yaml", "--redo", "2/dataset"]) == 0
 
@@ -178,7 +178,7 @@ def test_a_union_that_is_not_what_was_written_is_not_used(
 ) -> None:
     union = run / "final/3-union/union.jsonl"
     poison_response(union)
-    line = refusal(capsys, "finish", "small", "--redo", "demand")
+    line = rejection(capsys, "finish", "small", "--redo", "demand")
     assert f"{union}: " in line and "`finish RUN --redo 3-union`" in line
 
 
@@ -198,7 +198,7 @@ def test_what_is_given_away_is_verified(
     halve(path) if path.suffix == ".jsonl" else flip_last(path)
     if path.suffix == ".json":
         path.write_bytes(whole[:-9])
-    line = refusal(capsys, "finish", "small")
+    line = rejection(capsys, "finish", "small")
     assert f"{path}: " in line and "remove the file" in line
     assert [fault["file"] for fault in checked(capsys)["damaged"]] == [str(path)]
     path.unlink()
@@ -301,7 +301,7 @@ def test_files_that_cannot_be_read_are_named(
         path.mkdir()
     else:
         path.write_bytes(content)
-    assert str(path) in refusal(capsys, *words)
+    assert str(path) in rejection(capsys, *words)
 
 
 def test_a_lock_that_cannot_be_read_is_no_traceback(
@@ -314,7 +314,7 @@ def test_a_lock_that_cannot_be_read_is_no_traceback(
         assert main(["run", "small.yaml", "--redo", "2/held-out"]) == 0
     lock.unlink()
     lock.mkdir()
-    assert str(lock) in refusal(capsys, "run", "small.yaml", "--redo", "2/held-out")
+    assert str(lock) in rejection(capsys, "run", "small.yaml", "--redo", "2/held-out")
 
 
 @pytest.mark.parametrize("name", ["1-instruct", "2-draft", "3-expand", "4-dataset"])
@@ -324,7 +324,7 @@ def test_a_missing_mark_under_later_stages_is_named(
     path = run / "rounds/02" / name / "DONE.json"
     path.unlink()
     for words in (MORE, ["status", "small"], ["finish", "small", "--redo", "union"]):
-        line = refusal(capsys, *words)
+        line = rejection(capsys, *words)
         assert f"{path}: it is missing" in line and f"--redo 02/{name}`" in line
     assert [fault["file"] for fault in checked(capsys)["damaged"]] == [str(path)]
     assert main(["run", "small.yaml", "--redo", f"2/{name}"]) == 0
@@ -344,7 +344,7 @@ def test_stages_of_another_place_are_named(
         first.write_bytes(second.read_bytes())
         second.write_bytes(content)
     for words in (MORE, ["status", "small"], ["finish", "small"]):
-        refusal(capsys, *words)
+        rejection(capsys, *words)
     assert len(checked(capsys)["damaged"]) >= 2
 
 
@@ -365,7 +365,7 @@ def test_metrics_that_were_changed_stop_no_run(
     figures = json.loads(path.read_text())
     figures["held_out"]["ends"] = 0.0
     path.write_text(json.dumps(figures))
-    line = refusal(capsys, *MORE, "--held_out.min_ends", "0.5")
+    line = rejection(capsys, *MORE, "--held_out.min_ends", "0.5")
     assert f"{path}: it was changed" in line and "remove the file" in line
     path.unlink()
     assert main(["run", "small.yaml"]) == 0
@@ -377,7 +377,7 @@ def test_no_attempts_are_no_record(run: Path, capsys: pytest.CaptureFixture[str]
     path = run / "rounds/01/2-draft/records.jsonl"
     path.write_text(path.read_text().replace('"attempts":1', '"attempts":0', 1))
     for words in (["estimate", *MORE[1:]], MORE):
-        assert f"{path}, line 1: is no record" in refusal(capsys, *words)
+        assert f"{path}, line 1: is no record" in rejection(capsys, *words)
 
 
 @pytest.mark.parametrize("mean", [float("nan"), float("inf")])
@@ -387,7 +387,7 @@ def test_lengths_are_finite(run: Path, capsys: pytest.CaptureFixture[str], mean:
     done["words"]["mean"] = mean
     path.write_text(json.dumps(done))
     for words in (["estimate", *MORE[1:]], MORE, ["status", "small"]):
-        assert f"{path}: it is not what was written" in refusal(capsys, *words)
+        assert f"{path}: it is not what was written" in rejection(capsys, *words)
 
 
 @pytest.mark.parametrize(
@@ -401,7 +401,7 @@ def test_a_file_in_a_folders_place_is_to_be_moved(
     (run / place).write_text("")
     fault = f"{run / place}: there is a file where a folder belongs; move it away."
     for words in (["status", "small"], MORE, ["finish", "small"]):
-        assert refusal(capsys, *words) == f"selflengthen: {fault}"
+        assert rejection(capsys, *words) == f"selflengthen: {fault}"
     assert checked(capsys)["damaged"][0]["file"] == str(run / place)
 
 
@@ -410,7 +410,7 @@ def test_a_redo_meets_no_figures_that_were_changed(
 ) -> None:
     path = run / "rounds/02/metrics.json"
     flip(path)
-    assert str(path) in refusal(capsys, "run", "small.yaml")
+    assert str(path) in rejection(capsys, "run", "small.yaml")
     assert main(["run", "small.yaml", "--redo", "2/held-out"]) == 0
     checked(capsys, sound=True)
     (aside,) = (run / "superseded").iterdir()

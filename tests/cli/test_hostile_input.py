@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from selflengthen.cli import main
 from selflengthen.config import TrainConfig
@@ -113,6 +114,17 @@ def test_yaml(work: Path, capsys: pytest.CaptureFixture[str], text: str, says: s
     error = refused(work, capsys, "run", "bad.yaml")
     assert says in error and len(error) < 700
     assert time.process_time() - started < SECONDS
+
+
+def test_a_library_that_changes_pyyamls_own_loader_changes_nothing(
+    work: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """lm-format-enforcer does this when vLLM imports it."""
+    constructors = yaml.SafeLoader.yaml_constructors
+    text = constructors["tag:yaml.org,2002:str"]
+    monkeypatch.setitem(constructors, "tag:yaml.org,2002:timestamp", text)
+    Path("bad.yaml").write_text("seed: !!timestamp x")
+    assert "line 1: is no valid YAML (no value of" in refused(work, capsys, "run", "bad.yaml")
 
 
 def test_steps_and_rules_are_read_as_a_configuration_is(

@@ -11,7 +11,7 @@ import pytest
 from selflengthen.cli.output import progress
 from selflengthen.cli.output.logs import quiet
 from selflengthen.cli.output.progress import Reporter
-from selflengthen.storage.records import Record, Refusal
+from selflengthen.storage.records import Record, Rejection
 
 
 def record(name: str, words: int, tokens: int) -> Record:
@@ -21,8 +21,8 @@ def record(name: str, words: int, tokens: int) -> Record:
     )  # fmt: skip
 
 
-def refusal(name: str, tokens: int, *, last: bool = False) -> Refusal:
-    return Refusal(
+def rejection(name: str, tokens: int, *, last: bool = False) -> Rejection:
+    return Rejection(
         id=name, source=None, attempt=1, reason="length", text="", words=0, tokens=tokens, seed=0,
         finish_reason="length", seconds=1.0, last=last,
     )  # fmt: skip
@@ -56,8 +56,8 @@ def test_plain_lines_are_few(clock: Clock) -> None:
         reporter.accepted(record(f"a{number}", words=100, tokens=150))
     reporter.end()
     lines = out.getvalue().splitlines()
-    assert lines[0] == "01/2-draft: 60/100, 0 refused, 2,000 words, 300 tokens/s, 20 s left"
-    assert lines[-1] == "01/2-draft: 90/100, 0 refused, 5,000 words, 300 tokens/s, in 25 s"
+    assert lines[0] == "01/2-draft: 60/100, 0 attempts rejected, 2,000 words, 300 tokens/s, 20 s left"
+    assert lines[-1] == "01/2-draft: 90/100, 0 attempts rejected, 5,000 words, 300 tokens/s, in 25 s"
     assert len(lines) == 3
 
 
@@ -65,12 +65,12 @@ def test_tokens_of_refused_attempts_count_once(clock: Clock) -> None:
     out = io.StringIO()
     reporter = Reporter(out, {})
     reporter.begin("01/2-draft", total=2, done=0)
-    reporter.refused(refusal("a", tokens=30))
+    reporter.rejected(rejection("a", tokens=30))
     reporter.accepted(record("a", words=10, tokens=50))  # its own 20 and the refused 30
-    reporter.refused(refusal("b", tokens=50, last=True))
+    reporter.rejected(rejection("b", tokens=50, last=True))
     clock.now += 1
     reporter.end()
-    assert out.getvalue() == "01/2-draft: 2/2, 2 refused, 10 words, 100 tokens/s, in 1 s\n"
+    assert out.getvalue() == "01/2-draft: 2/2, 2 attempts rejected, 10 words, 100 tokens/s, in 1 s\n"
 
 
 @pytest.mark.parametrize("environment", [{"TERM": "dumb"}, {"CI": "true", "TERM": "xterm"}, {}])

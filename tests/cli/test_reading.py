@@ -98,7 +98,7 @@ def test_status_for_people(run: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert main(["status", "runs/small"]) == 0
     out = capsys.readouterr().out
     assert "runs/small: Complete: 2 of 2 rounds." in out
-    for part in ("01/3-expand", "refused: ", "median", "02/5-train/generator", "times as long"):
+    for part in ("01/3-expand", "rejected: ", "median", "02/5-train/generator", "times as long"):
         assert part in out
 
 
@@ -117,13 +117,13 @@ def test_show_follows_a_text_both_ways(run: Path, capsys: pytest.CaptureFixture[
 
 
 def test_show_of_a_refused_text(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    refusals = [
+    rejections = [
         json.loads(line)
         for stage in ("01/2-draft", "02/2-draft")
         for line in (run / "rounds" / stage / "rejected.jsonl").read_text().splitlines()
     ]
-    assert main(["show", "small", "--id", refusals[0]["id"]]) == 0
-    assert f"refused: draft, attempt 1: {refusals[0]['reason']}" in capsys.readouterr().out
+    assert main(["show", "small", "--id", rejections[0]["id"]]) == 0
+    assert f"rejected: draft, attempt 1: {rejections[0]['reason']}" in capsys.readouterr().out
 
 
 def test_show_without_an_id_is_the_median_of_the_last_round(

@@ -211,7 +211,7 @@ async def test_counts_that_are_none() -> None:
 async def test_half_a_character_is_a_rejected_attempt() -> None:
     outcome = await answer_to(of_json(completion("The end \ud83d of it.")))
     assert outcome == Completion("The end \ufffd of it.", "broken text", 3, 2)
-    assert Checks().refuse(outcome.text, outcome.finish_reason, "Write a text.") == "unfinished"
+    assert Checks().reject(outcome.text, outcome.finish_reason, "Write a text.") == "unfinished"
     whole = await answer_to(of_json(completion("The end \ud83d\ude00 of it.")))
     assert whole == Completion("The end 😀 of it.", "stop", 3, 2)
 

@@ -150,7 +150,7 @@ def test_a_faulty_judge(tmp_path: Path) -> None:
     assert judged is not None
     assert (judged.judged, judged.unjudged, judged.figure) == (24, 24, 8)
     assert judged.reasons == {"form": 8, "length": 8, "too long": 8}
-    rejections = [(r.reason, r.last) for r in folder.refusals()]
+    rejections = [(r.reason, r.last) for r in folder.rejections()]
     assert rejections.count(("too long", True)) == 8
     assert rejections.count(("length", False)) == 16
     figures = report.figures([result], BENCHMARK, grader)

@@ -58,7 +58,7 @@ class Silent:
     def accepted(self, record: object) -> None:
         """Hear nothing."""
 
-    def refused(self, refusal: object) -> None:
+    def rejected(self, rejection: object) -> None:
         """Hear nothing."""
 
     def end(self) -> None:

@@ -15,7 +15,7 @@ from selflengthen.runner import executor
 from selflengthen.storage.run_dir import RunFolder
 from selflengthen.storage.stage_table import DRAFT
 from tests.loop.scripted_run import contents, play
-from tests.test_store import record, refusal
+from tests.test_store import record, rejection
 
 
 def _ends_within(folder: Path, room: int) -> bool:
@@ -82,7 +82,7 @@ def test_refusals_that_went_through_are_not_written_again(tmp_path: Path) -> Non
     folder.begin({})
     folder.append([record(1, "long " * 2000)])
     writer = executor._Writer(folder)
-    writer.add(record(2), [refusal(2, 1)])
+    writer.add(record(2), [rejection(2, 1)])
     none, most = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (5000, most))
     try:
@@ -93,4 +93,4 @@ def test_refusals_that_went_through_are_not_written_again(tmp_path: Path) -> Non
         resource.setrlimit(resource.RLIMIT_FSIZE, (none, most))
     writer.flush()
     assert [r.id[-1] for r in folder.records()] == ["1", "2"]
-    assert [(r.id[-1], r.attempt) for r in folder.refusals()] == [("2", 1)]
+    assert [(r.id[-1], r.attempt) for r in folder.rejections()] == [("2", 1)]

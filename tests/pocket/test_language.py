@@ -42,7 +42,7 @@ def test_titles_stand_once_and_in_order(seed: int) -> None:
 def test_texts_pass_the_checks(seed: int) -> None:
     story = Story(random.Random(seed))
     text = story.longer(story.text([1, 1, 1]))
-    assert Checks().refuse(render(text), "stop", story.request()) in (None, "repeats")
+    assert Checks().reject(render(text), "stop", story.request()) in (None, "repeats")
 
 
 def test_growth_and_repeats_are_what_the_loop_counts_on() -> None:

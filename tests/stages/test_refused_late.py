@@ -68,7 +68,7 @@ async def test_only_a_refusal_of_the_first_request_ends_an_item(tmp_path: Path) 
         for n, what in enumerate(("days", "never"))
     ]
     await Drive(Scripted(reply), 0, 1, Silent(), folder).run(stage, items)
-    rejections = [(r.id[-7], r.attempt, r.reason, r.last) for r in folder.refusals()]
+    rejections = [(r.id[-7], r.attempt, r.reason, r.last) for r in folder.rejections()]
     assert rejections == [
         ("0", 1, "too long", False),
         ("0", 2, "too long", False),
@@ -98,4 +98,4 @@ async def test_two_long_instructions_cost_one_attempt(tmp_path: Path) -> None:
     names = [f"r01-instruct-{n:06d}" for n in range(12)]
     await Drive(Scripted(reply), 0, 4, Silent(), folder).run(stage, wave_items(names, wave))
     assert {r.id for r in folder.records()} == set(names)
-    assert {r.reason for r in folder.refusals()} == {"too long"}
+    assert {r.reason for r in folder.rejections()} == {"too long"}

@@ -25,6 +25,6 @@ def duration(seconds: float | None) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
-def reasons(refusals: Mapping[str, int]) -> str:
-    """Write refusals by reason, the most frequent first."""
-    return ", ".join(f"{visible(reason)} {count}" for reason, count in refusals.items())
+def reasons(rejections: Mapping[str, int]) -> str:
+    """Write rejections by reason, the most frequent first."""
+    return ", ".join(f"{visible(reason)} {count}" for reason, count in rejections.items())

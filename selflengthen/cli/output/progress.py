@@ -13,7 +13,7 @@ from selflengthen.cli.output.streams import for_people, for_rich
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
-    from selflengthen.storage.records import Record, Refusal
+    from selflengthen.storage.records import Record, Rejection
 
 EVERY = 10.0
 """Seconds between two plain lines."""
@@ -46,14 +46,14 @@ class Reporter:
         self._tokens += record.tokens - self._tried.pop(record.id, 0)
         self._tell()
 
-    def refused(self, refusal: Refusal) -> None:
-        """Count a refused attempt; the last one ends its item."""
-        self._refusals += 1
-        self._tokens += refusal.tokens
-        self._tried[refusal.id] = self._tried.get(refusal.id, 0) + refusal.tokens
-        if refusal.last:
+    def rejected(self, rejection: Rejection) -> None:
+        """Count a rejected attempt; the last one ends its item."""
+        self._rejections += 1
+        self._tokens += rejection.tokens
+        self._tried[rejection.id] = self._tried.get(rejection.id, 0) + rejection.tokens
+        if rejection.last:
             self._done += 1
-            del self._tried[refusal.id]
+            del self._tried[rejection.id]
         self._tell()
 
     def end(self) -> None:
@@ -91,7 +91,7 @@ class Reporter:
     def _reset(self, title: str, total: int, done: int) -> None:
         self.close()
         self._title, self._total, self._done, self._before = title, total, done, done
-        self._refusals = self._words = self._tokens = 0
+        self._rejections = self._words = self._tokens = 0
         self._tried: dict[str, int] = {}
         self._training, self._loss = False, float("nan")
         self._began = self._told = time.monotonic()
@@ -141,14 +141,14 @@ class Reporter:
         return f"{self._title}: {self._said(over=over)}"
 
     def _said(self, *, over: bool = False) -> str:
-        """Say done and total, refusals, words, tokens a second, and the time left or taken."""
+        """Say done and total, rejections, words, tokens a second, and the time left or taken."""
         seconds = time.monotonic() - self._began
         said = [f"{self._done:,}/{self._total:,}"]
         if self._training:
             said[0] = f"step {said[0]}"
             said += [f"loss {self._loss:.3f}"] if self._done > self._before else []
         else:
-            said += [f"{self._refusals:,} refused", f"{self._words:,} words"]
+            said += [f"{self._rejections:,} attempts rejected", f"{self._words:,} words"]
         if self._tokens and seconds > 0:
             said.append(f"{self._tokens / seconds:,.0f} tokens/s")
         made = self._done - self._before

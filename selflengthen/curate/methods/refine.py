@@ -90,7 +90,7 @@ class Refine:
         user = prompts.fill(self.prompts[ANSWER], **values, critique=critique)
         second = await ask(user, "base", self.writing)
         text = second.text.strip()
-        reason = self.checks.refuse(text, second.finish_reason, row.prompt)
+        reason = self.checks.reject(text, second.finish_reason, row.prompt)
         if reason is None and text == row.response.strip():
             reason = "unchanged"
         return Verdict(text, second.finish_reason, reason, {"critique": critique})
@@ -140,7 +140,7 @@ def stage_of(work: Path) -> StageFolder:
 def refined(rows: Rows, folder: StageFolder) -> tuple[Rows, RefineFigures]:
     """Return the rows with their refined responses, and the figures for the report."""
     texts = {int(record.source or 0): record.text for record in folder.records()}
-    unchanged = Counter(refusal.reason for refusal in folder.refusals() if refusal.last)
+    unchanged = Counter(rejection.reason for rejection in folder.rejections() if rejection.last)
     first, *others = rows.sources
     changed = Rows((first.rewritten(texts), *others), rows.numbers)
     return changed, RefineFigures(len(texts), dict(unchanged.most_common()))
