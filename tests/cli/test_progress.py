@@ -56,8 +56,12 @@ def test_plain_lines_are_few(clock: Clock) -> None:
         reporter.accepted(record(f"a{number}", words=100, tokens=150))
     reporter.end()
     lines = out.getvalue().splitlines()
-    assert lines[0] == "01/2-draft: 60/100, 0 attempts rejected, 2,000 words, 300 tokens/s, 20 s left"
-    assert lines[-1] == "01/2-draft: 90/100, 0 attempts rejected, 5,000 words, 300 tokens/s, in 25 s"
+    assert (
+        lines[0] == "01/2-draft: 60/100, 0 attempts rejected, 2,000 words, 300 tokens/s, 20 s left"
+    )
+    assert (
+        lines[-1] == "01/2-draft: 90/100, 0 attempts rejected, 5,000 words, 300 tokens/s, in 25 s"
+    )
     assert len(lines) == 3
 
 
@@ -70,7 +74,9 @@ def test_tokens_of_refused_attempts_count_once(clock: Clock) -> None:
     reporter.rejected(rejection("b", tokens=50, last=True))
     clock.now += 1
     reporter.end()
-    assert out.getvalue() == "01/2-draft: 2/2, 2 attempts rejected, 10 words, 100 tokens/s, in 1 s\n"
+    assert (
+        out.getvalue() == "01/2-draft: 2/2, 2 attempts rejected, 10 words, 100 tokens/s, in 1 s\n"
+    )
 
 
 @pytest.mark.parametrize("environment", [{"TERM": "dumb"}, {"CI": "true", "TERM": "xterm"}, {}])

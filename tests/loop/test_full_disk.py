@@ -15,7 +15,7 @@ from selflengthen.runner import executor
 from selflengthen.storage.run_dir import RunFolder
 from selflengthen.storage.stage_table import DRAFT
 from tests.loop.scripted_run import contents, play
-from tests.test_store import record, rejection
+from tests.storage.test_run_dir import record, rejection
 
 
 def _ends_within(folder: Path, room: int) -> bool:

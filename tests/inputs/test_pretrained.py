@@ -24,9 +24,9 @@ from selflengthen.errors import SelfLengthenError, UserError
 from selflengthen.inputs import models, pretrained
 from selflengthen.training import merge, sft
 from selflengthen.training.job import TrainingJob
-from tests import odd_models
+from tests.inputs import odd_models
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)

@@ -14,9 +14,9 @@ from selflengthen.cli import main
 from selflengthen.errors import UserError
 from selflengthen.inputs import model_files, models
 from selflengthen.inputs.model_shape import shape_of
-from tests import odd_models
 from tests.cli.conftest import make_model
-from tests.odd_models import ANYTHING, HEADERS, INDICES, NOT_JSON, NUMBERS, Spoil
+from tests.inputs import odd_models
+from tests.inputs.odd_models import ANYTHING, HEADERS, INDICES, NOT_JSON, NUMBERS, Spoil
 
 
 def spoiled(folder: Path, name: str, spoil: Spoil) -> Path:
