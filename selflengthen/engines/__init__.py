@@ -54,18 +54,18 @@ def choose(kind: str, on_note: Callable[[str], None]) -> str:
     Looking for vLLM imports it, which takes seconds.
     """
     if kind in ("auto", "vllm"):
-        from selflengthen.engines.vllm import trouble as trouble_with_vllm
+        from selflengthen.engines.vllm import why_unusable
 
-        trouble = trouble_with_vllm()
+        reason = why_unusable()
     if kind == "auto":
-        if trouble is None:
+        if reason is None:
             on_note("engine: vllm (it is installed and works on this machine)")
             return "vllm"
-        on_note(f"engine: transformers ({trouble})")
+        on_note(f"engine: transformers ({reason})")
         kind = "transformers"
-    elif kind == "vllm" and trouble:
+    elif kind == "vllm" and reason:
         raise UserError(
-            f"engine.kind vllm: {trouble}; `make install` installs it where it can, or use "
+            f"engine.kind vllm: {reason}; `make install` installs it where it can, or use "
             "--engine.kind transformers."
         )
     require(kind)

@@ -151,7 +151,7 @@ def test_too_long(vllm: Running, ask: Callable[..., Request]) -> None:
 def test_more_prompts_at_once_than_fit_in_a_step(
     vllm: Running, ask: Callable[..., Request]
 ) -> None:
-    """Prompts that are read in parts end vLLM on a CPU, see `_on_a_cpu`."""
+    """Prompts that are read in parts end vLLM on a CPU, see `_cpu_options`."""
     long = [ask(" ".join(["word"] * 230) + f" {i}", seed=i, max_tokens=4) for i in range(60)]
     done = vllm(*long)
     assert sum(c.prompt_tokens for c in done[:24]) > 8192
@@ -193,7 +193,7 @@ def test_closing_leaves_no_process_and_no_error(
         return await asyncio.wait_for(asyncio.gather(*pending, return_exceptions=True), 30)
 
     failed = [one for one in asyncio.run(live()) if not isinstance(one, Completion)]
-    assert {str(one) for one in failed} == {"vLLM was closed while a request was in work."}
+    assert {str(one) for one in failed} == {"vLLM was closed while a request was in progress."}
     left = [p for p in psutil.Process().children(recursive=True) if p.pid not in before]
     dead = [p for p in left if p.status() == psutil.STATUS_ZOMBIE]
     assert not dead
