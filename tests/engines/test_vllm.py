@@ -20,6 +20,7 @@ import pytest
 from selflengthen.config import EngineConfig
 from selflengthen.engines import choose, open_engine
 from selflengthen.engines.base import Adapters, Completion, Request
+from selflengthen.engines.guard import marked
 from selflengthen.errors import EngineError, RequestRefused
 
 pytest.importorskip("vllm")
@@ -208,7 +209,7 @@ def test_a_dead_core_is_an_engine_error(vllm: Running, ask: Callable[..., Reques
         long = [ask(seed=i, max_tokens=480, temperature=2.0) for i in range(16)]
         pending = [asyncio.ensure_future(vllm.engine.complete(r)) for r in long]
         await asyncio.sleep(0.2)
-        for process in vllm.engine._guard.alive():  # type: ignore[attr-defined]
+        for process in marked(vllm.engine._guard._mark):  # type: ignore[attr-defined]
             process.kill()
         return await asyncio.wait_for(asyncio.gather(*pending, return_exceptions=True), 30)
 
