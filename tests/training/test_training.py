@@ -167,7 +167,7 @@ def test_it_goes_on_from_an_adapter_and_drops_long_rows(
     assert second.adapter != first.adapter
     assert second.dropped >= 1 and second.rows + second.dropped == 12
     assert second.longest == first.longest
-    with pytest.raises(TrainingError, match=r"has rank 8, train\.lora_r is 4"):
+    with pytest.raises(TrainingError, match=r"has rank 8, but train\.lora_r is 4"):
         _run(make_job(start_from=job.output, lora_r=4))
 
 
