@@ -59,7 +59,7 @@ class Rejection(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class Instruction(msgspec.Struct, kw_only=True, frozen=True):
-    """A held-out instruction; the texts that answer it have its id as their `source`."""
+    """A seed or held-out instruction; the texts that answer it have its id as their `source`."""
 
     id: str
     instruction: str

@@ -1,6 +1,6 @@
 """The only writer of a run's folder: its paths, appends, atomic writes, done markers and lock.
 
-    config.yaml   held-out.jsonl   prompts/   logs/attempt-NN.log
+    config.yaml   seeds.jsonl   held-out.jsonl   prompts/   logs/attempt-NN.log
     rounds/01/1-instruct/  stage.json  records.jsonl  rejected.jsonl  DONE.json
     final/1-instruct/      the same: what comes after the last round
 
@@ -40,6 +40,7 @@ class RunFolder:
         self.path = path
         self.config = path / "config.yaml"
         self.prompts = path / "prompts"
+        self.seeds = path / "seeds.jsonl"
         self.rounds = path / "rounds"
         self.final = path / "final"
         self.logs = path / "logs"
@@ -140,11 +141,23 @@ class RunFolder:
             "--run-dir."
         )
 
-    def keep(self, config: str, prompts: Mapping[str, str], held_out: Mapping[str, str]) -> None:
-        """Save what a start uses: configuration (YAML), prompts by file name, held-out by id."""
+    def is_begun(self) -> bool:
+        """Say whether a start saved its configuration here; a file that somebody wrote is none."""
+        return self.config.is_file() and (self.logs.is_dir() or self.prompts.is_dir())
+
+    def keep(
+        self,
+        config: str,
+        *,
+        prompts: Mapping[str, str],
+        seeds: Mapping[str, str],
+        held_out: Mapping[str, str],
+    ) -> None:
+        """Save what a start uses: configuration (YAML), prompts by file name, the rest by id."""
         rewrite(self.config, [config.encode()])
-        rows = (Instruction(id=name, instruction=text) for name, text in held_out.items())
-        rewrite(self.path / HELD_OUT_FILE, map(encode, rows))
+        for path, instructions in ((self.seeds, seeds), (self.path / HELD_OUT_FILE, held_out)):
+            rows = (Instruction(id=name, instruction=text) for name, text in instructions.items())
+            rewrite(path, map(encode, rows))
         for name, text in prompts.items():
             rewrite(self.prompts / name, [text.encode() + b"\n"])
 
