@@ -93,6 +93,7 @@ def test_other_shipped_prompts_and_seeds_change_no_run_that_exists(
     """Neither one of an older version, nor one that this version begins."""
     words = "run small.yaml --iterations 1 --run-dir new".split()
     assert main(words) == 0
+    first = digests(old / "new")
     newer = Path(shutil.copytree(prompts.root(), old / "newer"))
     for text in newer.glob("*/*.user.md"):
         text.write_text("Write with care.\n" + text.read_text())
@@ -103,8 +104,8 @@ def test_other_shipped_prompts_and_seeds_change_no_run_that_exists(
     assert main([*words[:2], "--iterations", "2", "--run-dir", "new"]) == 0
     run, whole = digests(old / "interrupted"), digests(RUNS / "complete")
     assert run == {name: whole[name] for name in whole if name.startswith("rounds")}
-    assert digests(old / "new") == run
+    assert first.items() < digests(old / "new").items()
     assert main([*words[:-1], "another"]) == 0
-    assert digests(old / "another").items().isdisjoint(run.items())
+    assert digests(old / "another").items().isdisjoint(first.items())
     assert main(["run", "small.yaml", "--run-dir", "new", "--language", "zh"]) == 2
     assert "was made with other settings" in capsys.readouterr().err
