@@ -11,8 +11,8 @@ use prefix caching, so from the first pair on they find the prompts in their cac
 
 The controller does more than `LLM.generate`: it fills and tokenises prompts, checks and counts
 every text, and appends and fsyncs records. It also shares the cores with its engine core, so the
-engine computes with one thread fewer than there are cores (see `engines/vllm.py`), where `LLM` uses
-vLLM's own choice.
+engine computes with one thread fewer than there are cores (see `engines/vllm_arguments.py`), where
+`LLM` uses vLLM's own choice.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ def tokenize(
     if tokenizer.chat_template is None:
         raise TrainingError("The model has no chat template; use an instruction-tuned model.")
     chat = Chat(tokenizer, max_length)
-    ending = _ending(chat.closing(), tokenizer, stops)
+    ending = _ending(chat.end_of_turn(), tokenizer, stops)
     input_ids, labels, longest = [], [], 0
     for row in rows:
         prompt = chat.render([_message(turn) for turn in row.prompt])
