@@ -17,6 +17,7 @@ from selflengthen.runner.stage_runner import StageRunner, drop_none
 from selflengthen.runner.verify import digest_of, require_sound
 from selflengthen.stages import drop_short, instruct
 from selflengthen.stages.contract import Item, Stage
+from selflengthen.storage.schemas import Done, Selection, TrainedDone
 from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.storage.stage_table import INSTRUCT, TRAIN
 from selflengthen.text.checks import Checks
@@ -24,16 +25,6 @@ from selflengthen.text.near_duplicates import NearDuplicates
 from selflengthen.training.job import ADAPTER_FILES, TrainingJob
 
 T = TypeVar("T")
-_REPORTED = (
-    "rows",
-    "dropped",
-    "steps",
-    "seconds",
-    "tokens_per_second",
-    "first_loss",
-    "last_loss",
-)
-"""What DONE.json says of a training, from its result."""
 
 
 class Controller(ABC):
@@ -75,9 +66,9 @@ class Controller(ABC):
                 await asyncio.to_thread(require_sound, folder)
                 self._sound.add(folder.path)
 
-    def finish(self, folder: StageFolder, digest: str, summary: Mapping[str, Any]) -> None:
+    def finish(self, folder: StageFolder, done: Done) -> None:
         """Write a stage's DONE.json; what this start made needs no verifying."""
-        folder.finish(digest, summary)
+        folder.finish(done)
         self._sound.add(folder.path)
 
     async def _verified(self, folder: StageFolder, *more: StageFolder) -> Mapping[str, Any]:
@@ -142,20 +133,32 @@ class Controller(ABC):
         self._sound.add(folder.path)
         return folder
 
-    async def trained(self, folder: StageFolder, job: TrainingJob, **more: Any) -> None:
-        """Train an adapter into a stage's folder; `more` goes into its DONE.json, too."""
+    async def train(
+        self, folder: StageFolder, job: TrainingJob, chosen: Selection | None = None
+    ) -> None:
+        """Train an adapter into a stage's folder, on rows that were `chosen`, if they were."""
         result = await self.services.train(job.as_begun(), folder)
         settings = ADAPTER_FILES[0]
-        files = {settings: digest_of(folder.path / settings, folder.remedy)}
-        counts = {name: getattr(result, name) for name in _REPORTED}
-        folder.finish(result.adapter, {**counts, **more, "files": files})
+        done = TrainedDone(
+            key=folder.key(),
+            digest=result.adapter,
+            rows=result.rows,
+            dropped=result.dropped,
+            steps=result.steps,
+            seconds=result.seconds,
+            tokens_per_second=result.tokens_per_second,
+            first_loss=result.first_loss,
+            last_loss=result.last_loss,
+            chosen=chosen,
+            files={settings: digest_of(folder.path / settings, folder.remedy)},
+        )
+        folder.finish(done)
 
     def adapter(self, role: str, rounds: int) -> Adapter | None:
         """Return a role's last trained adapter of the first `rounds` rounds."""
         for number in range(rounds, 0, -1):
             folder = self.run.stage(TRAIN, number, role)
-            done = folder.done()
-            if done and not done.get("skipped"):
+            if folder.done_as(TrainedDone):
                 return self.as_adapter(f"{role}-r{number:02d}", folder)
         return None
 

@@ -10,8 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-import msgspec
-
 from selflengthen.curate import in_run
 from selflengthen.engines.base import Adapters
 from selflengthen.errors import SelfLengthenError
@@ -27,12 +25,14 @@ from selflengthen.storage.jsonl import read_structs
 from selflengthen.storage.records import (
     FinalRow,
     Instruction,
+    LeftOut,
     Pair,
     derive_seed,
     encode,
     fingerprint,
 )
 from selflengthen.storage.run_dir import HELD_OUT_FILE
+from selflengthen.storage.schemas import Done, TrainedDone, UnionDone, UnionSources
 from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.storage.stage_table import (
     ANNEAL,
@@ -121,30 +121,34 @@ class Final(Controller):
             return
         await self.begin(folder)
         dropped = union.find_surplus(self.pairs(), self.config.collect.keep)
-        digest, counts = hashlib.sha256(), {"rounds": 0, "collected": 0}
+        digest = hashlib.sha256()
+        sources = Counter[bool]()  # whether from a round
 
         def lines() -> Iterator[bytes]:
             for pair in self.pairs():
                 if pair.id not in dropped:
                     line = encode(pair)
                     digest.update(line)
-                    counts["rounds" if pair.round else "collected"] += 1
+                    sources.update([pair.round is not None])
                     yield line
 
         rewrite(folder.path / "union.jsonl", lines())
-        aside = ({"id": name, "reason": reason} for name, reason in sorted(dropped.items()))
-        rewrite(folder.path / "dropped.jsonl", (msgspec.json.encode(d) + b"\n" for d in aside))
-        summary = {
-            "rows": sum(counts.values()),
-            "from": counts,
-            "dropped": dict(Counter(sorted(dropped.values()))),
-            "of": self.rounds,
-        }
-        self.finish(folder, digest.hexdigest(), summary)
+        left_out = (LeftOut(name, reason) for name, reason in sorted(dropped.items()))
+        rewrite(folder.path / "dropped.jsonl", map(encode, left_out))
+        done = UnionDone(
+            key=folder.key(),
+            digest=digest.hexdigest(),
+            rows=sources.total(),
+            sources=UnionSources(rounds=sources[True], collected=sources[False]),
+            dropped=dict(Counter(sorted(dropped.values()))),
+            of=self.rounds,
+        )
+        self.finish(folder, done)
 
     async def demand(self) -> None:
         """Have the base model put a length into every instruction, and verify that it is there."""
-        rows = self.run.stage(UNION).done() or {}
+        united = self.run.stage(UNION).done_as(UnionDone)
+        assert united is not None, "the texts are not united"
         stage = demand.AddDemand(
             self.config.finish,
             self.prompts,
@@ -156,7 +160,7 @@ class Final(Controller):
         folder = self.run.stage(DEMAND)
         # With the adapter of the stages before, which it does not use: one engine for all.
         items = demand.items(self.united())
-        await self.texts(folder, self.generator, stage, items, rows["rows"])
+        await self.texts(folder, self.generator, stage, items, united.rows)
         if not folder.count():
             raise SelfLengthenError(
                 f"{folder.path}: no row has a length requirement, so there is nothing to train on; "
@@ -195,7 +199,7 @@ class Final(Controller):
             learning_rate=self.config.finish.learning_rate,
             epochs=self.config.finish.epochs,
         )
-        await self.trained(folder, job)
+        await self.train(folder, job)
 
     async def anneal(self) -> None:
         """Train that adapter on, on chosen rows and at a lower rate, where this is asked for."""
@@ -216,7 +220,7 @@ class Final(Controller):
             learning_rate=config.learning_rate,
             epochs=config.epochs,
         )
-        await self.trained(folder, job, chosen=in_run.summary(report))
+        await self.train(folder, job, chosen=in_run.summary(report))
 
     def write_rows(self) -> Path:
         """Write the data set, the same every time; return its file."""
@@ -238,10 +242,12 @@ class Final(Controller):
             log=folder.path / "merge.log",
             sampling=self.config.sampling,
         )
-        adapter = (trained.done() or {})["digest"]
+        adapter = trained.done_as(TrainedDone)
+        assert adapter is not None, f"{trained.title} is not done"
+        digest = fingerprint([model.digest, adapter.digest]).hex()
         # Minutes for a large model, in which a signal must be heard.
         files = await asyncio.to_thread(digests, self.run.final / "merged", folder.remedy)
-        folder.finish(fingerprint([model.digest, adapter]).hex(), {"files": files})
+        folder.finish(Done(key=folder.key(), digest=digest, files=files))
 
     def publish(self, requests: list[LengthRequest]) -> None:
         """Write the release: the adapter, figures and cards, beside the data set."""

@@ -105,7 +105,7 @@ class Fingerprints:
     def _made(self, name: str, number: int | None) -> str | None:
         """Return the digest of what a stage made, by its folder's name; None until it is done."""
         done = self.context.run.named(name, number).done()
-        return done["digest"] if done else None
+        return done.digest if done else None
 
     def _add_curation(self, folder: StageFolder, identity: dict[str, Any]) -> None:
         """Add the steps that choose rows. Where there are none, identities are as before them."""

@@ -83,5 +83,6 @@ class StageRunner:
         """Write a stage's texts in order, and its DONE.json."""
         digest = folder.settle(dropped)
         seconds = time.monotonic() - started
-        folder.finish(digest, metrics.summary(folder, total, seconds, drive.tokens))
+        done = metrics.texts_done(folder, digest, items=total, seconds=seconds, tokens=drive.tokens)
+        folder.finish(done)
         self.services.progress.end()

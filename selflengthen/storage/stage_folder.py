@@ -20,7 +20,7 @@ from selflengthen.errors import DamagedFile
 from selflengthen.storage.atomic import rewrite, write_json
 from selflengthen.storage.jsonl import pick, read_ids, read_lines, read_structs, trim
 from selflengthen.storage.records import Record, Rejection, encode, fingerprint
-from selflengthen.storage.schemas import TextsDone, read_done, read_identity
+from selflengthen.storage.schemas import D, Done, StageFile, TextsDone, read_done, read_identity
 from selflengthen.storage.stage_table import HELD_OUT, MERGE, StageSpec
 
 
@@ -68,7 +68,8 @@ class StageFolder:
         self._require_run()
         self.path.mkdir(parents=True, exist_ok=True)
         if not (self.path / "stage.json").exists():
-            write_json(self.path / "stage.json", {"key": key_of(identity), "identity": identity})
+            stage = StageFile(key_of(identity), dict(identity))
+            write_json(self.path / "stage.json", msgspec.structs.asdict(stage))
         for path in (self.records_path, self.rejected_path):
             trim(path)
 
@@ -97,10 +98,15 @@ class StageFolder:
         identity = self.identity()
         return None if identity is None else key_of(identity)
 
-    def done(self) -> dict[str, Any] | None:
-        """Return DONE.json, or None."""
+    def done(self) -> Done | None:
+        """Return DONE.json, or None where the stage is not done."""
         kind = self._spec.done if self._spec else TextsDone
         return read_done(self.path / "DONE.json", kind, self.remedy)
+
+    def done_as(self, kind: type[D]) -> D | None:
+        """Return the same; None also where it is of another kind, as that of a skipped training."""
+        done = self.done()
+        return done if isinstance(done, kind) else None
 
     def finished(self) -> set[str]:
         """Return the ids of items that have a verdict."""
@@ -110,9 +116,9 @@ class StageFolder:
 
     def count(self) -> int:
         """Count the accepted texts that were not set aside; DONE.json knows it without them."""
-        done = self.done()
-        if done and "accepted" in done:
-            return int(done["accepted"] - sum(done["dropped"].values()))
+        done = self.done_as(TextsDone)
+        if done:
+            return done.accepted - sum(done.dropped.values())
         return sum(line.dropped is None for line in read_lines(self.records_path, self.remedy))
 
     def records(self, *, dropped: bool = False) -> Iterator[Record]:
@@ -140,26 +146,26 @@ class StageFolder:
         files are then the same but for `seconds`.
         """
         finished = self.finished()
-        refused = {
+        rejected = {
             (line.id, line.attempt): line
             for line in read_lines(self.rejected_path, self.remedy)
             if line.id in finished
         }
-        kept = [refused[key] for key in sorted(refused)]
-        rewrite(self.rejected_path, pick(self.rejected_path, kept))
+        lines = [rejected[key] for key in sorted(rejected)]
+        rewrite(self.rejected_path, pick(self.rejected_path, lines))
         accepted = {line.id: line for line in read_lines(self.records_path, self.remedy)}
         texts = pick(self.records_path, [accepted[name] for name in sorted(accepted)])
         digest = hashlib.sha256()
         rewrite(self.records_path, _settled(texts, dropped, digest))
         return digest.hexdigest()
 
-    def finish(self, digest: str, summary: Mapping[str, Any]) -> None:
-        """Write DONE.json, the last thing of a stage."""
+    def finish(self, done: Done) -> None:
+        """Write DONE.json with today's version and time, the last thing of a stage."""
         from selflengthen import __version__
 
-        done = {"key": self.key(), "digest": digest, **summary}
-        done |= {"version": __version__, "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
-        write_json(self.path / "DONE.json", done)
+        now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+        done = msgspec.structs.replace(done, version=__version__, finished=now)
+        write_json(self.path / "DONE.json", done.as_json())
 
 
 def _settled(texts: Iterable[bytes], dropped: Mapping[str, str], digest: Any) -> Iterator[bytes]:
