@@ -122,14 +122,14 @@ class Controller(ABC):
         held_out = [seed.instruction for seed in self.context.held_out]
         known = NearDuplicates([*pool.values(), *held_out], config.similarity)
         dropped: dict[str, str] = {}
-        drive, started = await self.runner.open(folder, adapters, len(names))
+        executor = await self.runner.open(folder, adapters, len(names))
         for start in range(0, len(names), config.wave):
             wave = names[start : start + config.wave]
-            await drive.run(stage, instruct.wave_items(wave, instruct.Wave(dict(pool), known)))
+            await executor.run(stage, instruct.wave_items(wave, instruct.Wave(dict(pool), known)))
             records = [r for r in folder.records(dropped=True) if wave[0] <= r.id <= wave[-1]]
             dropped |= instruct.duplicates(records, known)
             pool |= {r.id: r.text for r in records if r.id not in dropped}
-        self.runner.settle(folder, len(names), dropped, drive, started)
+        self.runner.settle(executor, len(names), dropped)
         self._sound.add(folder.path)
         return folder
 

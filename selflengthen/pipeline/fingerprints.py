@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from selflengthen.errors import UserError
 from selflengthen.field_kinds import identity_of
@@ -11,6 +10,7 @@ from selflengthen.runner.context import RunContext
 from selflengthen.runner.identity import differences, files, listed
 from selflengthen.runner.sources import require_whole
 from selflengthen.storage.records import fingerprint
+from selflengthen.storage.schemas import Identity
 from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.storage.stage_table import (
     ANNEAL,
@@ -35,10 +35,10 @@ class Fingerprints:
             "language": context.config.language,
         }
 
-    def of(self, folder: StageFolder) -> dict[str, Any]:
+    def of(self, folder: StageFolder) -> Identity:
         """Return the identity of a stage: equal identities make equal texts."""
         spec, config = folder.spec, self.context.config
-        identity: dict[str, Any] = {"model": self.context.model.digest, "seed": config.seed}
+        identity: Identity = {"model": self.context.model.digest, "seed": config.seed}
         for path in spec.sections:
             section, _, field = path.partition(".")
             values = identity_of(getattr(config, section))
@@ -107,7 +107,7 @@ class Fingerprints:
         done = self.context.run.named(name, number).done()
         return done.digest if done else None
 
-    def _add_curation(self, folder: StageFolder, identity: dict[str, Any]) -> None:
+    def _add_curation(self, folder: StageFolder, identity: Identity) -> None:
         """Add the steps that choose rows. Where there are none, identities are as before them."""
         spec, config = folder.spec, self.context.config
         if spec is CURATE:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,12 +68,12 @@ def read_json(path: Path, remedy: str = RESTORE) -> Any:
         raise DamagedFile(path, "it is not valid JSON", remedy) from error
 
 
-def write_sealed(path: Path, value: dict[str, Any]) -> None:
+def write_sealed(path: Path, value: Mapping[str, object]) -> None:
     """Write a JSON object with a digest of itself, so that a later change is noticed."""
     write_json(path, {**value, _SEAL: fingerprint(value).hex()})
 
 
-def read_sealed(path: Path, remedy: str = RESTORE) -> dict[str, Any] | None:
+def read_sealed(path: Path, remedy: str = RESTORE) -> dict[str, object] | None:
     """Read what `write_sealed` wrote, without the digest; None where there is no file.
 
     A file without a digest is taken as it is: versions before wrote none. Raises DamagedFile

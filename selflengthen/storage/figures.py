@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -46,7 +45,7 @@ class RoundMetrics(msgspec.Struct, kw_only=True, frozen=True):
     """the expansions, those dropped by rank included"""
     held_out: TextQuality
     """the held-out texts"""
-    stages: dict[str, dict[str, Any]]
+    stages: dict[str, dict[str, object]]
     """the contents of the stages' DONE.json, by title, without `key`, `version` and `files`"""
 
 

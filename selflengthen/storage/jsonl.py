@@ -75,7 +75,7 @@ def read_raw(path: Path, remedy: str = REMEDY) -> Iterator[bytes]:
 
 def read_structs(path: Path, kind: type[T], remedy: str = REMEDY) -> Iterator[T]:
     """Yield the whole lines of a file, as above, each as a `kind`."""
-    return (made for _, made in _decoded(path, kind, remedy))
+    return (struct for _, struct in _decoded(path, kind, remedy))
 
 
 def read_ids(path: Path, *, last: bool = False, remedy: str = REMEDY) -> Iterator[str]:

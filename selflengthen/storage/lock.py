@@ -52,10 +52,10 @@ class Presence:
 @contextlib.contextmanager
 def hold(path: Path, in_use: Callable[[str], Exception]) -> Iterator[None]:
     """Hold a lock; raise what `in_use` makes of its holder's name where another process does."""
-    with contextlib.ExitStack() as held:
-        if not _lock_folder(path.parent, held):
+    with contextlib.ExitStack() as stack:
+        if not _lock_folder(path.parent, stack):
             raise in_use(_named(path))
-        file = _lock_file(path, in_use, held)
+        file = _lock_file(path, in_use, stack)
         with naming(path):
             file.truncate(0)
             # Past the buffer: what a full disk does not take would fail once more at the end.
@@ -79,19 +79,19 @@ def holder(path: Path) -> str | None:
             except BlockingIOError:
                 return name
     except FileNotFoundError:
-        with contextlib.ExitStack() as held, contextlib.suppress(FileNotFoundError):
-            if not _lock_folder(path.parent, held):
+        with contextlib.ExitStack() as stack, contextlib.suppress(FileNotFoundError):
+            if not _lock_folder(path.parent, stack):
                 return "another process"
     return None
 
 
-def _lock_folder(folder: Path, held: contextlib.ExitStack) -> bool:
-    """Lock a folder until `held` closes; return False where another process has it.
+def _lock_folder(folder: Path, stack: contextlib.ExitStack) -> bool:
+    """Lock a folder until `stack` closes; return False where another process has it.
 
     Some file systems, as NFS, lock no folders; then the file alone has to do.
     """
     number = os.open(folder, os.O_RDONLY)
-    held.callback(os.close, number)
+    stack.callback(os.close, number)
     try:
         fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -102,11 +102,11 @@ def _lock_folder(folder: Path, held: contextlib.ExitStack) -> bool:
 
 
 def _lock_file(
-    path: Path, in_use: Callable[[str], Exception], held: contextlib.ExitStack
+    path: Path, in_use: Callable[[str], Exception], stack: contextlib.ExitStack
 ) -> IO[str]:
-    """Lock the file that has this name until `held` closes."""
+    """Lock the file that has this name until `stack` closes."""
     while True:
-        file = held.enter_context(_open(path, "a+"))
+        file = stack.enter_context(_open(path, "a+"))
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -18,6 +18,8 @@ from selflengthen.storage.atomic import read_json
 from selflengthen.storage.records import fingerprint
 
 T = TypeVar("T", bound=msgspec.Struct)
+Identity = dict[str, Any]
+"""Everything that decides what a stage produces: settings, digests and, below `inputs`, stages."""
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
@@ -42,7 +44,7 @@ class StageFile(msgspec.Struct, frozen=True):
 
     key: str
     """digest of `identity`"""
-    identity: dict[str, Any]
+    identity: Identity
     """everything that decides what the stage produces: the model's digest, the run's seed, settings
     of kind *identity*, digests of prompts, seeds and inputs"""
 
@@ -63,9 +65,9 @@ class Done(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     finished: str = ""
     """when the stage ended"""
 
-    def as_json(self, *, without: Collection[str] = ()) -> dict[str, Any]:
+    def as_json(self, *, without: Collection[str] = ()) -> dict[str, object]:
         """Return the fields in the order of the file: `files` and what follows end it."""
-        fields: dict[str, Any] = msgspec.to_builtins(self)
+        fields: dict[str, object] = msgspec.to_builtins(self)
         last = [name for name in ("files", "version", "finished") if name in fields]
         names = [name for name in fields if name not in last] + last
         return {name: fields[name] for name in names if name not in without}
@@ -189,7 +191,7 @@ def read_done(path: Path, kind: type[Done], remedy: str) -> Done | None:
     return as_struct(path, value, kind, remedy)
 
 
-def read_identity(path: Path, remedy: str) -> dict[str, Any] | None:
+def read_identity(path: Path, remedy: str) -> Identity | None:
     """Return the identity in a stage.json, or None where there is none.
 
     Raises DamagedFile where it is not the identity that the stage's key is the digest of.

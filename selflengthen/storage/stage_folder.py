@@ -20,7 +20,15 @@ from selflengthen.errors import DamagedFile
 from selflengthen.storage.atomic import rewrite, write_json
 from selflengthen.storage.jsonl import pick, read_ids, read_lines, read_structs, trim
 from selflengthen.storage.records import Record, Rejection, encode, fingerprint
-from selflengthen.storage.schemas import D, Done, StageFile, TextsDone, read_done, read_identity
+from selflengthen.storage.schemas import (
+    D,
+    Done,
+    Identity,
+    StageFile,
+    TextsDone,
+    read_done,
+    read_identity,
+)
 from selflengthen.storage.stage_table import HELD_OUT, MERGE, StageSpec
 
 
@@ -89,7 +97,7 @@ class StageFolder:
         """Say whether anything of the stage is there; raise DamagedFile where it is no folder."""
         return any(not path.name.startswith(".") for path in entries(self.path))
 
-    def identity(self) -> dict[str, Any] | None:
+    def identity(self) -> Identity | None:
         """Return what the stage was begun with, or None."""
         return read_identity(self.path / "stage.json", self.remedy)
 
