@@ -94,9 +94,9 @@ class RequirementScores(msgspec.Struct, kw_only=True, frozen=True, omit_defaults
     kind: str
     """`about`, `range`, `above` or `below`"""
     low: int | None
-    """the lower number it names, or null"""
+    """the lower number it names"""
     high: int | None
-    """the higher number it names, or null"""
+    """the higher number it names"""
     unit: str
     """`words` or `characters`"""
     base: TextScore | None = None

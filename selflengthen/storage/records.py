@@ -36,8 +36,7 @@ class Record(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     seconds: float
     """wall time over all attempts"""
     dropped: str | None = None
-    """why a stage set it aside when it ended: `lot` (short), `duplicate` (an instruction), or
-    null"""
+    """why a stage set it aside when it ended: `lot` (short) or `duplicate` (an instruction)"""
     details: dict[str, Any] = {}
     """of an instruction: `shown`, the ids of the two it was drawn from; of an expansion:
     `draft_words`, and `passes` with the `words` and the `reason` (null: it became the best) of
@@ -134,9 +133,9 @@ class FinalRow(msgspec.Struct, kw_only=True, frozen=True):
     kind: str
     """kind of length requirement: `about`, `range`, `above`, `below`"""
     low: int | None
-    """the lower number it names, or null"""
+    """the lower number it names"""
     high: int | None
-    """the higher number it names, or null"""
+    """the higher number it names"""
     unit: str
     """what the numbers count: `words`, or `characters` (字, which are counted as words)"""
     words: int
