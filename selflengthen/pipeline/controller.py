@@ -1,4 +1,4 @@
-"""What the rounds and the end of a run share: how each kind of stage is made."""
+"""What the rounds and the end of a run share: how each kind of stage is run."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ T = TypeVar("T")
 
 
 class Controller(ABC):
-    """A run, and how its stages are brought to their end."""
+    """Runs the stages of a run."""
 
     def __init__(self, context: RunContext, services: Services) -> None:
-        """Keep what the run consists of; nothing is written yet."""
+        """Prepare the run; nothing is written yet."""
         self.context = context
         self.services = services
         self.config = context.config
@@ -46,10 +46,10 @@ class Controller(ABC):
 
     @abstractmethod
     async def play(self) -> None:
-        """Bring every stage that is not done to its end."""
+        """Run every stage that is not done."""
 
     async def begin(self, folder: StageFolder, *more: StageFolder) -> None:
-        """Begin a stage, or resume it: write what it is made of, once that is verified.
+        """Begin or resume a stage: verify its inputs, then write its stage.json.
 
         `more` are stages that it reads besides those that are part of its key.
         """
@@ -57,9 +57,9 @@ class Controller(ABC):
         folder.begin(identity)
 
     async def verify(self, *folders: StageFolder) -> None:
-        """Compare finished stages with what they wrote down, each once a start.
+        """Compare the files of finished stages with their DONE.json, each stage once per start.
 
-        Raises DamagedFile. In a thread: this may take seconds, in which a signal must be heard.
+        Raises DamagedFile. It runs in a thread, because signals must be handled meanwhile.
         """
         for folder in folders:
             if folder.path not in self._sound:
@@ -67,12 +67,12 @@ class Controller(ABC):
                 self._sound.add(folder.path)
 
     def finish(self, folder: StageFolder, done: Done) -> None:
-        """Write a stage's DONE.json; what this start made needs no verifying."""
+        """Write a stage's DONE.json; what this start wrote needs no verification."""
         folder.finish(done)
         self._sound.add(folder.path)
 
     async def _verified(self, folder: StageFolder, *more: StageFolder) -> Mapping[str, Any]:
-        """Return the identity of a stage whose inputs are what was written."""
+        """Return the identity of a stage, once its inputs are verified."""
         identity = self.fingerprints.of(folder)
         inputs = [source for source, digest in sources(self.run, folder, identity) if digest]
         await self.verify(*inputs, *more)
@@ -89,7 +89,7 @@ class Controller(ABC):
         short: bool = False,
         reads: Sequence[StageFolder] = (),
     ) -> StageFolder:
-        """Run a stage of texts with these adapters; `short`: then drop short ones by rank.
+        """Run a stage of texts with these adapters; if `short`, then drop short texts by rank.
 
         `reads` are stages that it is made of besides those that are part of its key.
         """
@@ -111,7 +111,7 @@ class Controller(ABC):
     async def instructions(
         self, folder: StageFolder, adapters: Adapters, names: Sequence[str], before: int
     ) -> StageFolder:
-        """Make the instructions `names`, a wave at a time, from those of the rounds `before`."""
+        """Write the instructions `names` in waves, from a pool of the first `before` rounds."""
         if folder.done():
             return folder
         await self.begin(folder, *self._trainings(adapters))
@@ -136,7 +136,7 @@ class Controller(ABC):
     async def train(
         self, folder: StageFolder, job: TrainingJob, chosen: Selection | None = None
     ) -> None:
-        """Train an adapter into a stage's folder, on rows that were `chosen`, if they were."""
+        """Train an adapter into a stage's folder; `chosen` says how its rows were selected."""
         result = await self.services.train(job.as_begun(), folder)
         settings = ADAPTER_FILES[0]
         done = TrainedDone(
@@ -163,7 +163,7 @@ class Controller(ABC):
         return None
 
     def as_adapter(self, name: str, folder: StageFolder) -> Adapter:
-        """Return what a training made, as an engine takes it."""
+        """Return a trained adapter as engines take it."""
         self._trained[folder.path] = folder
         return Adapter(name, folder.path, self.config.train.lora_r)
 
@@ -172,13 +172,13 @@ class Controller(ABC):
         return [self._trained[adapter.path] for adapter in adapters.values()]
 
     def require_some(self, folder: StageFolder) -> None:
-        """Raise where a stage accepted nothing: no later stage has anything to work on."""
+        """Raise if a stage accepted nothing, which leaves later stages without input."""
         if folder.count() == 0:
             place = f"{folder.number:02d}/{folder.spec.name}"
             raise SelfLengthenError(
-                f"{folder.path}: nothing was accepted, so the round cannot go on; the reasons "
-                f"stand in {folder.rejected_path.name}, and --redo {place} makes it again with "
-                "other settings."
+                f"{folder.path}: no text was accepted, so the round cannot continue. "
+                f"{folder.rejected_path.name} has the reasons; change the settings and repeat the "
+                f"stage with --redo {place}."
             )
 
     def _short(self, folder: StageFolder) -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-"""What comes after the last round, as one list; it resumes and is rejected as the rounds are."""
+"""What comes after the last round, as one list; it resumes as the rounds do."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ BASE: Adapters = {}
 
 
 class Final(Controller):
-    """The controller of what comes after the last round."""
+    """Runs what comes after the last round."""
 
     def __init__(
         self,
@@ -64,18 +64,18 @@ class Final(Controller):
         until: Literal["collect", "finish"] = "finish",
         merge: bool = False,
     ) -> None:
-        """Keep what the run consists of; stop after `until`; `merge`: also write a merged model."""
+        """Prepare the run; stop after `until`; if `merge`, also write a merged model."""
         super().__init__(context, services)
         self.until = until
         self.merge = merge
 
     @cached_property
     def rounds(self) -> int:
-        """How many rounds are done: what they made is the data set."""
+        """How many rounds are done; their texts are the data set."""
         return self.run.finished()
 
     async def play(self) -> None:
-        """Collect and, unless that is all, finish."""
+        """Collect, then finish unless only `collect` was requested."""
         if self.config.collect.instructions:
             await self.draft(await self.instruct())
         await self.unite()
@@ -98,7 +98,7 @@ class Final(Controller):
         self.publish(requests)
 
     async def instruct(self) -> StageFolder:
-        """Make more instructions."""
+        """Write more instructions."""
         names = list(instruct.items(None, self.config.collect.instructions))
         folder = self.run.stage(COLLECT_INSTRUCT)
         return await self.instructions(folder, self.generator, names, self.rounds)
@@ -115,7 +115,7 @@ class Final(Controller):
         )
 
     async def unite(self) -> None:
-        """Write all rounds' expansions and the drafts that were collected as one data set."""
+        """Write the expansions of all rounds and the collected drafts as one data set."""
         folder = self.run.stage(UNION)
         if folder.done():
             return
@@ -146,7 +146,7 @@ class Final(Controller):
         self.finish(folder, done)
 
     async def demand(self) -> None:
-        """Have the base model put a length into every instruction, and verify that it is there."""
+        """Have the base model add a length requirement to every instruction, and verify it."""
         united = self.run.stage(UNION).done_as(UnionDone)
         assert united is not None, "the texts are not united"
         stage = demand.AddDemand(
@@ -164,7 +164,7 @@ class Final(Controller):
         if not folder.count():
             raise SelfLengthenError(
                 f"{folder.path}: no row has a length requirement, so there is nothing to train on; "
-                f"the reasons stand in {folder.rejected_path.name}."
+                f"{folder.rejected_path.name} has the reasons."
             )
 
     def keep(self, requests: list[LengthRequest]) -> None:
@@ -202,7 +202,7 @@ class Final(Controller):
         await self.train(folder, job)
 
     async def anneal(self) -> None:
-        """Train that adapter on, on chosen rows and at a lower rate, where this is asked for."""
+        """Continue that training on selected rows at a lower rate, if the configuration says so."""
         config, folder = self.config.finish.anneal, self.run.stage(ANNEAL)
         if not config.steps or folder.done():
             return
@@ -223,13 +223,13 @@ class Final(Controller):
         await self.train(folder, job, chosen=in_run.summary(report))
 
     def write_rows(self) -> Path:
-        """Write the data set, the same every time; return its file."""
+        """Write the data set (always the same bytes) and return its file."""
         rows = self.run.final / "dataset" / "train.jsonl"
         rewrite(rows, (encode(row) for row in self.rows()))
         return rows
 
     async def merged(self) -> None:
-        """Write the base model with the adapter in it."""
+        """Write the base model with the adapter merged into it."""
         folder = self.run.stage(MERGE)
         if folder.done():
             return
@@ -250,7 +250,7 @@ class Final(Controller):
         folder.finish(Done(key=folder.key(), digest=digest, files=files))
 
     def publish(self, requests: list[LengthRequest]) -> None:
-        """Write the release: the adapter, figures and cards, beside the data set."""
+        """Write the adapter, the figures and the cards beside the data set."""
         self.write_rows()  # what lies there may be set aside, or not what was trained on
         base, after = self.run.parts(FINISH_HELD_OUT)
         figures = final_figures.compare(requests, base.records(), after.records())

@@ -1,7 +1,7 @@
-"""The rounds: the whole method as one list, and what makes it survive a kill.
+"""The rounds: the whole method as one list, which survives a kill.
 
-A stage that is done is skipped; one that was begun resumes from the ids on file; one whose key no
-longer matches is rejected before anything is written (`fingerprints.py`: what keys are made of).
+A stage that is done is skipped; one that was begun resumes from the ids on file; if the key of one
+no longer matches, an error says so before anything is written (`fingerprints.py` has the keys).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from selflengthen.training.job import job_for
 
 
 class Rounds(Controller):
-    """The round controller of one run."""
+    """Runs the rounds of one run."""
 
     async def play(self) -> None:
         """Play the rounds that are not done: the method."""
@@ -160,7 +160,7 @@ class Rounds(Controller):
         await self.begin(folder, source)
         if rows < self.config.train.min_rows:
             self.services.note(
-                f"Round {number}: {rows} rows are too few to train the {role}; it stays."
+                f"Round {number}: {rows} rows are too few to train the {role}; it stays as it is."
             )
             folder.finish(SkippedDone(key=folder.key(), digest="", skipped=True, rows=rows))
             return

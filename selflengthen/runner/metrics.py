@@ -1,4 +1,4 @@
-"""What a round is measured by, from its files alone."""
+"""The metrics of a round, computed from its files alone."""
 
 from __future__ import annotations
 
@@ -85,10 +85,10 @@ def of_round(run: RunFolder, number: int) -> RoundMetrics:
 
 
 def on_file(run: RunFolder, number: int) -> RoundMetrics | None:
-    """Return the metrics of a finished round as they were written, if they are those of its files.
+    """Return a finished round's metrics.json, or None if it is missing or its stages changed.
 
-    Reading them costs nothing; making them reads and measures every text of the round. Raises
-    DamagedFile where they were changed since.
+    Reading it costs nothing; computing the metrics reads and measures every text of the round.
+    Raises DamagedFile if the file was edited.
     """
     figures = read_metrics(run.metrics(number), "remove the file, and `run` makes it again")
     if figures is None:

@@ -1,8 +1,8 @@
-"""Compares what a stage left on disk with its DONE.json, before anything is made of it.
+"""Compares the files of a finished stage with its DONE.json before another stage reads them.
 
 The digest of texts ignores `seconds` (see `StageFolder.settle`), that of rows is over the
 bytes of their files, and that of an adapter is over its weights, as the training defines it. A
-stage without DONE.json is in work: there is nothing yet to compare its files with.
+stage without DONE.json is in work: there is nothing to compare its files with yet.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from selflengthen.training.job import ADAPTER_FILES
 from selflengthen.training.weights import digest_of_weights
 
 ROW_FILES = ("generator.jsonl", "expander.jsonl")
-ALTERED = "it is not what was written"
+ALTERED = "it was changed after it was written"
 _SECONDS, _DROPPED = b',"seconds":', re.compile(rb',"dropped":(?:null|"([^"\\]*)")')
 _CHUNK = 1 << 20
 
@@ -46,13 +46,13 @@ class _Digest(Protocol):
 
 
 def require_sound(folder: StageFolder) -> None:
-    """Raise DamagedFile where what a finished stage made is not what its DONE.json says."""
+    """Raise DamagedFile if the files of a finished stage do not match its DONE.json."""
     for fault in faults(folder):
         raise fault
 
 
 def faults(folder: StageFolder) -> Iterator[DamagedFile]:
-    """Yield what is wrong with a finished stage; nothing for one that is in work.
+    """Yield the damaged files of a finished stage; nothing for one that is in work.
 
     Raises DamagedFile where a file cannot be read at all.
     """
@@ -75,7 +75,7 @@ def faults(folder: StageFolder) -> Iterator[DamagedFile]:
 
 
 def thorough_faults(folder: StageFolder) -> Iterator[DamagedFile]:
-    """Yield the same, and what is wrong with files that no stage reads; in work, what is torn."""
+    """Yield the same, and damage to files that no stage reads, or of a stage in work."""
     done = folder.done()
     named = set()
     for fault in faults(folder):
@@ -97,7 +97,7 @@ def thorough_faults(folder: StageFolder) -> Iterator[DamagedFile]:
 
 
 def adapter_faults(folder: Path, digest: str, remedy: str) -> Iterator[DamagedFile]:
-    """Yield what is wrong with the files of an adapter whose weights have this digest."""
+    """Yield the damaged files of an adapter whose weights should have this digest."""
     weights = folder / ADAPTER_FILES[1]
     try:
         if digest_of_weights(weights) != digest:
@@ -105,14 +105,14 @@ def adapter_faults(folder: Path, digest: str, remedy: str) -> Iterator[DamagedFi
     except FileNotFoundError:
         yield DamagedFile(weights, "it is missing", remedy)
     except ValueError as error:
-        yield DamagedFile(weights, f"it holds no weights ({error})", remedy)
+        yield DamagedFile(weights, f"it has no readable weights ({error})", remedy)
     except OSError as error:
         raise misplaced(weights, remedy, error) from error
     settings = folder / ADAPTER_FILES[0]
     try:
         msgspec.json.decode(_read(settings, remedy), type=dict)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        yield DamagedFile(settings, "it is no configuration of an adapter", remedy)
+        yield DamagedFile(settings, "it is not an adapter's configuration", remedy)
 
 
 def digests(folder: Path, remedy: str) -> dict[str, str]:
@@ -135,7 +135,7 @@ def _of_another(folder: StageFolder, done: Done) -> Iterator[DamagedFile]:
     if key is None:
         yield DamagedFile(folder.path / "stage.json", "it is missing", folder.remedy)
     elif key != done.key:
-        yield DamagedFile(folder.path / "DONE.json", "it is that of another stage", folder.remedy)
+        yield DamagedFile(folder.path / "DONE.json", "it belongs to another stage", folder.remedy)
 
 
 def _texts(folder: StageFolder, done: TextsDone) -> Iterator[DamagedFile]:
@@ -169,7 +169,7 @@ def _rows(folder: StageFolder, done: RowsDone) -> Iterator[DamagedFile]:
     elif digest != done.digest:
         both = zip(ROW_FILES, counts, expected, strict=True)
         named = [name for name, count, wanted in both if count != wanted]
-        what = ALTERED if named else f"this file or {ROW_FILES[1]} is not what was written"
+        what = ALTERED if named else f"this file or {ROW_FILES[1]} was changed after it was written"
         yield DamagedFile(folder.path / (named or ROW_FILES)[0], what, folder.remedy)
 
 
@@ -212,7 +212,7 @@ def _settled(path: Path, remedy: str) -> tuple[str, int, Counter[str]]:
 
 
 def _parsed(path: Path, remedy: str) -> tuple[str, int, Counter[str]]:
-    """Return the same, each line parsed and written anew."""
+    """Return the same, with each line parsed and encoded again."""
     digest, lines, dropped = hashlib.sha256(), 0, Counter[str]()
     for record in read_structs(path, Record, remedy):
         digest.update(encode(msgspec.structs.replace(record, seconds=0.0)))

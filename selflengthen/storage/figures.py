@@ -137,5 +137,7 @@ def read_figures(path: Path, remedy: str) -> FinalFigures | None:
         return None
     figures = as_struct(path, value, FinalFigures, remedy)
     if figures.base.by_kind.keys() != figures.final.by_kind.keys():
-        raise DamagedFile(path, "its two models are not measured by the same kinds", remedy)
+        raise DamagedFile(
+            path, "its two models are measured by different kinds of requirements", remedy
+        )
     return figures

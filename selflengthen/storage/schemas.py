@@ -204,7 +204,7 @@ def read_identity(path: Path, remedy: str) -> Identity | None:
     except msgspec.ValidationError:
         stage = None
     if stage is None or stage.key != fingerprint(stage.identity).hex():
-        raise DamagedFile(path, "its key does not belong to its identity", remedy)
+        raise DamagedFile(path, "its key is not the digest of its identity", remedy)
     return stage.identity
 
 

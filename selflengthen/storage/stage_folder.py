@@ -1,8 +1,8 @@
-"""One stage on disk: what it was begun with, its texts line by line, and its DONE.json.
+"""One stage on disk: its stage.json, its texts line by line, and its DONE.json.
 
-What a kill can do: a torn last line is dropped at the next start, and its item is owed again;
-rejections whose item has no verdict yet go with it. `stage.json` says what a stage's key was made
-of; `DONE.json` is written last. Both are written beside their place and renamed into it.
+After a kill, the next start drops a torn last line, and rejections whose item has no verdict; these
+items start again. `stage.json` has what the stage's key is the digest of; `DONE.json` is written
+last. Both are written to a temporary file and renamed.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class StageFolder:
         return self._spec in specs
 
     def begin(self, identity: Mapping[str, Any]) -> None:
-        """Say what this stage is made of, and drop what a kill left half-written."""
+        """Write stage.json, unless it is there, and drop lines that a kill left half-written."""
         self._require_run()
         self.path.mkdir(parents=True, exist_ok=True)
         if not (self.path / "stage.json").exists():
@@ -83,26 +83,26 @@ class StageFolder:
 
     @property
     def remedy(self) -> str:
-        """What to do where one of the stage's files is damaged, for the end of a message."""
+        """What to do about a damaged file of the stage: the end of an error message."""
         if self._spec is None or self._spec is HELD_OUT:  # nothing is made of held-out texts
-            return f"restore the file, or move {self.path} away to have it made again"
+            return f"restore the file, or move {self.path} away to have it written again"
         if self.number is None:
             merge = " --merge" if self._spec is MERGE else ""
             redo = f"finish RUN{merge} --redo {self.spec.name}"
-            return f"restore the file, or make it again with `{redo}`"
+            return f"restore the file, or repeat the stage with `{redo}`"
         place = f"{self.number:02d}/{self.spec.name}"
-        return f"restore the file, or make it again with `run --redo {place}`"
+        return f"restore the file, or repeat the stage with `run --redo {place}`"
 
     def begun(self) -> bool:
         """Say whether anything of the stage is there; raise DamagedFile where it is no folder."""
         return any(not path.name.startswith(".") for path in entries(self.path))
 
     def identity(self) -> Identity | None:
-        """Return what the stage was begun with, or None."""
+        """Return the identity that the stage was begun with, or None."""
         return read_identity(self.path / "stage.json", self.remedy)
 
     def key(self) -> str | None:
-        """Return the key of what the stage was begun with, or None."""
+        """Return the key that the stage was begun with, or None."""
         identity = self.identity()
         return None if identity is None else key_of(identity)
 
@@ -123,14 +123,14 @@ class StageFolder:
         return ids
 
     def count(self) -> int:
-        """Count the accepted texts that were not set aside; DONE.json knows it without them."""
+        """Count the accepted texts that were not set aside, by DONE.json if there is one."""
         done = self.done_as(TextsDone)
         if done:
             return done.accepted - sum(done.dropped.values())
         return sum(line.dropped is None for line in read_lines(self.records_path, self.remedy))
 
     def records(self, *, dropped: bool = False) -> Iterator[Record]:
-        """Read the accepted texts; those set aside only when asked for."""
+        """Read the accepted texts, those set aside only if `dropped`."""
         for record in read_structs(self.records_path, Record, self.remedy):
             if dropped or record.dropped is None:
                 yield record
@@ -142,7 +142,7 @@ class StageFolder:
     def append(self, records: Iterable[Record] = (), rejections: Iterable[Rejection] = ()) -> None:
         """Append verdicts and force them to disk, rejections first: a record ends its item.
 
-        Where the disk refuses, both files end in whole lines.
+        If the disk is full, both files still end in complete lines.
         """
         _append(self.rejected_path, rejections)
         _append(self.records_path, records)
@@ -150,8 +150,8 @@ class StageFolder:
     def settle(self, dropped: Mapping[str, str]) -> str:
         """Sort both files by id, mark what is dropped and why; return the digest of the texts.
 
-        Whatever the order in which things finished, and however often the stage was started, the
-        files are then the same but for `seconds`.
+        The files then differ only in `seconds`, whatever the order in which items finished and
+        however often the stage was started.
         """
         finished = self.finished()
         rejected = {

@@ -93,7 +93,7 @@ def test_settled_files_do_not_depend_on_the_order_of_finishing(tmp_path: Path) -
 def test_a_broken_line_is_named_and_kept(folder: StageFolder) -> None:
     rewrite(folder.records_path, [encode(record(1)), b"{nonsense}\n", encode(record(2))])
     before = folder.records_path.read_bytes()
-    with pytest.raises(UserError, match=r"records\.jsonl, line 2: is no record"):
+    with pytest.raises(UserError, match=r"records\.jsonl, line 2: is not a record"):
         folder.finished()
     assert folder.records_path.read_bytes() == before
 
