@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 from selflengthen.cli.output.format import duration
 from selflengthen.cli.run_state import far
 from selflengthen.config import Config
 from selflengthen.release.products import figures_of
 from selflengthen.runner.sources import require_whole
 from selflengthen.storage.run_dir import RunFolder
+from selflengthen.storage.schemas import UnionDone
 from selflengthen.storage.stage_table import FINISH_HELD_OUT, MERGE, UNION
 
 
@@ -20,21 +23,21 @@ def ending(run: RunFolder, config: Config) -> dict[str, Any] | None:
     if not begun:
         return None
     require_whole(run, begun)
-    united = run.stage(UNION).done() or {}
-    measured = figures_of(run) or {}
+    united = run.stage(UNION).done_as(UnionDone)
+    measured = figures_of(run)
     finished = bool(measured and run.stage(FINISH_HELD_OUT, part="final").done())
     working = [folder for folder in begun if not folder.done()]
     return {
-        "collected": bool(united),
+        "collected": united is not None,
         "finished": finished,
         "merged": bool(run.stage(MERGE).done()),
-        "rounds": united.get("of"),
-        "rows": united.get("rows"),
-        "from": united.get("from"),
+        "rounds": united.of if united else None,
+        "rows": united.rows if united else None,
+        "from": msgspec.to_builtins(united.sources) if united else None,
         "stale": _stale(run, united),
         "current": {"stage": working[0].title} | far(run, working[0], config) if working else None,
-        "base": measured.get("base") if finished else None,
-        "final": measured.get("final") if finished else None,
+        "base": msgspec.to_builtins(measured.base) if measured and finished else None,
+        "final": msgspec.to_builtins(measured.final) if measured and finished else None,
     }
 
 
@@ -75,15 +78,15 @@ def table(figures: dict[str, Any]) -> Iterator[str]:
         yield "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
-def _stale(run: RunFolder, united: dict[str, Any]) -> bool:
+def _stale(run: RunFolder, united: UnionDone | None) -> bool:
     """Whether rounds were made or made again since."""
-    if united and united["of"] != run.finished():
+    if united and united.of != run.finished():
         return True
     for folder in run.last_stages():
         for name, digest in (folder.identity() or {})["inputs"].items():
             number, _, stage = name.partition("/")
             if number.isdecimal():
-                done = run.named(stage, int(number)).done() or {}
-                if done.get("digest") != digest:
+                done = run.named(stage, int(number)).done()
+                if (done.digest if done else None) != digest:
                     return True
     return False

@@ -16,7 +16,9 @@ from selflengthen.errors import DamagedFile, UserError
 from selflengthen.runner import metrics
 from selflengthen.runner.sources import require_whole
 from selflengthen.storage.atomic import misplaced, read_json
+from selflengthen.storage.figures import RoundMetrics, TextQuality
 from selflengthen.storage.run_dir import RunFolder
+from selflengthen.storage.schemas import TextsDone, UnionDone
 from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.storage.stage_table import HELD_OUT, INSTRUCT
 from selflengthen.text.statistics import spread
@@ -94,35 +96,35 @@ def _stopped(run: RunFolder, config: Config) -> str | None:
     number = run.finished()
     if not number or run.stage(INSTRUCT, number + 1).identity():
         return None
-    return metrics.stop_reason(_figures(run, number)["held_out"], config.held_out)
+    return metrics.stop_reason(_figures(run, number).held_out, config.held_out)
 
 
-def _figures(run: RunFolder, number: int) -> dict[str, Any]:
+def _figures(run: RunFolder, number: int) -> RoundMetrics:
     return metrics.on_file(run, number) or metrics.of_round(run, number)
 
 
-def _held_out(quality: dict[str, Any]) -> dict[str, Any]:
+def _held_out(quality: TextQuality) -> dict[str, Any]:
     return {
-        "held_out_words": quality["words"]["mean"],
-        "held_out_ends": quality["ends"],
-        "held_out_repeats": quality["repeats"],
-        "held_out_words_median": quality["words"]["median"],
-        "held_out_words_p90": quality["words"]["p90"],
+        "held_out_words": quality.words.mean,
+        "held_out_ends": quality.ends,
+        "held_out_repeats": quality.repeats,
+        "held_out_words_median": quality.words.median,
+        "held_out_words_p90": quality.words.p90,
     }
 
 
-def _round(figures: dict[str, Any]) -> dict[str, Any]:
-    drafts, expansions = figures["drafts"]["words"], figures["expansions"]["words"]
+def _round(figures: RoundMetrics) -> dict[str, Any]:
+    drafts, expansions = figures.drafts.words, figures.expansions.words
     return {
-        "round": figures["round"],
-        "draft_words": drafts["mean"],
-        "expansion_words": expansions["mean"],
-        "acceptance": figures["acceptance"],
-        **_held_out(figures["held_out"]),
-        "draft_words_median": drafts["median"],
-        "draft_words_p90": drafts["p90"],
-        "expansion_words_median": expansions["median"],
-        "expansion_words_p90": expansions["p90"],
+        "round": figures.round,
+        "draft_words": drafts.mean,
+        "expansion_words": expansions.mean,
+        "acceptance": figures.acceptance,
+        **_held_out(figures.held_out),
+        "draft_words_median": drafts.median,
+        "draft_words_p90": drafts.p90,
+        "expansion_words_median": expansions.median,
+        "expansion_words_p90": expansions.p90,
     }
 
 
@@ -130,8 +132,8 @@ def _stage(folder: StageFolder) -> dict[str, Any]:
     """Return a stage's counts; of one that is not done, those so far."""
     done = folder.done()
     if done is not None:
-        kept = {k: v for k, v in done.items() if k not in ("key", "digest", "version", "files")}
-        return {"stage": folder.title, "done": True, **kept}
+        counts = done.as_json(without=("key", "digest", "version", "files"))
+        return {"stage": folder.title, "done": True, **counts}
     if folder.spec.makes == "adapter":
         return {"stage": folder.title, "done": False, **_training(folder)}
     words = [record.words for record in folder.records(dropped=True)]
@@ -171,14 +173,14 @@ def _total(run: RunFolder, folder: StageFolder, config: Config) -> int | None:
     """Return how many items a stage of texts has; None for other stages."""
     spec = folder.spec
     if spec is HELD_OUT:  # no more than there are, and those are counted when first written
-        measured = run.stage(HELD_OUT, 0).done()
-        return measured["items"] if measured else None
+        measured = run.stage(HELD_OUT, 0).done_as(TextsDone)
+        return measured.items if measured else None
     each = config.value(spec.each) if spec.each else 1
     if spec.of is None:
         return int(each) if spec.each else None
     source = run.named(spec.of, folder.number)
-    texts = source.count() if source.spec.makes == "texts" else (source.done() or {})["rows"]
-    return int(texts * each)
+    united = source.done_as(UnionDone)
+    return int((united.rows if united else source.count()) * each)
 
 
 def _seconds_left(folder: StageFolder, done: int, total: int, config: Config) -> float | None:

@@ -71,7 +71,7 @@ class RunFolder:
         return folder
 
     def find(self, name: str, number: int | None = None) -> StageFolder | None:
-        """Return the same, or None where a name that was read from a file is no stage's."""
+        """Return the same, or None for a name, read from a file, that is not a stage's."""
         first, _, part = name.partition("/")
         spec = find_stage(first, FINAL_STAGES if number is None else ROUND_STAGES)
         if spec is None or (part and part not in spec.parts):
@@ -109,7 +109,7 @@ class RunFolder:
         return [self.stage(spec, number, part) for part in spec.parts or ("",)]
 
     def round_numbers(self) -> list[int]:
-        """Return the rounds that have a folder; `02.bak` beside one is a backup, and ignored."""
+        """Return the rounds that have a folder; others, such as `02.bak`, are ignored."""
         names = [path.name for path in entries(self.rounds) if path.name.isdecimal()]
         return sorted(int(name) for name in names if name == f"{int(name):02d}")
 
@@ -122,11 +122,11 @@ class RunFolder:
             yield
 
     def lost(self) -> bool:
-        """Say whether the run was locked here, and its lock or its folder was taken away since."""
+        """Say whether the run was locked here and its lock or folder was removed since."""
         return self._presence is not None and self._presence.lost()
 
     def require_present(self) -> None:
-        """Raise SelfLengthenError where the run is lost: nothing may be written in its place."""
+        """Raise SelfLengthenError if the run is lost: nothing may be written in its place."""
         if self._presence is not None and self.lost():
             raise self._presence.error("")
 
@@ -135,7 +135,7 @@ class RunFolder:
         return lock.holder(self.path / "lock")
 
     def in_use(self, holder: str) -> UserError:
-        """Return the refusal of a second controller."""
+        """Return the error for a run that another process holds."""
         return UserError(
             f"{self.path}: this run is in use by {holder}; wait for it, stop it, or use another "
             "--run-dir."
@@ -162,7 +162,7 @@ class RunFolder:
             rewrite(self.prompts / name, [text.encode() + b"\n"])
 
     def held_out(self, *, final: bool) -> Iterator[Instruction]:
-        """Read the held-out instructions; `final`: as they ask for a length after the rounds."""
+        """Read the held-out instructions; if `final`, those with a length requirement."""
         return read_structs((self.final if final else self.path) / HELD_OUT_FILE, Instruction)
 
     def new_log(self) -> Path:
@@ -179,8 +179,8 @@ class RunFolder:
     def set_aside(self, folders: Iterable[StageFolder]) -> Path:
         """Move stage folders out of the way, to `superseded/`; nothing is deleted.
 
-        With stages of a round go its figures, and with stages after the last round what was made
-        of them.
+        With stages of a round goes its metrics.json; with stages after the last round go the
+        products.
         """
         place = self.path / "superseded" / time.strftime("%Y%m%d-%H%M%S")
         while place.exists():  # two within a second
@@ -193,7 +193,7 @@ class RunFolder:
         if any(path.is_relative_to(self.final) for path in moved):
             products = [self.final / name for name in PRODUCTS]
             moved |= {path: place / "final" / path.name for path in products if path.exists()}
-        # The last first: where a kill comes between, no stage stands without what it was made of.
+        # The last first: even after a kill in between, every stage has those it was made from.
         for path, target in reversed(moved.items()):
             target.parent.mkdir(parents=True, exist_ok=True)
             path.rename(target)

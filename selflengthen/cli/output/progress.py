@@ -32,7 +32,7 @@ class Reporter:
         self._title, self._total, self._tokens = "", 0, 0
         self._reset("", 0, 0)
 
-    # What drive calls.
+    # What the executor calls.
 
     def begin(self, title: str, total: int, done: int) -> None:
         """Start a stage of texts."""
