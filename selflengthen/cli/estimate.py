@@ -33,7 +33,7 @@ def main(words: Sequence[str]) -> int:
     from selflengthen.planning import estimate as room
     from selflengthen.storage.run_dir import RunFolder
 
-    settings = resolve(asked.source, asked.fields, asked.run_dir, goes_on=True)
+    settings = resolve(asked.source, asked.fields, asked.run_dir, resumes=True)
     model = models.find(settings.config.model)
     run = RunFolder(settings.folder) if settings.folder.is_dir() else None
     result = room.estimate(settings.config, model, run)

@@ -17,7 +17,7 @@ from typing import Any, Protocol, TextIO, TypeVar
 from selflengthen.cli.options.settings import dump
 from selflengthen.cli.output.logs import quiet
 from selflengthen.cli.output.progress import Reporter
-from selflengthen.cli.run_state import steps_of
+from selflengthen.cli.run_state import training_steps
 from selflengthen.config import EngineConfig
 from selflengthen.engines import open_engine
 from selflengthen.engines.base import Adapters, Engine
@@ -217,7 +217,7 @@ def training(reporter: Reporter) -> Train:
     """Return how a model is trained: in a child process whose steps are reported."""
 
     async def trained(job: TrainingJob, folder: StageFolder) -> TrainingResult:
-        steps = steps_of({"rows": job.rows, "batch": job.batch, "epochs": job.epochs})
+        steps = training_steps(job.rows, batch=job.batch, epochs=job.epochs)
         stage = folder.title.removesuffix(f"/{folder.part}")
         reporter.train(f"{stage} {folder.part}".rstrip(), steps or 0, 0)
         try:
