@@ -57,10 +57,12 @@ def test_plain_lines_are_few(clock: Clock) -> None:
     reporter.end()
     lines = out.getvalue().splitlines()
     assert (
-        lines[0] == "01/2-draft: 60/100, 0 attempts rejected, 2,000 words, 300 tokens/s, 20 s left"
+        lines[0]
+        == "01/2-draft: 60/100 done, 0 attempts rejected, 2,000 words, 300 tokens/s, 20 s left"
     )
     assert (
-        lines[-1] == "01/2-draft: 90/100, 0 attempts rejected, 5,000 words, 300 tokens/s, in 25 s"
+        lines[-1]
+        == "01/2-draft: 90/100 done, 0 attempts rejected, 5,000 words, 300 tokens/s, in 25 s"
     )
     assert len(lines) == 3
 
@@ -75,7 +77,8 @@ def test_tokens_of_refused_attempts_count_once(clock: Clock) -> None:
     clock.now += 1
     reporter.end()
     assert (
-        out.getvalue() == "01/2-draft: 2/2, 2 attempts rejected, 10 words, 100 tokens/s, in 1 s\n"
+        out.getvalue()
+        == "01/2-draft: 2/2 done, 2 attempts rejected, 10 words, 100 tokens/s, in 1 s\n"
     )
 
 
