@@ -42,7 +42,7 @@ class Presence:
                 f"{folder}: was moved or deleted while this command worked in it. What was "
                 "finished is in it; to resume, give the command with the folder's new place."
             )
-        resume = f" To go on: {again}" if again else ""
+        resume = f" To resume: {again}" if again else ""
         return SelfLengthenError(
             f"{self._path}: was removed or replaced while this run was at work, so it stopped. "
             f"Everything finished is saved.{resume}"

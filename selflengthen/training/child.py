@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from selflengthen.planning.hardware import has_gpu
 from selflengthen.training.guard import STOPPED
 
 GRACE = 10.0
@@ -54,11 +54,6 @@ def training_environment(launcher: str) -> dict[str, str]:
     # TRL refuses a single process that sees several GPUs.
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0")
     return {**environment(), "CUDA_VISIBLE_DEVICES": visible.split(",")[0]}
-
-
-def has_gpu() -> bool:
-    """Whether there is an NVIDIA GPU, as far as can be seen without torch."""
-    return Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi") is not None
 
 
 async def start(

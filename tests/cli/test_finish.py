@@ -68,7 +68,7 @@ def test_collect_then_finish(
     assert main(["run", "small.yaml", "--iterations", "1", *SMALL]) == 0
     assert main(["status", "small"]) == 0
     out = capsys.readouterr().out
-    assert "final/4-demand" in out and "length demands" in out and "Complete: 1 of 1" in out
+    assert "final/4-demand" in out and "length requirements" in out and "Complete: 1 of 1" in out
 
 
 def test_prompts_of_ones_own_need_the_demand_only_to_finish(
@@ -274,10 +274,10 @@ def test_a_round_more_makes_the_end_stale(run: Path, capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["finish", "gone"], "gone: is no run"),
+        (["finish", "gone"], "gone is not a run"),
         (["collect", "small", "--redo", "demand"], "--redo: 'demand' is not allowed"),
         (["finish", "small", "--redo", "dataset"], "one of 1-instruct, 2-draft, 3-union, 4-demand"),
-        (["finish", "small", "--redo", "train"], "--redo train: runs/small has nothing there yet"),
+        (["finish", "small", "--redo", "train"], "--redo train: runs/small has not reached this stage"),
         (["finish", "small", "--finish.about", "2x"], "--finish.about: '2x' is not allowed"),
         (["finish"], "RUN"),
         (["collect", "small", "--merge"], "--merge: no such"),
@@ -348,7 +348,7 @@ def test_a_signal_saves_and_the_same_command_goes_on(run: Path) -> None:
     _, err = process.communicate(timeout=60)
     assert process.returncode == 143
     assert not (FINAL / "4-demand/DONE.json").exists()
-    again = shlex.split(err.strip().splitlines()[-1].partition("To go on: ")[2])
+    again = shlex.split(err.strip().splitlines()[-1].partition("To resume: ")[2])
     assert again == ["python", "-m", "selflengthen", *words]
     process = start(*again[3:], "--engine.latency", "0")
     assert "Finished." in process.communicate(timeout=120)[0]

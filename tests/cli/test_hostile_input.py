@@ -77,15 +77,15 @@ YAMLS = {
         "curate:\n- longest:\n    k: 1\n    k: 2", "line 4: curate.longest.k stands twice"
     ),
     "a list as a key": ("? [a, b]\n: 1", "line 1: a list or a mapping cannot be a key"),
-    "no name as a key": ("~: 1", "line 1: no config field ~"),
+    "no name as a key": ("~: 1", "line 1: unknown config field ~"),
     "a dotted key": ("train.lora_r: 4", "line 1: train.lora_r: write `train:`, and `lora_r:`"),
     "an unknown key by merging": (
-        "train:\n  <<: {lora_rank: 4}", "line 2: no config field train.lora_rank; did you mean"
+        "train:\n  <<: {lora_rank: 4}", "line 2: unknown config field train.lora_rank; did you mean"
     ),
     "a merge with a text": ("train:\n  <<: x", "is no valid YAML"),
     "many values": ("curate: [" + "1, " * 300_000 + "]", "goes on after 20,000 values"),
     "much text": ("# " + "x" * 2_000_000, "has over 1,048,576 bytes"),
-    "a long comment": ("# x\n" * 200_000 + "seeed: 1", "line 200001: no config field seeed"),
+    "a long comment": ("# x\n" * 200_000 + "seeed: 1", "line 200001: unknown config field seeed"),
     "a NUL in a path": ('seeds: "a\\0b"', "line 1: seeds: contains a NUL character"),
     "a NUL in the file": ("seed: \0", "is no valid YAML"),
     "half a pair in a path": ('model: "\\ud800"', "model: contains half of a surrogate pair"),
@@ -97,8 +97,8 @@ YAMLS = {
     "a long path of short names": ("prompts: " + "x/" * 3000, "prompts: is too long for a file"),
     "no model": ('model: ""', "model: is empty"),
     "very many rounds": ("iterations: 100000000", "it takes a whole number ≥ 1 and ≤ 10000"),
-    "very many texts": ("draft: {per_instruction: 10000000000}", "it takes at most 1,000,000,000"),
-    "a huge number": ("train: {generator: {epochs: 1.0e+300}}", "it takes at most 1,000,000,000"),
+    "very many texts": ("draft: {per_instruction: 10000000000}", "the largest value is 1,000,000,000"),
+    "a huge number": ("train: {generator: {epochs: 1.0e+300}}", "the largest value is 1,000,000,000"),
     "no such schedule": ("train:\n  scheduler: nope", "train.scheduler: 'nope'"),
     "a schedule that needs more": (
         "train:\n  scheduler: warmup_stable_decay", "one of linear, cosine,"

@@ -78,7 +78,7 @@ def test_status_of_an_unfinished_run(run: Path, capsys: pytest.CaptureFixture[st
     assert said["complete"] is False and said["controller"] is None
     assert main(["status", "small"]) == 0
     out = capsys.readouterr().out
-    assert "Standing still" in out and f"Round 2, 2-draft: 5 of {total}" in out
+    assert "Interrupted" in out and f"Round 2, 2-draft: 5 of {total}" in out
 
 
 def test_a_training_that_stands_still(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from selflengthen.planning.hardware import has_gpu
 from selflengthen.training import child
 
 
-@pytest.mark.skipif(child.has_gpu(), reason="set where training is on the CPU")
+@pytest.mark.skipif(has_gpu(), reason="set where training is on the CPU")
 def test_threads_sleep_while_they_wait_unless_the_user_says_otherwise(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -80,7 +80,7 @@ class SafeStream:
             raise
 
     def _is_device(self) -> bool:
-        """Whether this is a terminal, even one that has hung up, and not a file on a broken disk."""
+        """Whether this is a terminal, even one that hung up, and not a file on a broken disk."""
         try:
             return stat.S_ISCHR(os.fstat(self.stream.fileno()).st_mode)
         except OSError:
