@@ -1,7 +1,7 @@
 """How the fields of the configuration are declared: each is *identity* or *runtime*.
 
-Identity fields change what a run produces, and are part of its stages' keys. Runtime fields change
-how fast, where, or how much is said, and may change between two starts of the same run.
+Identity fields change what a run produces, and are part of the keys of its stages. Runtime fields
+change only where and how fast it runs, or how many rounds; they may change between two starts.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 def identity(default: Any, sentence: str, *, newer: bool = False, **bounds: Any) -> Any:
     """Declare a field that changes what a run produces.
 
-    `newer` than runs on disk: its default is what they did, and is left out of identities, so that
-    they keep their keys.
+    A field that is `newer` than runs on disk has what they did as its default, and the default is
+    left out of identities, so that those runs keep their keys.
     """
     return _field("identity", default, sentence, bounds, newer)
 
@@ -26,7 +26,7 @@ def runtime(default: Any, sentence: str, **bounds: Any) -> Any:
 
 
 MOST = 1_000_000_000
-"""The largest number that a field takes where nothing less is said; no real setting is near it."""
+"""The largest number that a field takes if it has no other limit; no real setting is near it."""
 
 
 def _field(

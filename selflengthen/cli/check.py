@@ -82,7 +82,7 @@ def main(words: Sequence[str]) -> int:
     for fault in faults:
         print(" ".join(str(fault).split()))
     result = counted(len(faults), "damaged file") if faults else "all sound"
-    print(f"{run.path}: {result}; {len(results)} stages and files checked.")
+    print(f"{run.path}: {result}, {len(results)} stages and files checked.")
     return int(bool(faults))
 
 

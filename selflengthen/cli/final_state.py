@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from selflengthen.cli.output.format import duration
+from selflengthen.cli.output.format import counted, duration
 from selflengthen.cli.output.tables import print_table
 from selflengthen.cli.run_state import current_stage
 from selflengthen.cli.status_json import FinalStatus
@@ -50,8 +50,9 @@ def print_final(status: FinalStatus | None, prefix: str = "") -> None:
         return
     if status.sources is not None:
         print(
-            f"{prefix}Collected: {status.rows:,} texts, {status.sources.rounds:,} of "
-            f"{status.rounds} round(s) and {status.sources.collected:,} by the last generator."
+            f"{prefix}Collected: {counted(status.rows or 0, 'text')}, {status.sources.rounds:,} "
+            f"from {counted(status.rounds or 0, 'round')} and {status.sources.collected:,} from "
+            "the last generator's drafts."
         )
     if status.stale:
         print("The rounds have changed since; `finish --redo instruct` redoes this part.")

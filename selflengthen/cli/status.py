@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from selflengthen.cli.options.parser import Parser, file_name
-from selflengthen.cli.output.format import duration, reasons, visible
+from selflengthen.cli.output.format import counted, duration, reasons, visible
 from selflengthen.cli.output.tables import print_table
 from selflengthen.cli.status_json import HeldOutFigures, RoundFigures, RunStatus, StageStatus
 from selflengthen.storage.schemas import Spread
@@ -37,9 +37,10 @@ def main(words: Sequence[str]) -> int:
     _print_verdict(status)
     print_final(status.final)
     print()
+    width = max((len(stage.stage) for stage in status.stages), default=0)
     for stage in status.stages:
         mark = "" if stage.done else " …"
-        print(f"{stage.stage:<20} {', '.join(_counts(stage))}{mark}")
+        print(f"{stage.stage:<{width}}  {', '.join(_counts(stage))}{mark}")
     print()
     print_rounds(status)
     return 0
@@ -125,15 +126,15 @@ def _counts(stage: StageStatus) -> Iterator[str]:
     """Yield texts, their words, rejections by reason; rows; steps and losses; the time taken."""
     counts = msgspec.convert(msgspec.to_builtins(stage.counts), _Counts)
     if counts.accepted is not None and counts.words is not None:
-        yield f"{counts.accepted:,} texts"
+        yield counted(counts.accepted, "text")
         yield f"{counts.words.mean:,.0f} words (median {counts.words.median:,.0f})"
     if counts.dropped and isinstance(counts.dropped, dict):
         yield "dropped: " + reasons(counts.dropped)
     if counts.refusals:
         yield "rejected: " + reasons(counts.refusals)
     if counts.rows is not None:
-        of = "" if counts.added is None else f" of {counts.of:,}"
-        yield f"{counts.rows:,}{of} rows"
+        rows = counted(counts.rows, "row")
+        yield rows if counts.added is None else f"{rows} of {counts.of:,}"
     if counts.added:
         yield f"{counts.added:,} of them general"
     if counts.last_loss is not None:

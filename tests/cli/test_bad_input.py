@@ -177,7 +177,7 @@ def test_lengths_beyond_the_model(work: Path, capsys: pytest.CaptureFixture[str]
     said = refused(work, capsys, "run", "small.yaml", "--model", "short")
     assert "short has 1024 positions" in said
     assert "train.max_length is 4096" in said
-    cure = said.partition("say ")[2].partition(",")[0].split()
+    cure = said.partition("add ")[2].partition(",")[0].split()
     assert main(["run", "small.yaml", "--model", "short", "--iterations", "1", *cure]) == 0
 
 
@@ -240,7 +240,7 @@ def test_a_file_system_without_locks(
     assert main(["run", "small.yaml"]) == 1
     said = capsys.readouterr().err
     assert said.startswith("selflengthen: runs/small/lock: No locks available; ")
-    assert "put the folder on a file system with locks" in said and said.count("\n") == 1
+    assert "move the folder to one that has" in said and said.count("\n") == 1
 
 
 def test_a_disk_that_is_too_small(
@@ -249,7 +249,7 @@ def test_a_disk_that_is_too_small(
     usage = shutil.disk_usage(work)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=4096))
     said = refused(work, capsys, "run", "small.yaml")
-    assert "runs/small: this run needs about" in said and "has 4 KiB left" in said
+    assert "runs/small: this run still needs about" in said and "has 4 KiB left" in said
 
 
 def test_instructions_are_data(work: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -277,7 +277,7 @@ def test_a_round_more_makes_the_end_stale(run: Path, capsys: pytest.CaptureFixtu
         (["finish", "gone"], "gone is not a run"),
         (["collect", "small", "--redo", "demand"], "--redo: 'demand' is not allowed"),
         (["finish", "small", "--redo", "dataset"], "one of 1-instruct, 2-draft, 3-union, 4-demand"),
-        (["finish", "small", "--redo", "train"], "--redo train: runs/small has not reached this stage"),
+        (["finish", "small", "--redo", "train"], "--redo train: runs/small has not reached"),
         (["finish", "small", "--finish.about", "2x"], "--finish.about: '2x' is not allowed"),
         (["finish"], "RUN"),
         (["collect", "small", "--merge"], "--merge: no such"),

@@ -78,7 +78,7 @@ YAMLS = {
     ),
     "a list as a key": ("? [a, b]\n: 1", "line 1: a list or a mapping cannot be a key"),
     "no name as a key": ("~: 1", "line 1: unknown config field ~"),
-    "a dotted key": ("train.lora_r: 4", "line 1: train.lora_r: write `train:`, and `lora_r:`"),
+    "a dotted key": ("train.lora_r: 4", "line 1: train.lora_r: write `train:`, and below it"),
     "an unknown key by merging": (
         "train:\n  <<: {lora_rank: 4}", "line 2: unknown config field train.lora_rank; did you mean"
     ),
@@ -97,8 +97,8 @@ YAMLS = {
     "a long path of short names": ("prompts: " + "x/" * 3000, "prompts: is too long for a file"),
     "no model": ('model: ""', "model: is empty"),
     "very many rounds": ("iterations: 100000000", "it takes a whole number ≥ 1 and ≤ 10000"),
-    "very many texts": ("draft: {per_instruction: 10000000000}", "the largest value is 1,000,000,000"),
-    "a huge number": ("train: {generator: {epochs: 1.0e+300}}", "the largest value is 1,000,000,000"),
+    "very many texts": ("draft: {per_instruction: 10000000000}", "it takes at most 1,000,000,000"),
+    "a huge number": ("train: {generator: {epochs: 1.0e+300}}", "it takes at most 1,000,000,000"),
     "no such schedule": ("train:\n  scheduler: nope", "train.scheduler: 'nope'"),
     "a schedule that needs more": (
         "train:\n  scheduler: warmup_stable_decay", "one of linear, cosine,"
@@ -355,4 +355,4 @@ def test_the_largest_configuration_is_estimated_soon(
     started = time.process_time()
     assert main(["estimate", "small.yaml", *words]) == 0
     assert time.process_time() - started < SECONDS
-    assert "its disk has" in refused(work, capsys, "run", "small.yaml", *words)
+    assert "the disk has" in refused(work, capsys, "run", "small.yaml", *words)

@@ -102,7 +102,7 @@ def test_a_bar_in_a_terminal_and_notes_above_it() -> None:
     shown = out.getvalue()
     assert "engine: [bold]vllm[/bold]␛[2J" in shown
     assert "\x1b[2J" not in shown
-    assert "01/5-train generator: step 3/10, loss 1.250" in shown.splitlines()[-1]
+    assert "01/5-train generator: 3 steps, loss 1.250" in shown.splitlines()[-1]
 
 
 def test_what_libraries_print_while_a_bar_is_shown_goes_to_the_log(

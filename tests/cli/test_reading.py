@@ -145,12 +145,12 @@ def test_show_lists_a_stage(run: Path, capsys: pytest.CaptureFixture[str]) -> No
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--id", "nonsense"], "--id: 'nonsense' is no id"),
+        (["--id", "nonsense"], "--id: 'nonsense' is not the id"),
         (["--id", "r01-draft-x", "--stage", "draft"], "--id names one text"),
-        (["--id", "r01-draft-999999-00"], "has no text 'r01-draft-999999-00'"),
-        (["--round", "7", "--stage", "draft"], "has no stage 07/2-draft"),
-        (["--stage", "demand"], "has no stage final/4-demand yet"),
-        (["--stage", "train"], "--stage: 'train' has no texts"),
+        (["--id", "r01-draft-999999-00"], "no text 'r01-draft-999999-00'"),
+        (["--round", "7", "--stage", "draft"], "no stage 07/2-draft"),
+        (["--stage", "demand"], "no stage final/4-demand yet"),
+        (["--stage", "train"], "--stage: no stage of texts 'train'"),
         (["--round", "x"], "--round: invalid int value: 'x'"),
     ],
 )

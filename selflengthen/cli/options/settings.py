@@ -260,7 +260,7 @@ def _explain(error: ErrorDetails, places: Places, path: Path) -> str:
     if name not in fields():
         return f"{shown}: this is a section; write its fields below it, indented."
     if error["type"] == "less_than_equal" and error["ctx"]["le"] == MOST:
-        return f"{shown}: {_plain(error['input'])} is not allowed; the largest value is {MOST:,}."
+        return f"{shown}: {_plain(error['input'])} is not allowed; it takes at most {MOST:,}."
     return f"{shown}: {_plain(error['input'])} is not allowed; it takes {_takes(fields()[name])}."
 
 

@@ -155,7 +155,9 @@ class Reporter:
         seconds = time.monotonic() - self._began
         parts = [f"{self._done:,}/{self._total:,} done"]
         if self._training:
-            parts = [f"step {self._done:,}/{self._total:,}"]
+            # The total is an estimate: in the end, only the steps that were done are certain.
+            step = f"step {self._done:,}/{self._total:,}"
+            parts = [counted(self._done, "step") if over else step]
             if self._done > self._before:
                 parts.append(f"loss {self._loss:.3f}")
         else:
