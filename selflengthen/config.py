@@ -26,7 +26,7 @@ class SamplingConfig(Section):
     )
     max_tokens: int = identity(16_384, "Maximum tokens of a completion.", ge=1)
     stop: list[str] = identity(
-        ["\n\n\n", "---"], "Strings that end a completion, as they start a second text."
+        ["\n\n\n", "---"], "Stop strings, which end a completion before it runs on."
     )
 
 
@@ -49,7 +49,7 @@ class InstructConfig(Section):
     words_over: int = identity(3, "An instruction must have more words than this.", ge=0)
     words_under: int = identity(500, "An instruction must have fewer words than this.", ge=2)
     similarity: float = identity(
-        0.7, "ROUGE-L to the pool from which on an instruction is a near-duplicate.", gt=0, le=1
+        0.7, "Minimum ROUGE-L to the pool that makes an instruction a near-duplicate.", gt=0, le=1
     )
     role: Literal["base", "generator"] = identity(
         "base", "The model that writes instructions from round 2 on."
@@ -75,7 +75,7 @@ class ExpandConfig(Section):
         1.2, "An expansion must have more than this many times its draft's words.", ge=1
     )
     outline_share: float = identity(0.5, "Share of paragraphs that stage 1 enriches.", gt=0, le=1)
-    former_share: float = identity(2 / 3, "Share of stage 1's paragraphs that is kept.", gt=0, le=1)
+    former_share: float = identity(2 / 3, "Share of stage 1's paragraphs to keep.", gt=0, le=1)
     drop_short: bool = identity(True, "Drop short expansions by rank.")
 
 
@@ -92,7 +92,7 @@ class RoleTraining(Section):
 
     learning_rate: float = identity(1e-4, "Peak learning rate.", gt=0)
     later_rate: float | None = identity(
-        None, "Peak learning rate from round 2 on; none is the same.", gt=0
+        None, "Peak learning rate from round 2 on; none means the same.", gt=0
     )
     epochs: float = identity(4, "Epochs over the round's rows.", gt=0)
 
@@ -133,7 +133,7 @@ class TrainConfig(Section):
         "What a step averages over: target tokens (long-ce), or rows of any length (row-mean).",
         newer=True,
     )
-    neftune_alpha: float | None = identity(None, "NEFTune noise; none is off.", gt=0)
+    neftune_alpha: float | None = identity(None, "NEFTune noise; none turns it off.", gt=0)
     per_device_batch: int = runtime(1, "Rows that a device processes at once.", ge=1)
     bf16: bool = runtime(True, "Compute in bfloat16 if the device can.")
     gradient_checkpointing: bool = runtime(True, "Save memory by computing activations twice.")
@@ -168,7 +168,8 @@ class HeldOutConfig(Section):
     """Instructions that no round trains on; the generator's answers are measured each round."""
 
     source: str | None = identity(
-        None, "JSONL file, hub id or shipped set of held-out instructions; none is the language's."
+        None,
+        "JSONL file, hub id or shipped set of held-out instructions; none: those of the language.",
     )
     texts: int = identity(48, "How many texts to write after each round.", ge=0)
     min_ends: float = runtime(
@@ -196,7 +197,7 @@ def _steps(sentence: str) -> Any:
 class AnnealConfig(Section):
     """A second, short training on selected rows of the data set (Minimum Tuning, 2410.10210)."""
 
-    steps: list[Any] = _steps("Steps of `curate` that select its rows; an empty list is off.")
+    steps: list[Any] = _steps("Steps of `curate` that select its rows; an empty list skips it.")
     learning_rate: float = identity(2e-6, "Peak learning rate; all else is as in `train`.", gt=0)
     epochs: float = identity(1, "Epochs over the selected rows.", gt=0)
 
@@ -215,7 +216,7 @@ class FinishConfig(Section):
         ge=0,
     )
     keep_words: float = identity(
-        0.7, "Share of an instruction's words that the new one must keep.", ge=0, le=1
+        0.7, "Share of an instruction's words that must remain in the new one.", ge=0, le=1
     )
     learning_rate: float = identity(1e-4, "Peak learning rate; all else is as in `train`.", gt=0)
     epochs: float = identity(4, "Epochs over the data set.", gt=0)
@@ -227,7 +228,7 @@ class JudgeConfig(Section):
 
     model: str | None = identity(
         None,
-        "Model folder, hub id, `pocket`, or a model name on the server; none is no grading.",
+        "Model folder, hub id, `pocket`, or a model name on the server; none means no grading.",
     )
     attempts: int = identity(
         3, "Attempts to get a valid grade; then the text counts as unjudged.", ge=1
@@ -244,7 +245,8 @@ class Config(Section):
     language: Literal["en", "zh", "pocket"] = identity("en", "Which of the shipped prompts to use.")
     prompts: str | None = identity(None, "Folder of prompts instead of the shipped ones.")
     seeds: str | None = identity(
-        None, "JSONL file, hub id or shipped set of seed instructions; none is the language's."
+        None,
+        "JSONL file, hub id or shipped set of seed instructions; none: those of the language.",
     )
     seed: int = identity(0, "Random seed.", ge=0, le=10**100)
     iterations: int = runtime(3, "Rounds; raise it to add rounds to a run.", ge=1, le=10_000)

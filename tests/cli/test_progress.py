@@ -82,6 +82,20 @@ def test_tokens_of_refused_attempts_count_once(clock: Clock) -> None:
     )
 
 
+def test_one_is_singular_and_a_resumed_stage_counts_all_its_items(clock: Clock) -> None:
+    out = io.StringIO()
+    reporter = Reporter(out, {})
+    reporter.begin("01/3-expand", total=72, done=70)
+    reporter.rejected(rejection("a", tokens=10))
+    reporter.accepted(record("a", words=1, tokens=20))
+    reporter.accepted(record("b", words=0, tokens=20))
+    clock.now += 4
+    reporter.end()
+    assert out.getvalue() == (
+        "01/3-expand: 72/72 done, 1 attempt rejected, 1 word, 10 tokens/s, in 4 s\n"
+    )
+
+
 @pytest.mark.parametrize("environment", [{"TERM": "dumb"}, {"CI": "true", "TERM": "xterm"}, {}])
 def test_no_bar_where_none_can_be_shown(environment: dict[str, str]) -> None:
     out = Terminal()

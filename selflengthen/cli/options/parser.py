@@ -64,6 +64,7 @@ class Parser(argparse.ArgumentParser):
             usage=f"%(prog)s {takes} [options] [--FIELD VALUE ...]" if config else None,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
+        self._positionals.title = "arguments"
         self.config = config
         self.only = tuple(only)
         self._listed = "CONFIG" in takes or bool(only)
