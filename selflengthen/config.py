@@ -158,9 +158,7 @@ class EngineConfig(Section):
     key_variable: str = runtime(
         "OPENAI_API_KEY", "Environment variable with the server's key, which is never saved."
     )
-    patience: float = runtime(
-        600, "Seconds without an answer from the server after which the run stops.", gt=0
-    )
+    patience: float = runtime(600, "Seconds without an answer until the run stops.", gt=0)
     latency: float = runtime(0, "Seconds per request of the scripted engine.", ge=0)
 
 

@@ -7,10 +7,35 @@ import json
 from collections.abc import Sequence
 
 from selflengthen.cli.options.parser import Parser, file_name
+from selflengthen.cli.output.format import counted
 
 
 def main(words: Sequence[str]) -> int:
     """Print what a run takes, and what each figure is based on."""
+    args = _parser().parse(words)
+
+    from selflengthen.cli.options.settings import resolve
+    from selflengthen.inputs import models
+    from selflengthen.planning.estimate import estimate, size
+    from selflengthen.storage.run_dir import RunFolder
+
+    settings = resolve(args.source, args.fields, args.run_dir, resumes=True)
+    model = models.find(settings.config.model)
+    run = RunFolder(settings.folder) if settings.folder.is_dir() else None
+    result = estimate(settings.config, model, run)
+    if args.json:
+        print(json.dumps(dataclasses.asdict(result), indent=1))
+        return 0
+    rounds = counted(settings.config.iterations, "round")
+    print(f"{settings.name}, {rounds} of {settings.config.model}")
+    for name, figure in vars(result).items():
+        amount = size(figure.value) if figure.unit == "bytes" else _amount(figure.value)
+        unit = "" if figure.unit == "bytes" else f" {figure.unit}"
+        print(f"  {name.replace('_', ' '):<17} {amount + unit:>20}   {figure.assumes}")
+    return 0
+
+
+def _parser() -> Parser:
     parser = Parser(
         "estimate",
         "Estimate the tokens, hours, memory and disk space that a run takes. If the run exists,\n"
@@ -31,26 +56,7 @@ def main(words: Sequence[str]) -> int:
         help="the run to measure; default: runs/ and the name of CONFIG",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    args = parser.parse(words)
-
-    from selflengthen.cli.options.settings import resolve
-    from selflengthen.inputs import models
-    from selflengthen.planning.estimate import estimate, size
-    from selflengthen.storage.run_dir import RunFolder
-
-    settings = resolve(args.source, args.fields, args.run_dir, resumes=True)
-    model = models.find(settings.config.model)
-    run = RunFolder(settings.folder) if settings.folder.is_dir() else None
-    result = estimate(settings.config, model, run)
-    if args.json:
-        print(json.dumps(dataclasses.asdict(result), indent=1))
-        return 0
-    print(f"{settings.name}, {settings.config.iterations} rounds of {settings.config.model}")
-    for name, figure in vars(result).items():
-        amount = size(figure.value) if figure.unit == "bytes" else _amount(figure.value)
-        unit = "" if figure.unit == "bytes" else f" {figure.unit}"
-        print(f"  {name.replace('_', ' '):<17} {amount + unit:>20}   {figure.assumes}")
-    return 0
+    return parser
 
 
 def _amount(value: float) -> str:

@@ -132,9 +132,8 @@ def attend(
 ) -> T:
     """Await the coroutine of `act`; all output but its reports goes to the log.
 
-    A signal cancels it; it must then save what is finished. Raises Interrupted after that. It is
-    also cancelled when the locked folder `place` is moved or deleted. `again` is the command that
-    resumes.
+    A signal cancels it; it must then save what is finished, and Interrupted is raised. It is also
+    cancelled if the locked folder `place` goes away. `again` is the command that resumes.
     """
     presence = Presence(place / "lock")
     with quiet(log) as terminal:
