@@ -138,7 +138,7 @@ def _stage(text: str | None, name: str) -> StageSpec | None:
     stage = find_stage(text, stages)
     if stage is None:
         names = ", ".join(spec.name for spec in stages)
-        raise UserError(f"--redo: {text!r} is not a stage; choose one of {names}.")
+        raise UserError(f"--redo: {name} has no stage {text!r}; choose one of {names}.")
     return stage
 
 

@@ -221,10 +221,10 @@ def test_show_follows_a_text_from_its_demand_to_its_instruction(
         written = (FINAL / folder / "records.jsonl").read_text().splitlines()
         assert written and said == [json.loads(line) for line in written]
     for words, says in {
-        ("--stage", "final/expand"): "has no texts; say one of ",
-        ("--stage", "union"): "has no texts; say one of ",
+        ("--stage", "final/expand"): "no stage of texts 'final/expand'; choose one of ",
+        ("--stage", "union"): "no stage of texts 'union'; choose one of ",
         ("--stage", "demand", "--round", "1"): "comes after the last round",
-        ("--id", "final-expand-000000-00"): "has no text ",
+        ("--id", "final-expand-000000-00"): "no text 'final-expand",
     }.items():
         assert says in refused(Path(), capsys, "show", "small", *words)
     assert main(["show", "small", "--id", "final-draft-000000-00"]) == 0
@@ -275,7 +275,7 @@ def test_a_round_more_makes_the_end_stale(run: Path, capsys: pytest.CaptureFixtu
     ("words", "says"),
     [
         (["finish", "gone"], "gone is not a run"),
-        (["collect", "small", "--redo", "demand"], "--redo: 'demand' is not allowed"),
+        (["collect", "small", "--redo", "demand"], "--redo: collect has no stage 'demand'"),
         (["finish", "small", "--redo", "dataset"], "one of 1-instruct, 2-draft, 3-union, 4-demand"),
         (["finish", "small", "--redo", "train"], "--redo train: runs/small has not reached"),
         (["finish", "small", "--finish.about", "2x"], "--finish.about: '2x' is not allowed"),
@@ -297,7 +297,7 @@ def test_bad_input(
 def test_a_run_without_a_finished_round(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.rmtree(run / "rounds/01/6-held-out")
     for command in ("collect", "finish"):
-        assert "has no finished round yet" in refused(Path(), capsys, command, "small")
+        assert "no round is finished yet" in refused(Path(), capsys, command, "small")
 
 
 def test_a_run_in_use(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -326,7 +326,7 @@ def test_no_room_to_merge(
 ) -> None:
     usage = shutil.disk_usage(run)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=64))
-    assert "--merge writes about" in refused(Path(), capsys, "finish", "small", "--merge")
+    assert "--merge needs about" in refused(Path(), capsys, "finish", "small", "--merge")
 
 
 def test_a_merge_that_fails_is_one_line(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
