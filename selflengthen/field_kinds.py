@@ -1,7 +1,7 @@
 """How the fields of the configuration are declared: each is *identity* or *runtime*.
 
-Identity fields change what a run produces, and are part of its stages' keys. Runtime fields change
-how fast and where it runs, or how much it logs, and may change between two starts of the same run.
+Identity fields change what a run produces, and are part of the keys of its stages. Runtime fields
+change only where and how fast it runs, or how many rounds; they may change between two starts.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Bounds(TypedDict, total=False):
 def identity(default: Any, sentence: str, *, newer: bool = False, **bounds: Unpack[Bounds]) -> Any:
     """Declare a field that changes what a run produces.
 
-    `newer` is for a field that runs on disk do not have. Its default must do what they did; it is
+    A field that is `newer` than runs on disk has what they did as its default, and the default is
     left out of identities, so that those runs keep their keys.
     """
     return _field("identity", default, sentence, bounds, newer)

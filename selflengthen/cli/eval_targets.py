@@ -1,4 +1,4 @@
-"""Finds and checks the models and runs that `evaluate` names."""
+"""Finds and checks the models and runs that `evaluate` is to measure."""
 
 from __future__ import annotations
 

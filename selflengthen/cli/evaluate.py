@@ -75,7 +75,7 @@ def _parser() -> Parser:
         nargs="+",
         metavar="MODEL|RUN",
         type=file_name,
-        help="model folder, hub id or `pocket`; folder of a run, or its name under runs/",
+        help="model folder, hub id or `pocket`; folder of a run, or its name in runs/",
     )
     parser.add_argument(
         "--benchmark", required=True, choices=NAMES, metavar="BENCHMARK", help=", ".join(NAMES)

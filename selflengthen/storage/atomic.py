@@ -106,6 +106,12 @@ def check_folder(path: Path, option: str) -> None:
             raise UserError(f"{place}: is a file; name a folder with {option}.")
 
 
+def check_new(path: Path, option: str) -> None:
+    """Raise UserError where an output is to be and something exists."""
+    if path.exists():
+        raise UserError(f"{path} already exists; move it away, or give another {option}.")
+
+
 def sync(path: Path) -> None:
     """Force a file or a folder to disk."""
     number = os.open(path, os.O_RDONLY)

@@ -42,7 +42,7 @@ class Presence:
                 f"{folder}: was moved or deleted while this command was using it. Everything "
                 "finished is saved in it; to resume, run the command with the folder's new path."
             )
-        resume = f" To go on: {again}" if again else ""
+        resume = f" To resume: {again}" if again else ""
         return SelfLengthenError(
             f"{self._path}: was removed or replaced during the run, so the run stopped. "
             f"Everything finished is saved.{resume}"

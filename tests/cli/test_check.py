@@ -241,7 +241,7 @@ def test_check_lists_what_is_sound_in_work_and_damaged(
     out = capsys.readouterr().out
     for file in ("01/2-draft/records", "02/2-draft/rejected", "00/6-held-out/records"):
         assert len([line for line in out.splitlines() if f"rounds/{file}.jsonl: " in line]) == 1
-    assert "4 damaged file(s)" in out
+    assert "4 damaged files" in out
 
 
 COMMANDS = (

@@ -230,7 +230,7 @@ def test_a_signal_saves_and_the_same_command_resumes(run: Path) -> None:
     _, err = process.communicate(timeout=60)
     assert process.returncode == 143
     assert not (HERE / "base/answers/DONE.json").exists()
-    again = shlex.split(err.strip().splitlines()[-1].partition("To go on: ")[2])
+    again = shlex.split(err.strip().splitlines()[-1].partition("To resume: ")[2])
     assert again == ["python", "-m", "selflengthen", *words]
     process = start(*again[3:], "--engine.latency", "0")
     assert "small round 2" in process.communicate(timeout=120)[0]

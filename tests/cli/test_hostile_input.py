@@ -77,15 +77,15 @@ YAMLS = {
         "curate:\n- longest:\n    k: 1\n    k: 2", "line 4: curate.longest.k stands twice"
     ),
     "a list as a key": ("? [a, b]\n: 1", "line 1: a list or a mapping cannot be a key"),
-    "no name as a key": ("~: 1", "line 1: no config field ~"),
-    "a dotted key": ("train.lora_r: 4", "line 1: train.lora_r: write `train:`, and `lora_r:`"),
+    "no name as a key": ("~: 1", "line 1: unknown config field ~"),
+    "a dotted key": ("train.lora_r: 4", "line 1: train.lora_r: write `train:`, and below it"),
     "an unknown key by merging": (
-        "train:\n  <<: {lora_rank: 4}", "line 2: no config field train.lora_rank; did you mean"
+        "train:\n  <<: {lora_rank: 4}", "line 2: unknown config field train.lora_rank; did you mean"
     ),
     "a merge with a text": ("train:\n  <<: x", "is no valid YAML"),
     "many values": ("curate: [" + "1, " * 300_000 + "]", "goes on after 20,000 values"),
     "much text": ("# " + "x" * 2_000_000, "has over 1,048,576 bytes"),
-    "a long comment": ("# x\n" * 200_000 + "seeed: 1", "line 200001: no config field seeed"),
+    "a long comment": ("# x\n" * 200_000 + "seeed: 1", "line 200001: unknown config field seeed"),
     "a NUL in a path": ('seeds: "a\\0b"', "line 1: seeds: contains a NUL character"),
     "a NUL in the file": ("seed: \0", "is no valid YAML"),
     "half a pair in a path": ('model: "\\ud800"', "model: contains half of a surrogate pair"),
@@ -355,4 +355,4 @@ def test_the_largest_configuration_is_estimated_soon(
     started = time.process_time()
     assert main(["estimate", "small.yaml", *words]) == 0
     assert time.process_time() - started < SECONDS
-    assert "its disk has" in refused(work, capsys, "run", "small.yaml", *words)
+    assert "the disk has" in refused(work, capsys, "run", "small.yaml", *words)

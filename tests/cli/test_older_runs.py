@@ -76,6 +76,45 @@ def test_what_comes_after_the_last_round_is_made_as_it_was(old: Path) -> None:
     assert {name: figures[name] for name in before} == before
 
 
+HELD_OUT = ("held_out_words", "held_out_ends", "held_out_repeats", "held_out_words_median")
+HELD_OUT += ("held_out_words_p90",)
+ROUND = ("round", "draft_words", "expansion_words", "acceptance", *HELD_OUT, "draft_words_median")
+ROUND += ("draft_words_p90", "expansion_words_median", "expansion_words_p90")
+RUN = ("run", "iterations", "complete", "stopped", "controller", "base", "rounds", "current")
+RUN += ("stages", "final")
+FINAL = ("collected", "finished", "merged", "rounds", "rows", "from", "stale", "current", "base")
+FINAL += ("final",)
+
+
+def test_status_prints_the_same_keys_in_the_same_order(
+    old: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["status", "complete", "--json"]) == 0
+    status = json.loads(capsys.readouterr().out)
+    assert tuple(status) == RUN
+    assert tuple(status["base"]) == HELD_OUT
+    assert {tuple(figures) for figures in status["rounds"]} == {ROUND}
+    assert tuple(status["final"]) == FINAL
+    assert status["current"] is status["final"]["current"] is None
+    figures = json.loads((old / "complete/final/figures.json").read_text())
+    assert status["final"]["final"] == figures["final"]
+    for stage in status["stages"]:  # beside its name stands what its DONE.json says
+        folder = stage.pop("stage")
+        within = old / "complete" / ("" if folder.startswith("final") else "rounds") / folder
+        done = json.loads((within / "DONE.json").read_text())
+        hidden = ("key", "digest", "version", "files")
+        assert stage.pop("done") is True
+        assert list(stage.items()) == [(k, v) for k, v in done.items() if k not in hidden]
+
+
+def test_status_of_a_stage_in_progress(old: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", "interrupted", "--json"]) == 0
+    status = json.loads(capsys.readouterr().out)
+    assert tuple(status["current"]) == ("round", "stage", "done", "total", "seconds_left")
+    assert (status["current"]["round"], status["current"]["stage"]) == (2, "2-draft")
+    assert tuple(status["stages"][-1]) == ("stage", "done", "accepted", "refusals", "words")
+
+
 @pytest.mark.parametrize("command", ["run", "collect", "finish", "status", "show"])
 def test_a_complete_run_stays_as_it_is(
     old: Path, command: str, capsys: pytest.CaptureFixture[str]

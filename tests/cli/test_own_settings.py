@@ -110,7 +110,7 @@ def test_a_models_evaluation_knows_no_run(run: Path, work: Path) -> None:
 
     (work / "runs/small").rename("runs/paper")
     assert resolve(None, {"model": "tiny"}, None).config.engine.in_flight == 256
-    assert resolve(None, {"model": "tiny"}, None, goes_on=True).config.engine.in_flight == 16
+    assert resolve(None, {"model": "tiny"}, None, resumes=True).config.engine.in_flight == 16
 
 
 def test_a_judge_in_a_folder_is_found_from_elsewhere(

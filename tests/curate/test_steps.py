@@ -201,7 +201,7 @@ def test_bad_tables(work: Path, refused: Command, rows: list[dict[str, object]],
         (["longest", "six.jsonl", "--k", "0", "--out", "o.jsonl"], "--k: expected `int` >= 1"),
         (["longest", "six.jsonl", "--k", "x", "--out", "o.jsonl"], "--k: expected `int`"),
         (["longest", "six.jsonl", "--k", "7", "--out", "o.jsonl"], "k is 7, but six.jsonl has 6"),
-        (["longest", "six.jsonl", "--k", "1", "--out", "six.jsonl"], "six.jsonl: is there already"),
+        (["longest", "six.jsonl", "--k", "1", "--out", "six.jsonl"], "six.jsonl already exists"),
         (["longest", "six.jsonl", "--k", "1", "--out", "no/o.jsonl"], "no: no such folder"),
         (["longest", "six.jsonl", "--k", "1", "--out", "o.txt"], "--out ends in .jsonl or"),
         (

@@ -322,7 +322,7 @@ def test_a_signal_saves_and_the_same_command_goes_on(work: Path) -> None:
     assert process.returncode == 143, err
     done = len(list(Path("rule.work").rglob("tuned.json")))
     assert 3 <= done < 9 and not Path("rule.yaml").exists()
-    again = shlex.split(err.strip().splitlines()[-1].partition("To go on: ")[2])
+    again = shlex.split(err.strip().splitlines()[-1].partition("To resume: ")[2])
     assert again == ["python", "-m", "selflengthen", "curate", *words]
     process = start(*again[3:])
     out, err = process.communicate()

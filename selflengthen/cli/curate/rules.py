@@ -12,6 +12,7 @@ from selflengthen.cli.curate.choosing import Teller, add_options, figure, given,
 from selflengthen.cli.options.parser import Parser, file_name
 from selflengthen.cli.output.format import visible
 from selflengthen.errors import UserError
+from selflengthen.storage.atomic import check_new
 
 if TYPE_CHECKING:
     from selflengthen.curate.rule.rules import Rule
@@ -111,8 +112,7 @@ def add_target(parser: Parser) -> None:
 
 def reject_existing(out: Path) -> None:
     """Raise UserError if a rule's file exists, or its folder does not."""
-    if out.exists():
-        raise UserError(f"{out} already exists; move it away, or give another --out.")
+    check_new(out, "--out")
     if not out.parent.is_dir():
         raise UserError(f"{out.parent}: no such folder; make it, or give another --out.")
 

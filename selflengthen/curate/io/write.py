@@ -21,7 +21,7 @@ from selflengthen.curate.io.jsonl import Jsonl
 from selflengthen.curate.io.rows import Choice, Dropped, Rows
 from selflengthen.errors import UserError
 from selflengthen.inputs.user_files import NAME_BYTES
-from selflengthen.storage.atomic import replacing, rewrite, sync, write_json
+from selflengthen.storage.atomic import check_new, replacing, rewrite, sync, write_json
 
 _BATCH = 1000
 LINES, PARQUET = (".jsonl", ".ndjson"), ".parquet"
@@ -35,8 +35,7 @@ def beside(out: Path, what: str) -> Path:
 
 def refuse_existing(out: Path) -> None:
     """Raise UserError where the output or its folder's place is taken."""
-    if out.exists():
-        raise UserError(f"{out}: is there already; move it away, or give another --out.")
+    check_new(out, "--out")
     if not out.parent.is_dir():
         raise UserError(f"{out.parent}: no such folder; make it, or give another --out.")
     if len(os.fsencode(f".{beside(out, 'dropped.jsonl').name}.partial")) > NAME_BYTES:
