@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from selflengthen.cli.options.parser import Parser, file_name
-from selflengthen.errors import SelfLengthenError, UserError
-from selflengthen.storage.atomic import check_folder
+from selflengthen.errors import SelfLengthenError
+from selflengthen.storage.atomic import check_absent, check_folder
 
 
 def main(words: Sequence[str]) -> int:
@@ -26,8 +26,7 @@ def main(words: Sequence[str]) -> int:
     )
     asked = parser.parse(words)
     folder = Path(asked.out)
-    if folder.exists():
-        raise UserError(f"{folder}: is there already; move it away, or give another --out.")
+    check_absent(folder)
     check_folder(folder, "--out")
 
     from selflengthen.pocket.build import build

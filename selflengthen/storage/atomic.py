@@ -106,6 +106,19 @@ def check_folder(path: Path, option: str) -> None:
             raise UserError(f"{place}: is a file; name a folder with {option}.")
 
 
+def check_absent(out: Path) -> None:
+    """Raise UserError if `--out` exists already."""
+    if out.exists():
+        raise UserError(f"{out} already exists; move it away, or give another --out.")
+
+
+def check_new_file(out: Path) -> None:
+    """Raise UserError if `--out` exists already, or its folder does not."""
+    check_absent(out)
+    if not out.parent.is_dir():
+        raise UserError(f"{out.parent}: no such folder; create it, or give another --out.")
+
+
 def sync(path: Path) -> None:
     """Wait until a file or a folder is on the disk."""
     number = os.open(path, os.O_RDONLY)

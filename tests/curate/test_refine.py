@@ -152,7 +152,7 @@ def test_other_forms_of_rows(work: Path, form: str) -> None:
         datasets.Dataset.from_list(rows).to_parquet("set.parquet")
         name = "set.parquet"
     opened = open_rows(name)
-    changed = type(opened)((opened.sources[0].rewritten({0: "New."}),), opened.numbers)
+    changed = type(opened)((opened.sources[0].with_responses({0: "New."}),), opened.numbers)
     assert [row.response for row in changed] == ["New.", "C."]
     write_set(changed, Path(f"out{Path(name).suffix}"))
     again = open_rows(f"out{Path(name).suffix}")

@@ -75,7 +75,7 @@ def test_dropped_after_a_mix(work: Path) -> None:
     Path("general.jsonl").write_text(lines([row(9, "g")]))
     Path("s.yaml").write_text("- mix: {general: general.jsonl}\n- longest: {k: 5}\n")
     listed = steps.read(Path("s.yaml"))
-    played = steps.play(open_rows("six.jsonl"), listed, steps.Setting())
+    played = steps.play(open_rows("six.jsonl"), listed, steps.StepContext())
     from selflengthen.curate.io.write import write_dropped
 
     write_dropped(played, Path("out.jsonl"))
