@@ -167,7 +167,7 @@ def test_no_number_is_refused(models: Path, work: Path, refused: Command) -> Non
     with pytest.raises(AssertionError):  # the cache is written
         refused("measure", "set.jsonl", *words, "--out", "a.jsonl")
     assert (
-        "set.jsonl, line 2: perplexity of this row and of 1 others is no number (nan); is its "
+        "set.jsonl, line 2: perplexity of this row and 1 more is not a number (nan); is its "
         "response empty?"
     ) in refused("measure", "set.jsonl", *words, "--out", "a.jsonl")
 
@@ -215,9 +215,9 @@ def test_marks_in_a_text_are_text(models: Path) -> None:
 
 def test_a_model_of_another_kind_is_refused(models: Path, tmp_path: Path) -> None:
     """transformers would draw the missing weights at random."""
-    with pytest.raises(UserError, match=r"embedder: is no reward model; its weights lack"):
+    with pytest.raises(UserError, match=r"embedder: is not a reward model: its weights lack"):
         scorers.load("reward", str(models / "embedder"))
-    with pytest.raises(UserError, match="gives 3 scores a row"):
+    with pytest.raises(UserError, match="gives 3 scores per row"):
         scorers.load("reward", str(tiny.reward(tmp_path / "three", labels=3)))
     with pytest.raises(UserError, match="cannot be loaded as a UniEval"):
         scorers.load("coherence", str(models / "language_model"))

@@ -17,7 +17,6 @@ from selflengthen.cli.curate.choosing import (
     parser_of,
 )
 from selflengthen.cli.options.parser import Parser, file_name
-from selflengthen.cli.output.format import visible
 from selflengthen.errors import UserError
 from selflengthen.storage.atomic import check_new_file
 
@@ -91,9 +90,9 @@ def fit(words: Sequence[str]) -> int:
     parser = Parser(
         "curate fit",
         "Fit a rule by least squares. TABLE is JSONL with one subset per line: `indicators`, an\n"
-        "object of their means, and `loss`, that of the model tuned on the subset.\n"
-        "With --evaluation SET, it takes a data set instead of the table, and tunes a model on\n"
-        "each of its subsets; see `--evaluation SET --help`.",
+        "object of their means, and `loss`, the loss of the model fine-tuned on the subset.\n"
+        "With --evaluation SET, `fit` takes a data set instead, and fine-tunes a model on each of\n"
+        "its subsets; see `--evaluation SET --help`.",
     )
     parser.add_argument("table", metavar="TABLE", type=file_name, help="the subsets")
     parser.add_argument("--out", metavar="FILE", type=file_name, required=True, help=RULE_OUT)
@@ -132,10 +131,12 @@ def print_rule(rule: Rule, out: Path, *, as_json: bool) -> None:
         print(json.dumps(msgspec.to_builtins(rule), indent=1))
         return
     assert rule.fit is not None
-    print(f"{'':<20} {'weight':>12} {'std. error':>12} {'p':>10}")
+    from selflengthen.cli.output.tables import print_table
+
     terms = {"intercept": (rule.intercept, rule.fit.intercept)}
     terms |= {name: (weight, rule.fit.weights[name]) for name, weight in rule.weights.items()}
+    table = [["", "weight", "std. error", "p"]]
     for name, (weight, term) in terms.items():
-        figures = f"{weight:>12.5g} {term.standard_error:>12.3g} {term.p_value:>10.2g}"
-        print(f"{visible(name):<20} {figures}")
+        table.append([name, f"{weight:.5g}", f"{term.standard_error:.3g}", f"{term.p_value:.2g}"])
+    print_table(table)
     print(f"R² {rule.fit.r_squared:.3f} over {rule.fit.subsets} subsets; the rule is in {out}")

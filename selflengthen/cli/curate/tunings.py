@@ -35,15 +35,16 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _FIELDS = ("model", "seed", "train.")
 _FIT = """\
-fit a rule by tunings: draw subsets of DATA, fine-tune a model on each (learning rate and
-epochs: --train.generator.…), measure its loss on another set, and fit the rule to the
-subsets' mean indicators. After a kill, run the same command again to resume; --subsets may grow"""
+fit a rule by fine-tuning: draw subsets of DATA, fine-tune a model on each (learning rate and
+epochs: --train.generator.…), measure its loss on the evaluation set, and fit the rule to the mean
+indicators of the subsets. After a kill, run the same command again to resume; you may raise
+--subsets"""
 _SEARCH = """\
-find the number of top-ranked rows that minimises the evaluation loss, and keep these rows. Each
-trial tunes a model (learning rate and epochs: --train.generator.…) on that many of the best rows by
-a rule, and measures its loss on another set; BlendSearch picks the numbers to try. The curve of
-loss over size is written beside FILE (.curve.json), and plotted (.curve.png). After a kill, run the
-same command again to resume; --trials may grow"""
+find the number of top-ranked rows that minimises evaluation loss, and keep these rows. Each trial
+fine-tunes a model (learning rate and epochs: --train.generator.…) on that many of the best rows by
+a rule, and measures its loss on the evaluation set; BlendSearch picks the numbers to try. The loss
+of each size is written next to FILE (.curve.json), and plotted (.curve.png). After a kill, run the
+same command again to resume; you may raise --trials"""
 
 
 def fit(words: Sequence[str]) -> int:
@@ -109,7 +110,7 @@ def _search_parser() -> tuple[Parser, list[str]]:
         type=file_name,
         help="YAML file, or `published`: InstructMining's",
     )
-    _add_count(parser, "trials", 16, "the most tunings")
+    _add_count(parser, "trials", 16, "the largest number of fine-tuning runs")
     _add_count(parser, "least", None, "the smallest size to try (default: 1/32 of the rows)")
     _add_count(parser, "most", None, "the largest size to try (default: all rows)")
     _add_count(parser, "points", 24, "sizes on the grid, in equal ratios from least to most")
@@ -169,7 +170,7 @@ def _add_tuning(parser: Parser) -> None:
     group.add_argument(
         "--keep-adapters",
         action="store_true",
-        help="keep each adapter's weights, which are otherwise deleted once its loss is on file",
+        help="keep each adapter's weights, which are otherwise deleted once its loss is saved",
     )
 
 
@@ -202,7 +203,7 @@ def _setup(args: argparse.Namespace) -> TuningSetup:
     if positions is not None and config.train.max_length > positions:
         raise UserError(
             f"model {config.model} has {positions} positions, but train.max_length is "
-            f"{config.train.max_length}; say --train.max_length {positions}."
+            f"{config.train.max_length}; set --train.max_length {positions}."
         )
     named = FieldNames(args.prompt_field, args.response_field, args.messages_field)
     return TuningSetup(

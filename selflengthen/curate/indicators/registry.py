@@ -90,7 +90,7 @@ def measure(rows: Rows, names: Sequence[str], models: Models) -> Measured:
         bad = np.flatnonzero(~np.isfinite(column))
         if len(bad):
             at = rows.where(int(rows.numbers[bad[0]]))
-            others = f" and of {len(bad) - 1:,} others" if len(bad) > 1 else ""
+            others = f" and {len(bad) - 1:,} more" if len(bad) > 1 else ""
             raise UserError(
                 f"{at}: {name} of this row{others} is not a number ({column[bad[0]]}); is its "
                 f"response empty? Remove such rows, or leave {name} out."
