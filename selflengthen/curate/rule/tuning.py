@@ -133,16 +133,19 @@ async def tune_on(
         on_file = {**labels, **msgspec.to_builtins(loss)}
         on_file["seconds"] = round(time.monotonic() - started, 2)
         write_json(loss_file, on_file)
-    try:
-        converted = msgspec.convert(on_file, result)
-    except msgspec.ValidationError as error:
-        raise DamagedFile(
-            loss_file, f"it is not the loss of a tuning ({error})", _REMEDY
-        ) from error
+    converted = _convert(on_file, result, loss_file)
     if not setup.keep:
         for file in (*ADAPTER_FILES, *TOKENIZER_FILES):
             (folder / "adapter" / file).unlink(missing_ok=True)
     return converted
+
+
+def _convert(on_file: Any, kind: type[T], path: Path) -> T:
+    try:
+        return msgspec.convert(on_file, kind)
+    except msgspec.ValidationError as error:
+        fault = f"it is not the loss of a tuning ({error})"
+        raise DamagedFile(path, fault, _REMEDY) from error
 
 
 async def _evaluate(
