@@ -118,9 +118,9 @@ def check_steps(config: Config) -> None:
         if listed:
             from selflengthen.curate import steps
 
-            for number, (name, step) in enumerate(steps.made(listed, field), 1):
+            for number, (name, step) in enumerate(steps.parse_steps(listed, field), 1):
                 try:
-                    step.check(steps.Setting())
+                    step.check(steps.StepContext())
                 except UserError as error:
                     raise UserError(f"{field}, step {number}: {name}: {error}") from error
 

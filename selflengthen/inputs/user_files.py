@@ -58,6 +58,11 @@ def text_fault(text: str) -> str | None:
     return "contains half of a surrogate pair" if half else None
 
 
+def looked_in(name: str | Path) -> str:
+    """Say in which folder a relative name was looked up; nothing for an absolute one."""
+    return "" if Path(name).is_absolute() else f" in {Path.cwd()}"
+
+
 def check_regular(path: Path) -> None:
     """Raise UserError for what is there and is neither a regular file nor a folder."""
     try:

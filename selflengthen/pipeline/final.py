@@ -209,7 +209,7 @@ class Final(Controller):
         await self.begin(folder, self.run.stage(UNION))
         rows, seed = folder.path / "rows.jsonl", derive_seed(self.config.seed, "final", "anneal")
         report = await in_run.choose(config.steps, self.write_rows(), rows, seed)
-        self.services.note(f"Anneal: {in_run.told(report)}.")
+        self.services.note(f"Anneal: {in_run.describe(report)}.")
         job = job_of(
             self.config.train,
             model=str(self.context.model.path),

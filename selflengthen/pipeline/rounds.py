@@ -133,8 +133,8 @@ class Rounds(Controller):
         seed = derive_seed(self.config.seed, number, "curate")
         rows = source.path / generator.name
         report = await in_run.choose(self.config.curate, rows, generator, seed)
-        in_run.follow(generator, source.path / expander.name, expander)
-        self.services.note(f"Round {number}: {in_run.told(report)}.")
+        in_run.copy_matching(generator, source.path / expander.name, expander)
+        self.services.note(f"Round {number}: {in_run.describe(report)}.")
         selection = in_run.summary(report)
         done = ChosenDone(
             key=folder.key(),

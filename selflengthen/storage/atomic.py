@@ -112,6 +112,13 @@ def check_new(path: Path, option: str) -> None:
         raise UserError(f"{path} already exists; move it away, or give another {option}.")
 
 
+def check_new_file(out: Path) -> None:
+    """Raise UserError if `--out` exists already, or its folder does not."""
+    check_new(out, "--out")
+    if not out.parent.is_dir():
+        raise UserError(f"{out.parent}: no such folder; create it, or give another --out.")
+
+
 def sync(path: Path) -> None:
     """Force a file or a folder to disk."""
     number = os.open(path, os.O_RDONLY)

@@ -56,4 +56,4 @@ def check_steps(config: Config, places: Places, path: Path) -> None:
         if listed:
             from selflengthen.curate import steps
 
-            steps.made(listed, place_of(field, places, path))
+            steps.parse_steps(listed, place_of(field, places, path))
