@@ -81,7 +81,7 @@ def test_prompts_of_ones_own_need_the_demand_only_to_finish(
     assert not Path("runs/small/prompts/demand.user.md").exists()
     assert main(["collect", "small"]) == 0
     said = refused(work, capsys, "finish", "small")
-    assert said.startswith("selflengthen: mine/demand.user.md: is not there, and this command")
+    assert said.startswith("selflengthen: mine/demand.user.md: is missing, and this command")
 
 
 def test_the_cards_say_what_the_files_say(run: Path) -> None:
