@@ -189,15 +189,17 @@ class AnnealConfig(Section):
 
 
 class FinishConfig(Section):
-    """The data set with length demands, and the base model's tuning on it."""
+    """The data set with length requirements, and the fine-tuning of the base model on it."""
 
-    about: float = identity(0.40, "Share of demands for about so many words.", ge=0)
-    range: float = identity(0.25, "Share of demands for a length between two.", ge=0)
-    above: float = identity(0.10, "Share of demands for more words than so many.", ge=0)
-    below: float = identity(0.25, "Share of demands for fewer words than so many.", ge=0)
-    spelled: float = identity(0.2, "Share of demands with numbers in words.", ge=0, le=1)
+    about: float = identity(0.40, "Share of length requirements for about N words.", ge=0)
+    range: float = identity(0.25, "Share of length requirements for a range.", ge=0)
+    above: float = identity(0.10, "Share of length requirements for more than N words.", ge=0)
+    below: float = identity(0.25, "Share of length requirements for fewer than N words.", ge=0)
+    spelled: float = identity(
+        0.2, "Share of length requirements with numbers in words.", ge=0, le=1
+    )
     attempts: int = identity(
-        3, "Attempts of the base model to put a demand in; then a template does.", ge=0
+        3, "Attempts of the base model to write the length requirement; then a template does.", ge=0
     )
     keep_words: float = identity(
         0.7, "Share of an instruction's words that must stand in it after that.", ge=0, le=1

@@ -61,10 +61,10 @@ def lines(figures: dict[str, Any] | None) -> Iterator[str]:
 
 
 def table(figures: dict[str, Any]) -> Iterator[str]:
-    """Write how held-out length demands are followed, by the base model and by the finished one."""
+    """Write how well held-out length requirements are met, by base model and finished model."""
     sides = [(name, figures[name]) for name in ("base", "final")]
     kinds = [k for k, found in figures["base"]["by_kind"].items() if found["texts"]]
-    rows = [("length demands", "score", *kinds, "satisfied", "words", "end")]
+    rows = [("length requirements", "score", *kinds, "satisfied", "words", "end")]
     for name, side in sides:
         scores = (f"{side['by_kind'][kind]['score'] or 0:.2f}" for kind in kinds)
         words = f"{side['words']['mean']:,.0f}"

@@ -98,10 +98,10 @@ class FinalRow(msgspec.Struct, kw_only=True, frozen=True):
 
     Attributes:
         id, round, instruction_id, words: as in `Pair`.
-        kind: of the demand: about, range, above, below.
+        kind: of the length requirement: about, range, above, below.
         low, high: the numbers that it names, None where it names none.
         unit: what they count: words, or characters (字; they are counted as words).
-        by: who wrote the demand: engine, template, or the instruction itself.
+        by: who wrote the requirement: engine, template, or the instruction itself.
     """
 
     id: str

@@ -146,14 +146,14 @@ class Metrics(msgspec.Struct):
 
 
 class KindScore(msgspec.Struct):
-    """How well length demands of one kind are followed."""
+    """How well length requirements of one kind are met."""
 
     texts: Count
     score: float | None
 
 
 class Side(msgspec.Struct):
-    """How well a model follows length demands."""
+    """How well a model meets length requirements."""
 
     texts: Count
     score: float | None

@@ -68,7 +68,7 @@ def test_collect_then_finish(
     assert main(["run", "small.yaml", "--iterations", "1", *SMALL]) == 0
     assert main(["status", "small"]) == 0
     out = capsys.readouterr().out
-    assert "final/4-demand" in out and "length demands" in out and "Complete: 1 of 1" in out
+    assert "final/4-demand" in out and "length requirements" in out and "Complete: 1 of 1" in out
 
 
 def test_prompts_of_ones_own_need_the_demand_only_to_finish(
@@ -156,6 +156,8 @@ def test_a_model_of_the_hub_is_named_as_the_base(
     """The cards of a run whose base model was fetched from the hub."""
     from dataclasses import replace
 
+    import msgspec
+
     from selflengthen.config import Config
     from selflengthen.inputs import models
     from selflengthen.release import cards
@@ -174,7 +176,8 @@ def test_a_model_of_the_hub_is_named_as_the_base(
         head = yaml.safe_load(cards.model(facts, merged=merged).split("---\n")[1])
         assert head["base_model"] == "owner/tiny" and head["base_model_relation"] == relation
         assert head["license_link"] == "https://huggingface.co/owner/tiny/blob/main/LICENSE"
-    none = facts | {"figures": figures | {"final": figures["final"] | {"texts": 0}}}
+    final = msgspec.structs.replace(facts.figures.final, texts=0)
+    none = replace(facts, figures=msgspec.structs.replace(facts.figures, final=final))
     assert "model-index" not in cards.model(none, merged=False)
 
 
@@ -318,7 +321,7 @@ def test_without_held_out_texts(run: Path, capsys: pytest.CaptureFixture[str]) -
     assert main(["status", "bare"]) == 0
     out = capsys.readouterr().out
     assert "Finished." in out and "satisfied" not in out
-    assert "## Length demands" not in Path("runs/bare/final/adapter/README.md").read_text()
+    assert "## Length requirements" not in Path("runs/bare/final/adapter/README.md").read_text()
 
 
 def test_no_room_to_merge(

@@ -115,7 +115,7 @@ def test_fields_choose_among_lifebenchs_lengths(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["longen", "longbench-write", "lifebench"])
 def test_public_files_are_named(name: str) -> None:
-    with pytest.raises(UserError, match="give it with --data FILE"):
+    with pytest.raises(UserError, match="pass it with --data FILE"):
         tasks.load(tasks.TASKS[name], None)
 
 
