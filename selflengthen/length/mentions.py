@@ -174,12 +174,11 @@ def _mention(
 ) -> LengthMention | None:
     """Return a mention of the last number, or of the last two if they are a range.
 
-    The positions of the numbers are relative to `offset`, the mention ends at `end`, and `gap` is
-    the match of `qualifiers.GAP`.
+    Numbers are relative to `offset`, the mention ends at `end`, `gap` matched `qualifiers.GAP`.
     """
     last = numbers[-1]
-    first, low = _first_number(text, numbers, offset)
     high = last.high
+    first, low = _first_number(text, numbers, offset)
     start = offset + first.start
     left = _SENTENCE_END.split(text[max(0, start - _BEFORE) : start])[-1]
     right = _SENTENCE_END.split(text[end : end + _AFTER])[0]
