@@ -45,7 +45,7 @@ def main() -> None:
             print("No CUDA: training the pocket model instead of rows of 16k tokens.")
             device = "cpu"
             result = _pocket(work, args.model)
-    figures: dict[str, Any] = {"device": device, **msgspec.to_builtins(result)}
+    figures: dict[str, object] = {"device": device, **msgspec.to_builtins(result)}
     print(msgspec.json.format(msgspec.json.encode(figures)).decode())
     print(
         f"{device}: {result.tokens_per_second:.0f} tokens/s, {result.peak_memory / 2**30:.2f} GiB, "

@@ -78,7 +78,7 @@ def _run_target(
         prompts=prompts.load(prompts_folder(config)),
         folder=paths.of_run(run.path, task.name),
         states=tuple(states),
-        whole=not state,
+        all_states=not state,
     )
 
 

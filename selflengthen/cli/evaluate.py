@@ -150,7 +150,7 @@ def _output_folder(targets: Sequence[EvaluationTarget], benchmark: str) -> Evalu
     """Return the folder for the scores: that of the only target, or one for several."""
     from selflengthen.evaluate.paths import side_by_side
 
-    if len(targets) == 1 and targets[0].whole:
+    if len(targets) == 1 and targets[0].all_states:
         return targets[0].folder
     return side_by_side([target.name for target in targets], benchmark)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
+
+import msgspec
 
 from selflengthen.cli.options.parser import Parser, file_name
 from selflengthen.errors import SelfLengthenError
@@ -32,7 +33,7 @@ def main(words: Sequence[str]) -> int:
     from selflengthen.pocket.gate import passes
 
     report = build(folder)
-    print(json.dumps(report, indent=1))
+    print(msgspec.json.format(msgspec.json.encode(report), indent=1).decode())
     if not passes(report):
         raise SelfLengthenError(
             f"the model does not pass the gate (selflengthen/pocket/gate.py); see {folder}.failed."

@@ -84,12 +84,12 @@ CASES = {
         "train: 5", ["--train.lora_r", "4"], ["train: this is a section"]
     ),
     "duplicate key": Case(
-        "seed: 1\nseed: 2", [], ["bad.yaml, line 2: seed stands twice", "line 1"]
+        "seed: 1\nseed: 2", [], ["bad.yaml, line 2: seed is set twice", "line 1"]
     ),
     "duplicate key, nested": Case(
-        "train:\n  batch: 8\n  batch: 4", [], ["line 3: train.batch stands twice"]
+        "train:\n  batch: 8\n  batch: 4", [], ["line 3: train.batch is set twice"]
     ),
-    "no YAML": Case("train: [", [], ["bad.yaml, line", "is no valid YAML"]),
+    "no YAML": Case("train: [", [], ["bad.yaml, line", "is not valid YAML"]),
     "no mapping": Case("- 1", [], ["bad.yaml: not a configuration"]),
     "fields at odds": Case(
         "",
@@ -103,7 +103,7 @@ CASES = {
     ),
     "seeds missing": Case("seeds: gone.jsonl", [], ["gone.jsonl: no such seeds file"]),
     "prompts missing": Case("prompts: gone", [], ["gone/", "cannot read this prompt"]),
-    "model missing": Case("", ["--model", "gone"], ["model: no folder gone"]),
+    "model missing": Case("", ["--model", "gone"], ["model: there is no folder gone"]),
     "redo of nonsense": Case("", ["--redo", "2/write"], ["--redo: '2/write'", "3-expand"]),
     "redo of nothing": Case(
         "", ["--redo", "2/3-expand"], ["--redo 2/3-expand", "has not reached this stage"]
@@ -131,9 +131,9 @@ def test_a_bad_configuration(work: Path, capsys: pytest.CaptureFixture[str], cas
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"", "no seeds: it is empty"),
-        (b'{"instruction": "Only one."}\n', "holds one seed"),
-        (b'{"instruction": "One."}\nnonsense\n', "s.jsonl, line 2: is no JSON"),
+        (b"", "is empty; at least two seeds"),
+        (b'{"instruction": "Only one."}\n', "has only one seed"),
+        (b'{"instruction": "One."}\nnonsense\n', "s.jsonl, line 2: is not valid JSON"),
         (b'"One."\n{"text": "Two."}\n', "s.jsonl, line 2: has no field 'instruction'"),
         (b'{"instruction": "One."}\n"\xff"\n', "s.jsonl, line 2: is not UTF-8"),
     ],
@@ -163,7 +163,7 @@ def test_bad_prompts(
 
 def test_bad_models(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("none").mkdir()
-    assert "none is no model folder" in refused(
+    assert "none is not a model folder" in refused(
         work, capsys, "run", "small.yaml", "--model", "none"
     )
     make_model(Path("mute"), template=False)

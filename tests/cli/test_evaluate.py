@@ -191,7 +191,7 @@ def test_a_model_that_only_a_server_has(work: Path, capsys: pytest.CaptureFixtur
         (["small", *POCKET, "--sampling.top_p", "2"], "--sampling.top_p: '2' is not allowed"),
         (["small", *POCKET, "--judge.model", "gone"], "judge.model: gone is neither a model"),
         (["small", *POCKET, "--judge.max_tokens", "99999"], "judge.max_tokens (99999) leaves no"),
-        (["runs", *POCKET], "runs is no model folder"),
+        (["runs", *POCKET], "runs is not a model folder"),
         (["small", *POCKET, "--limit", "3"], "--limit: no such option or config field"),
     ],
 )

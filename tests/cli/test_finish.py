@@ -82,7 +82,7 @@ def test_prompts_of_ones_own_need_the_demand_only_to_finish(
     assert not Path("runs/small/prompts/demand.user.md").exists()
     assert main(["collect", "small"]) == 0
     said = refused(work, capsys, "finish", "small")
-    assert said.startswith("selflengthen: mine/demand.user.md: is not there, and this command")
+    assert said.startswith("selflengthen: mine/demand.user.md: is missing, and this command")
 
 
 def test_the_cards_say_what_the_files_say(run: Path) -> None:
@@ -177,8 +177,8 @@ def test_a_model_of_the_hub_is_named_as_the_base(
         head = yaml.safe_load(cards.model(facts, merged=merged).split("---\n")[1])
         assert head["base_model"] == "owner/tiny" and head["base_model_relation"] == relation
         assert head["license_link"] == "https://huggingface.co/owner/tiny/blob/main/LICENSE"
-    final = msgspec.structs.replace(figures.final, texts=0)
-    none = facts | {"figures": msgspec.structs.replace(figures, final=final)}
+    final = msgspec.structs.replace(facts.figures.final, texts=0)
+    none = replace(facts, figures=msgspec.structs.replace(facts.figures, final=final))
     assert "model-index" not in cards.model(none, merged=False)
 
 
@@ -322,7 +322,7 @@ def test_without_held_out_texts(run: Path, capsys: pytest.CaptureFixture[str]) -
     assert main(["status", "bare"]) == 0
     out = capsys.readouterr().out
     assert "Finished." in out and "satisfied" not in out
-    assert "## Length demands" not in Path("runs/bare/final/adapter/README.md").read_text()
+    assert "## Length requirements" not in Path("runs/bare/final/adapter/README.md").read_text()
 
 
 def test_no_room_to_merge(

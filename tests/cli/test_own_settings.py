@@ -101,7 +101,7 @@ def test_a_configuration_of_the_run_that_cannot_be_read_is_named(
 ) -> None:
     (RUN / "config.yaml").write_text("model: tiny\nseed: [\n")
     error = refused(work, capsys, "run", "small.yaml")
-    assert "runs/small/config.yaml, line 3: is no valid YAML" in error
+    assert "runs/small/config.yaml, line 3: is not valid YAML" in error
 
 
 def test_a_models_evaluation_knows_no_run(run: Path, work: Path) -> None:

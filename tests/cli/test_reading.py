@@ -196,8 +196,8 @@ def test_estimate_knows_what_is_chosen(work: Path, capsys: pytest.CaptureFixture
 
 def test_estimate_learns_from_the_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = asked(capsys, "estimate", "small.yaml")
-    assert "of this run so far" in said["generated"]["assumes"]
-    assert "1,000 tokens/s, as this run trained" in said["train_hours"]["assumes"]
+    assert "measured in this run" in said["generated"]["assumes"]
+    assert "1,000 tokens/s, measured in this run" in said["train_hours"]["assumes"]
     stages = asked(capsys, "status", "small")["stages"]
     written = sum(stage["tokens"] for stage in stages if "tokens" in stage)
     assert 0.5 < said["generated"]["value"] / written < 2
@@ -210,7 +210,7 @@ def test_estimate_learns_nothing_from_another_models_run(
     make_model(Path("other"), positions=16_384)
     said = asked(capsys, "estimate", "small.yaml", "--model", "other")
     assert "double with every round" in said["generated"]["assumes"]
-    assert "as this run trained" not in said["train_hours"]["assumes"]
+    assert "measured in this run" not in said["train_hours"]["assumes"]
 
 
 def test_estimate_knows_what_comes_after_the_rounds(

@@ -272,7 +272,7 @@ def test_bad_commands(work: Path, refused: Command, words: list[str], says: str)
     ("text", "says"),
     [
         ("longest: {k: 3}", "s.yaml: is not a list of steps"),
-        ("[", "s.yaml, line 1: is no valid YAML"),
+        ("[", "s.yaml, line 1: is not valid YAML"),
         ("- longest", "s.yaml, step 1: is not of the form `METHOD: {OPTION: VALUE}`"),
         ("- longest: {k: 3}\n- best: {k: 1}", "s.yaml, step 2: no method 'best'"),
         ("- longest: 3", "s.yaml, step 1: write the options of longest as"),
