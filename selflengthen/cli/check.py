@@ -144,7 +144,7 @@ def _made_of(run: RunFolder, folder: StageFolder) -> Iterator[DamagedFile]:
     for source, digest in sources(run, folder, folder.identity() or {}):
         same = (folder.number is None) == (source.number is None)
         done = source.done()
-        if same and done and done["digest"] != digest:
+        if same and done and done.digest != digest:
             what = f"this stage was made from another version of {source.title}"
             yield DamagedFile(folder.path / "stage.json", what, folder.remedy)
 

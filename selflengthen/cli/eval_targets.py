@@ -20,6 +20,7 @@ from selflengthen.inputs import models, prompts
 from selflengthen.inputs.models import Model
 from selflengthen.storage.records import fingerprint
 from selflengthen.storage.run_dir import RunFolder
+from selflengthen.storage.schemas import TrainedDone
 from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.storage.stage_table import ANNEAL, FINISH_TRAIN, TRAIN
 
@@ -119,10 +120,10 @@ def _states(run: RunFolder, config: Config) -> list[ModelState]:
 def _adapter(
     folder: StageFolder, name: str, config: Config
 ) -> tuple[Adapter, str, StageFolder] | None:
-    done = folder.done()
-    if not done or done.get("skipped"):
+    done = folder.done_as(TrainedDone)
+    if done is None:
         return None
-    return Adapter(name, folder.path, config.train.lora_r), done["digest"], folder
+    return Adapter(name, folder.path, config.train.lora_r), done.digest, folder
 
 
 def _run(name: str) -> RunFolder | None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from selflengthen.cli.output.format import counted, duration
 from selflengthen.cli.output.tables import print_table
@@ -12,8 +11,9 @@ from selflengthen.cli.status_json import FinalStatus
 from selflengthen.config import Config
 from selflengthen.release.products import figures_of
 from selflengthen.runner.sources import require_whole
+from selflengthen.storage.figures import LengthFollowing
 from selflengthen.storage.run_dir import RunFolder
-from selflengthen.storage.schemas import KindScore, Side, Sources, Spread
+from selflengthen.storage.schemas import UnionDone
 from selflengthen.storage.stage_table import FINISH_HELD_OUT, MERGE, UNION
 
 
@@ -26,21 +26,21 @@ def final_status(run: RunFolder, config: Config) -> FinalStatus | None:
     if not begun:
         return None
     require_whole(run, begun)
-    union = run.stage(UNION).done() or {}
-    figures = figures_of(run) or {}
+    union = run.stage(UNION).done_as(UnionDone)
+    figures = figures_of(run)
     finished = bool(figures and run.stage(FINISH_HELD_OUT, part="final").done())
     working = next((folder for folder in begun if not folder.done()), None)
     return FinalStatus(
-        collected=bool(union),
+        collected=union is not None,
         finished=finished,
         merged=bool(run.stage(MERGE).done()),
-        rounds=union.get("of"),
-        rows=union.get("rows"),
-        sources=_sources(union["from"]) if union else None,
+        rounds=union.of if union else None,
+        rows=union.rows if union else None,
+        sources=union.sources if union else None,
         stale=_is_stale(run, union),
         current=current_stage(run, working, config, title=working.title) if working else None,
-        base=_side(figures["base"]) if finished else None,
-        final=_side(figures["final"]) if finished else None,
+        base=figures.base if figures and finished else None,
+        final=figures.final if figures and finished else None,
     )
 
 
@@ -67,7 +67,7 @@ def print_final(status: FinalStatus | None, prefix: str = "") -> None:
         print_table(_table(status.base, status.final))
 
 
-def _table(base: Side, final: Side) -> Iterator[list[str]]:
+def _table(base: LengthFollowing, final: LengthFollowing) -> Iterator[list[str]]:
     """Yield how well held-out length requirements are followed, by both models."""
     kinds = [kind for kind, score in base.by_kind.items() if score.texts]
     yield ["length requirements", "score", *kinds, "satisfied", "words", "end"]
@@ -82,35 +82,15 @@ def _table(base: Side, final: Side) -> Iterator[list[str]]:
         ]
 
 
-def _is_stale(run: RunFolder, union: Mapping[str, Any]) -> bool:
+def _is_stale(run: RunFolder, union: UnionDone | None) -> bool:
     """Whether rounds were added or redone since."""
-    if union and union["of"] != run.finished():
+    if union and union.of != run.finished():
         return True
     for folder in run.last_stages():
         for name, digest in (folder.identity() or {})["inputs"].items():
             number, _, stage = name.partition("/")
             if number.isdecimal():
-                done = run.named(stage, int(number)).done() or {}
-                if done.get("digest") != digest:
+                done = run.named(stage, int(number)).done()
+                if (done.digest if done else None) != digest:
                     return True
     return False
-
-
-def _sources(counts: Mapping[str, int]) -> Sources:
-    return Sources(rounds=counts["rounds"], collected=counts["collected"])
-
-
-def _side(figures: Mapping[str, Any]) -> Side:
-    """Return a model's figures, with whole numbers as they are on file."""
-    scores = {
-        kind: KindScore(texts=score["texts"], score=score["score"])
-        for kind, score in figures["by_kind"].items()
-    }
-    return Side(
-        texts=figures["texts"],
-        score=figures["score"],
-        by_kind=scores,
-        satisfied=figures["satisfied"],
-        words=Spread(**{name: figures["words"][name] for name in ("mean", "median", "p90")}),
-        ends=figures["ends"],
-    )

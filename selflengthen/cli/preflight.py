@@ -6,16 +6,22 @@ import shutil
 from pathlib import Path
 
 from selflengthen.cli.options.settings import Settings
+from selflengthen.cli.run_state import read_config
 from selflengthen.config import Config
 from selflengthen.engines import require
 from selflengthen.errors import UserError
 from selflengthen.inputs import models, prompts, seeds
 from selflengthen.inputs.models import Model
+from selflengthen.inputs.prompts import Prompts
+from selflengthen.inputs.seeds import Seed
 from selflengthen.planning.estimate import estimate, size
 from selflengthen.runner.context import RunContext
 from selflengthen.storage.atomic import check_folder
 from selflengthen.storage.run_dir import RunFolder
 from selflengthen.storage.stage_table import EXPAND, ROUND_STAGES, StageSpec, find_stage
+
+SEEDS_OF_0_1 = 63
+"""How many seed instructions version 0.1 shipped for a language; its runs kept no copy of them."""
 
 
 def gather(settings: Settings) -> RunContext:
@@ -24,8 +30,7 @@ def gather(settings: Settings) -> RunContext:
     check_folder(run.path, "--run-dir")
     check_batch(config)
     require(config.engine.kind)
-    texts = prompts.load(prompts_folder(config))
-    pool = seeds.load(config.seeds or config.language)
+    texts, pool = starting_texts(config, run)
     held_out = seeds.load(config.held_out.source or f"held-out-{config.language}")
     model = models.find(config.model)
     check_lengths(config, model)
@@ -38,6 +43,27 @@ def gather(settings: Settings) -> RunContext:
         seeds=pool,
         held_out=held_out[: config.held_out.texts],
     )
+
+
+def starting_texts(config: Config, run: RunFolder) -> tuple[Prompts, list[Seed]]:
+    """Return prompts and seed instructions: those the configuration names, else shipped ones.
+
+    A run that exists keeps the shipped ones it was begun with: another version of the program may
+    ship others.
+    """
+    source, folder = config.seeds or config.language, prompts_folder(config)
+    saved = read_config(run) if run.is_begun() else None
+    if saved is None or saved.language != config.language:
+        return prompts.load(folder), seeds.load(source)
+    if config.prompts is None and saved.prompts is None:
+        texts = prompts.load_copy(run.prompts, shipped=folder)
+    else:
+        texts = prompts.load(folder)
+    if source not in seeds.shipped() or saved.seeds != config.seeds:
+        return texts, seeds.load(source)
+    if run.seeds.exists():
+        return texts, seeds.load(run.seeds)
+    return texts, seeds.load(source)[:SEEDS_OF_0_1]
 
 
 def prompts_folder(config: Config) -> Path:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 import yaml
@@ -27,15 +26,14 @@ from selflengthen.errors import DamagedFile, UserError
 from selflengthen.runner import metrics
 from selflengthen.runner.sources import require_whole
 from selflengthen.storage.atomic import misplaced, read_json
+from selflengthen.storage.figures import RoundMetrics, TextQuality
 from selflengthen.storage.run_dir import RunFolder
-from selflengthen.storage.schemas import Spread
+from selflengthen.storage.schemas import Spread, TextsDone, UnionDone
 from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.storage.stage_table import HELD_OUT, INSTRUCT
 from selflengthen.text.statistics import spread
 
 _CONFIG = "restore the file, or start the run again with the configuration it was made with"
-_NOT_SHOWN = ("key", "digest", "version", "files")
-"""What DONE.json holds besides counts."""
 
 
 def open_run(name: str) -> tuple[RunFolder, Config]:
@@ -108,37 +106,35 @@ def _stopped(run: RunFolder, config: Config) -> str | None:
     number = run.finished()
     if not number or run.stage(INSTRUCT, number + 1).identity():
         return None
-    return metrics.stop_reason(_figures(run, number)["held_out"], config.held_out)
+    return metrics.stop_reason(_figures(run, number).held_out, config.held_out)
 
 
-def _figures(run: RunFolder, number: int) -> Mapping[str, Any]:
+def _figures(run: RunFolder, number: int) -> RoundMetrics:
     return metrics.on_file(run, number) or metrics.of_round(run, number)
 
 
-def _base_figures(quality: Mapping[str, Any]) -> HeldOutFigures:
+def _base_figures(quality: TextQuality) -> HeldOutFigures:
     return HeldOutFigures(
-        held_out_words=quality["words"]["mean"],
-        held_out_ends=quality["ends"],
-        held_out_repeats=quality["repeats"],
-        held_out_words_median=quality["words"]["median"],
-        held_out_words_p90=quality["words"]["p90"],
+        held_out_words=quality.words.mean,
+        held_out_ends=quality.ends,
+        held_out_repeats=quality.repeats,
+        held_out_words_median=quality.words.median,
+        held_out_words_p90=quality.words.p90,
     )
 
 
-def _round_figures(figures: Mapping[str, Any]) -> RoundFigures:
-    drafts = figures["drafts"]["words"]
-    expansions = figures["expansions"]["words"]
-    held_out = _base_figures(figures["held_out"])
+def _round_figures(figures: RoundMetrics) -> RoundFigures:
+    drafts, expansions = figures.drafts.words, figures.expansions.words
     return RoundFigures(
-        round=figures["round"],
-        draft_words=drafts["mean"],
-        expansion_words=expansions["mean"],
-        acceptance=figures["acceptance"],
-        draft_words_median=drafts["median"],
-        draft_words_p90=drafts["p90"],
-        expansion_words_median=expansions["median"],
-        expansion_words_p90=expansions["p90"],
-        **msgspec.structs.asdict(held_out),
+        round=figures.round,
+        draft_words=drafts.mean,
+        expansion_words=expansions.mean,
+        acceptance=figures.acceptance,
+        draft_words_median=drafts.median,
+        draft_words_p90=drafts.p90,
+        expansion_words_median=expansions.median,
+        expansion_words_p90=expansions.p90,
+        **msgspec.structs.asdict(_base_figures(figures.held_out)),
     )
 
 
@@ -147,7 +143,7 @@ def _stage_status(folder: StageFolder) -> StageStatus:
     done = folder.done()
     counts: TextsSoFar | TrainingSoFar | DoneFile
     if done is not None:
-        counts = {name: value for name, value in done.items() if name not in _NOT_SHOWN}
+        counts = done.as_json(without=("key", "digest", "version", "files"))
     elif folder.spec.makes == "adapter":
         counts = _training(folder)
     else:
@@ -199,14 +195,14 @@ def _total(run: RunFolder, folder: StageFolder, config: Config) -> int | None:
     """Return how many items a stage of texts has; None for other stages."""
     spec = folder.spec
     if spec is HELD_OUT:  # no more than there are, and those are counted when first written
-        measured = run.stage(HELD_OUT, 0).done()
-        return measured["items"] if measured else None
+        measured = run.stage(HELD_OUT, 0).done_as(TextsDone)
+        return measured.items if measured else None
     each = config.value(spec.each) if spec.each else 1
     if spec.of is None:
         return int(each) if spec.each else None
     source = run.named(spec.of, folder.number)
-    texts = source.count() if source.spec.makes == "texts" else (source.done() or {})["rows"]
-    return int(texts * each)
+    united = source.done_as(UnionDone)
+    return int((united.rows if united else source.count()) * each)
 
 
 def _seconds_left(folder: StageFolder, done: int, total: int, config: Config) -> float | None:

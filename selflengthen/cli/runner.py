@@ -109,8 +109,12 @@ def perform(make: Callable[[Services], Playable], attempt: Attempt) -> None:
 def start(make: Callable[[Services], Playable], context: RunContext, resume: str) -> None:
     """Save the inputs of a run, then play its stages; `resume` is the command that resumes it."""
     run, config = context.run, context.config
-    instructions = {seed.id: seed.instruction for seed in context.held_out}
-    run.keep(dump(config), files(context.prompts), instructions)
+    run.keep(
+        dump(config),
+        prompts=files(context.prompts),
+        seeds={seed.id: seed.instruction for seed in context.seeds},
+        held_out={seed.id: seed.instruction for seed in context.held_out},
+    )
     attempt = Attempt(
         engine=config.engine, model=context.model, run=run, log=run.new_log(), resume=resume
     )

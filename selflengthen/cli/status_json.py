@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import msgspec
 
-from selflengthen.storage.schemas import Side, Sources, Spread
+from selflengthen.storage.figures import LengthFollowing
+from selflengthen.storage.schemas import Spread, UnionSources
 
-DoneFile = dict[str, Any]
+DoneFile = dict[str, object]
 """What a DONE.json holds besides its key and digests; it differs from stage to stage."""
 
 
@@ -108,7 +108,7 @@ class StageStatus(msgspec.Struct, frozen=True):
     counts: TextsSoFar | TrainingSoFar | DoneFile
     """Counts so far; of a finished stage, what its DONE.json says."""
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return plain values for JSON."""
         return {"stage": self.stage, "done": self.done, **msgspec.to_builtins(self.counts)}
 
@@ -126,15 +126,15 @@ class FinalStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Rounds of which the data set has texts."""
     rows: int | None
     """Rows of the data set."""
-    sources: Sources | None = msgspec.field(name="from")
+    sources: UnionSources | None = msgspec.field(name="from")
     """How many rows are from the rounds, and how many from the last generator's drafts."""
     stale: bool
     """Whether rounds were added or redone since."""
     current: CurrentStage | None
     """The stage in progress, or None."""
-    base: Side | None
+    base: LengthFollowing | None
     """How well the base model follows length requirements; None unless finished."""
-    final: Side | None
+    final: LengthFollowing | None
     """The same for the finished model."""
 
 

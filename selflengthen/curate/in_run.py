@@ -23,7 +23,8 @@ from selflengthen.curate.io.rows import Choice, Rows, digest
 from selflengthen.errors import SelfLengthenError, UserError
 from selflengthen.storage.atomic import read_json, rewrite
 from selflengthen.storage.jsonl import read_ids
-from selflengthen.storage.records import Row, derive_seed, encode
+from selflengthen.storage.records import TrainingRow, derive_seed, encode
+from selflengthen.storage.schemas import Selection
 from selflengthen.training import child, guard
 
 GENERAL = "general-"
@@ -67,18 +68,15 @@ def digest_of(files: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
-def summary(report: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what DONE.json says: rows kept, of how many, added general ones, dropped by reason."""
+def summary(report: Mapping[str, Any]) -> Selection:
+    """Return what DONE.json says of a selection with this report."""
     reasons: dict[str, int] = {}
     for step in report["steps"]:
         for reason, count in step["dropped"].items():
             reasons[reason] = reasons.get(reason, 0) + count
-    return {
-        "rows": report["kept"],
-        "of": report["rows"],
-        "added": report["general"],
-        "dropped": reasons,
-    }
+    return Selection(
+        rows=report["kept"], of=report["rows"], added=report["general"], dropped=reasons
+    )
 
 
 def told(report: Mapping[str, Any]) -> str:
@@ -130,7 +128,7 @@ def _lines(rows: Rows, own: int) -> Iterator[bytes]:
         else:
             made = msgspec.json.decode(raw)
             name = f"{GENERAL}{number - own:06d}"
-            yield encode(Row(id=name, prompt=made["prompt"], completion=made["completion"]))
+            yield encode(TrainingRow(id=name, prompt=made["prompt"], completion=made["completion"]))
 
 
 def _tell(name: str, done: int, total: int) -> None:

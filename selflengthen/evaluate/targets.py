@@ -109,7 +109,7 @@ def answers_identity(
 
 def grades_identity(target: EvaluationTarget, state: ModelState, judge: Judge) -> dict[str, Any]:
     """Return everything that the grades of a state's answers depend on."""
-    done = target.folder.answers(state.name).done() or {}
+    done = target.folder.answers(state.name).done()
     settings = identity_of(judge.config)
     del settings["model"], settings["engine"]
     return {
@@ -118,7 +118,7 @@ def grades_identity(target: EvaluationTarget, state: ModelState, judge: Judge) -
         "settings": settings,
         "rubric": judge.rubric.name,
         "prompts": judge.rubric.digest(),
-        "answers": done.get("digest"),
+        "answers": done.digest if done else None,
     }
 
 

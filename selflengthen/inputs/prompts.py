@@ -70,6 +70,15 @@ def load(folder: Path) -> Prompts:
     return Prompts(texts, _answers(folder / f"{ANSWERS}.md"))
 
 
+def load_copy(folder: Path, *, shipped: Path) -> Prompts:
+    """Read the prompts that a run keeps; one that its version did not have is the shipped one."""
+    texts = {
+        name: read(folder if (folder / f"{name}.md").exists() else shipped, name, expected)
+        for name, expected in PLACEHOLDERS.items()
+    }
+    return Prompts(texts, _answers(folder / f"{ANSWERS}.md"))
+
+
 def require(prompts: Prompts, folder: Path) -> None:
     """Raise UserError where the prompts of `folder` lack one that is needed after the rounds."""
     for name in sorted(LATER - prompts.texts.keys()):

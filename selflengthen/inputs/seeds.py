@@ -43,15 +43,15 @@ def load(source: str | Path, field: str = "instruction") -> list[Seed]:
     path = Path(source)
     if path.exists() and not path.is_dir():
         seeds = _collect(path, _lines(path), field)
-    elif isinstance(source, str) and source in _shipped():
-        seeds = _collect(source, _lines(_shipped()[source]), field)
+    elif isinstance(source, str) and source in shipped():
+        seeds = _collect(source, _lines(shipped()[source]), field)
     elif hub := _hub_id(source):
         seeds = _collect(source, _rows(hub["name"], hub["split"] or "train", field), field)
     else:
         fault = "is a folder, no seeds file" if path.is_dir() else "no such seeds file"
         raise UserError(
             f"{source}: {fault}; give a JSONL file, a data set owner/name of the Hugging Face hub, "
-            f"or one of {', '.join(_shipped())}."
+            f"or one of {', '.join(shipped())}."
         )
     if len(seeds) < 2:
         found = "one seed" if seeds else "no seeds: it is empty"
@@ -68,7 +68,8 @@ def _hub_id(source: str | Path) -> re.Match[str] | None:
     return _HUB.fullmatch(source)
 
 
-def _shipped() -> dict[str, Path]:
+def shipped() -> dict[str, Path]:
+    """Return the shipped sets by name."""
     return {path.stem: path for path in sorted((prompts.root() / "seeds").glob("*.jsonl"))}
 
 

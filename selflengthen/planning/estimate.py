@@ -11,10 +11,10 @@ import os
 from dataclasses import dataclass
 
 from selflengthen.config import Config
+from selflengthen.inputs import hardware
 from selflengthen.inputs.model_shape import Shape, shape_of
 from selflengthen.inputs.models import Model
 from selflengthen.planning import token_budget
-from selflengthen.planning.hardware import has_gpu
 from selflengthen.planning.token_budget import (
     ATTEMPTS,
     COPIES,
@@ -225,7 +225,7 @@ def _train_rate(shape: Shape, observed: Observed) -> tuple[float, str]:
 
 def _device() -> tuple[float, float, str]:
     """Return one device's bytes and operations per second, as they are reached, and its name."""
-    if has_gpu():
+    if hardware.has_gpu():
         return 1e12, 1e14, "one GPU that reaches 1 TB/s and 100 TFLOP/s"
     cores = os.cpu_count() or 1
     return 1e10, 1e10 * cores, f"{cores} CPU core(s) that reach 10 GFLOP/s each"

@@ -5,13 +5,12 @@ Where a run exists, its own lengths and attempts are used; otherwise rules of th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 from selflengthen.config import Config
 from selflengthen.storage.run_dir import RunFolder
+from selflengthen.storage.schemas import ChosenDone, D, TextsDone, TrainedDone
 from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.storage.stage_table import CURATE, DRAFT, EXPAND, TRAIN
 
@@ -60,25 +59,28 @@ class Observed:
 def observe(run: RunFolder, model: str) -> Observed:
     """Read lengths, attempts and speeds from the stages of a run by `model` (its digest)."""
     stages = [f for f in reversed(run.stages()) if (f.identity() or {}).get("model") == model]
-    done = {(f.spec, f.part): f.done() for f in stages}
-    first = {f.spec: f for f in stages if f.done()}
-    drafts = done.get((DRAFT, ""))
-    expansions = done.get((EXPAND, ""))
-    chosen = done.get((CURATE, ""))
-    train = done.get((TRAIN, "generator"))
+    first = {(f.spec, f.part): f for f in stages}
+    drafts = _done(first.get((DRAFT, "")), TextsDone)
+    expansions = _done(first.get((EXPAND, "")), TextsDone)
+    chosen = _done(first.get((CURATE, "")), ChosenDone)
+    train = _done(first.get((TRAIN, "generator")), TrainedDone)
     tokens = attempts = growth = None
-    if drafts and drafts.get("accepted"):
-        attempts, tokens = _mean_draft(first[DRAFT])
-    if drafts and expansions and expansions.get("accepted") and drafts["words"]["mean"]:
-        growth = expansions["words"]["mean"] / drafts["words"]["mean"]
+    if drafts and drafts.accepted:
+        attempts, tokens = _mean_draft(first[DRAFT, ""])
+    if drafts and expansions and expansions.accepted and drafts.words.mean:
+        growth = expansions.words.mean / drafts.words.mean
     return Observed(
         draft_tokens=tokens,
         attempts=attempts,
         growth=growth,
-        chosen=chosen["rows"] / max(1, chosen["of"]) if chosen else None,
+        chosen=chosen.rows / max(1, chosen.of) if chosen else None,
         generate_rate=_mean_rate(drafts, expansions),
-        train_rate=(train or {}).get("tokens_per_second"),
+        train_rate=train.tokens_per_second if train else None,
     )
+
+
+def _done(folder: StageFolder | None, kind: type[D]) -> D | None:
+    return folder.done_as(kind) if folder else None
 
 
 def _mean_draft(folder: StageFolder) -> tuple[float | None, float | None]:
@@ -95,9 +97,9 @@ def _mean_draft(folder: StageFolder) -> tuple[float | None, float | None]:
     return attempts, tokens
 
 
-def _mean_rate(*stages: Mapping[str, Any] | None) -> float | None:
+def _mean_rate(*stages: TextsDone | None) -> float | None:
     """Return the mean tokens per second of the stages that say theirs in DONE.json."""
-    rates = [rate for stage in stages if stage and (rate := stage.get("tokens_per_second"))]
+    rates = [rate for stage in stages if stage and (rate := stage.tokens_per_second)]
     return sum(rates) / len(rates) if rates else None
 
 

@@ -18,9 +18,11 @@ from selflengthen.release import licences
 from selflengthen.release.licences import Licence
 from selflengthen.runner import metrics
 from selflengthen.storage.atomic import read_json
+from selflengthen.storage.figures import FinalFigures, LengthFollowing
 from selflengthen.storage.jsonl import read_structs
 from selflengthen.storage.records import FinalRow
 from selflengthen.storage.run_dir import RunFolder
+from selflengthen.storage.schemas import TextsDone, UnionDone
 from selflengthen.storage.stage_table import ANNEAL, DEMAND, FINISH_TRAIN, UNION
 from selflengthen.text.statistics import spread
 
@@ -49,9 +51,11 @@ _LEFT_OUT = {
 _CHUNK = 1 << 20
 
 
-def gather(config: Config, model: Model, run: RunFolder, figures: dict[str, Any]) -> Facts:
+def gather(config: Config, model: Model, run: RunFolder, figures: FinalFigures) -> Facts:
     """Read from a run's files what the cards say."""
-    union, asked = (run.stage(spec).done() or {} for spec in (UNION, DEMAND))
+    union = run.stage(UNION).done_as(UnionDone)
+    demand = run.stage(DEMAND).done_as(TextsDone)
+    assert union is not None and demand is not None, "the run is not finished"
     trained = run.stage(FINISH_TRAIN)
     counts, words = Counter[str](), []
     for row in read_structs(run.final / "dataset" / "train.jsonl", FinalRow):
@@ -60,8 +64,8 @@ def gather(config: Config, model: Model, run: RunFolder, figures: dict[str, Any]
         words.append(row.words)
     names = [*_KINDS.values(), *_AUTHORS.values()]
     names += sorted(counts.keys() - set(names))
-    left_out = [(_LEFT_OUT[reason], count) for reason, count in union["dropped"].items()]
-    if without := asked["items"] - len(words):
+    left_out = [(_LEFT_OUT[reason], count) for reason, count in union.dropped.items()]
+    if without := demand.items - len(words):
         left_out.append(("left out: no demand that the text satisfies", without))
     return {
         "config": config,
@@ -74,9 +78,9 @@ def gather(config: Config, model: Model, run: RunFolder, figures: dict[str, Any]
         "words": spread(words),
         "longest": max(words),
         "figures": figures,
-        "measured": list(_measured(figures["base"], figures["final"])),
+        "measured": list(_measured(figures.base, figures.final)),
         "rounds": [
-            metrics.on_file(run, n) or metrics.of_round(run, n) for n in range(1, union["of"] + 1)
+            metrics.on_file(run, n) or metrics.of_round(run, n) for n in range(1, union.of + 1)
         ],
         "training": trained.done(),
         "anneal": run.stage(ANNEAL).done() if config.finish.anneal.steps else None,
@@ -121,7 +125,7 @@ def model(facts: Facts, *, merged: bool) -> str:
         library_name="transformers" if merged else "peft",
         pipeline_tag="text-generation",
         tags=["self-lengthen", "long-form", "sft", *(() if merged else ("lora",))],
-        eval_results=_results(facts["figures"]["final"]) or None,
+        eval_results=_results(facts["figures"].final) or None,
         **base,
         **_licence(facts),
     )
@@ -134,27 +138,27 @@ def _licence(facts: Facts) -> dict[str, Any]:
     return {} if licence is None else asdict(licence)
 
 
-def _results(final: dict[str, Any]) -> list[EvalResult]:
+def _results(final: LengthFollowing) -> list[EvalResult]:
     """Return the finished model's figures as the hub's results of an evaluation."""
     from huggingface_hub import EvalResult
 
-    if not final["texts"]:
+    if not final.texts:
         return []
-    figures = [("longen_score", "LonGen score, 0 to 1", final["score"])]
+    figures = [("longen_score", "LonGen score, 0 to 1", final.score)]
     figures += [
-        (f"longen_score_{kind}", f"LonGen score where it {asks}", final["by_kind"][kind]["score"])
+        (f"longen_score_{kind}", f"LonGen score where it {asks}", final.by_kind[kind].score)
         for kind, asks in _KINDS.items()
     ]
     figures += [
-        ("length_satisfied", "Share of length demands satisfied", final["satisfied"]),
-        ("ended", "Share of texts that end by themselves", final["ends"]),
-        ("mean_words", "Mean words", final["words"]["mean"]),
+        ("length_satisfied", "Share of length demands satisfied", final.satisfied),
+        ("ended", "Share of texts that end by themselves", final.ends),
+        ("mean_words", "Mean words", final.words.mean),
     ]
     return [
         EvalResult(
             task_type="text-generation",
             dataset_type="selflengthen-held-out",
-            dataset_name=f"{final['texts']} held-out instructions with length demands",
+            dataset_name=f"{final.texts} held-out instructions with length demands",
             metric_type=kind,
             metric_name=name,
             metric_value=value,
@@ -186,19 +190,19 @@ def _named(model: str) -> str:
     return f"[{model}](https://huggingface.co/{model})" if on_hub(model) else Path(model).name
 
 
-def _measured(base: dict[str, Any], final: dict[str, Any]) -> Iterable[tuple[str, str, str]]:
-    yield "score", _score(base["score"]), _score(final["score"])
+def _measured(base: LengthFollowing, final: LengthFollowing) -> Iterable[tuple[str, str, str]]:
+    yield "score", _score(base.score), _score(final.score)
     for kind, said in _KINDS.items():
-        before, after = (side["by_kind"][kind] for side in (base, final))
-        if before["texts"]:
+        before, after = (side.by_kind[kind] for side in (base, final))
+        if before.texts:
             yield (
-                f"score where it {said} ({before['texts']})",
-                _score(before["score"]),
-                _score(after["score"]),
+                f"score where it {said} ({before.texts})",
+                _score(before.score),
+                _score(after.score),
             )
-    yield "demand satisfied", f"{base['satisfied']:.0%}", f"{final['satisfied']:.0%}"
-    yield "ended by itself", f"{base['ends']:.0%}", f"{final['ends']:.0%}"
-    yield "mean words", f"{base['words']['mean']:,.0f}", f"{final['words']['mean']:,.0f}"
+    yield "demand satisfied", f"{base.satisfied:.0%}", f"{final.satisfied:.0%}"
+    yield "ended by itself", f"{base.ends:.0%}", f"{final.ends:.0%}"
+    yield "mean words", f"{base.words.mean:,.0f}", f"{final.words.mean:,.0f}"
 
 
 def _score(value: float | None) -> str:

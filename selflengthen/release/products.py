@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from selflengthen.config import Config
 from selflengthen.errors import DamagedFile
 from selflengthen.inputs.models import Model
 from selflengthen.runner.verify import ALTERED, adapter_faults, digest_of
-from selflengthen.storage.atomic import read_sealed, rewrite, write_sealed
+from selflengthen.storage.atomic import rewrite, write_sealed
+from selflengthen.storage.figures import FinalFigures, read_figures
 from selflengthen.storage.jsonl import read_structs
 from selflengthen.storage.records import FinalRow, Pair
 from selflengthen.storage.run_dir import RunFolder
-from selflengthen.storage.schemas import Figures, check_figures
 from selflengthen.storage.stage_table import ANNEAL, DEMAND, FINISH_TRAIN, MERGE, UNION
 from selflengthen.training.job import ADAPTER_FILES, TOKENIZER_FILES
 
@@ -27,7 +28,7 @@ WRITTEN = (*GIVEN, "dataset/README.md", "adapter/README.md", "figures.json")
 
 
 def write_release(
-    config: Config, model: Model, run: RunFolder, *, adapter: Path, figures: dict[str, Any]
+    config: Config, model: Model, run: RunFolder, *, adapter: Path, figures: FinalFigures
 ) -> None:
     """Write the adapter, the cards and figures.json into `final/`, beside the data set.
 
@@ -54,19 +55,16 @@ def write_release(
     write_figures(run, figures)  # last: by it a finished run is known
 
 
-def write_figures(run: RunFolder, measured: dict[str, Any]) -> None:
+def write_figures(run: RunFolder, measured: FinalFigures) -> None:
     """Write final/figures.json, with the digests of what is given away."""
     files = {name: digest_of(run.final / name, REMEDY) for name in GIVEN}
-    write_sealed(run.final / "figures.json", {**measured, "files": files})
+    figures = msgspec.structs.replace(measured, files=files)
+    write_sealed(run.final / "figures.json", msgspec.to_builtins(figures))
 
 
-def figures_of(run: RunFolder) -> dict[str, Any] | None:
+def figures_of(run: RunFolder) -> FinalFigures | None:
     """Return what final/figures.json says, or None; raise DamagedFile where it was changed."""
-    path = run.final / "figures.json"
-    measured = read_sealed(path, REMEDY)
-    if measured is not None:
-        check_figures(path, measured, Figures, REMEDY)
-    return measured
+    return read_figures(run.final / "figures.json", REMEDY)
 
 
 def product_faults(run: RunFolder) -> Iterator[DamagedFile]:
@@ -78,14 +76,14 @@ def product_faults(run: RunFolder) -> Iterator[DamagedFile]:
     measured = figures_of(run)
     if measured is None:
         return
-    if "files" in measured:
-        for name, digest in measured["files"].items():
+    if measured.files is not msgspec.UNSET:
+        for name, digest in measured.files.items():
             if digest_of(run.final / name, REMEDY) != digest:
                 yield DamagedFile(run.final / name, ALTERED, REMEDY)
         return
     trained = run.stage(ANNEAL).done() or run.stage(FINISH_TRAIN).done()
     if trained:
-        yield from adapter_faults(run.final / "adapter", trained["digest"], REMEDY)
+        yield from adapter_faults(run.final / "adapter", trained.digest, REMEDY)
     yield from _dataset_faults(run)
 
 

@@ -377,7 +377,7 @@ def test_no_attempts_are_no_record(run: Path, capsys: pytest.CaptureFixture[str]
     path = run / "rounds/01/2-draft/records.jsonl"
     path.write_text(path.read_text().replace('"attempts":1', '"attempts":0', 1))
     for words in (["estimate", *MORE[1:]], MORE):
-        assert f"{path}, line 1: is no record" in rejection(capsys, *words)
+        assert f"{path}, line 1: is not a record" in rejection(capsys, *words)
 
 
 @pytest.mark.parametrize("mean", [float("nan"), float("inf")])

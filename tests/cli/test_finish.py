@@ -10,6 +10,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 
@@ -159,6 +160,7 @@ def test_a_model_of_the_hub_is_named_as_the_base(
     from selflengthen.config import Config
     from selflengthen.inputs import models
     from selflengthen.release import cards
+    from selflengthen.release.products import figures_of
     from selflengthen.storage.run_dir import RunFolder
 
     Path("tiny/README.md").write_text(
@@ -168,13 +170,15 @@ def test_a_model_of_the_hub_is_named_as_the_base(
     config = Config.model_validate(yaml.safe_load((run / "config.yaml").read_text()))
     config = config.model_copy(update={"model": "owner/tiny"})
     model = replace(models.find("tiny"), name="owner/tiny")
-    figures = json.loads((FINAL / "figures.json").read_text())
+    figures = figures_of(RunFolder(run))
+    assert figures
     facts = cards.gather(config, model, RunFolder(run), figures)
     for merged, relation in ((False, "adapter"), (True, "finetune")):
         head = yaml.safe_load(cards.model(facts, merged=merged).split("---\n")[1])
         assert head["base_model"] == "owner/tiny" and head["base_model_relation"] == relation
         assert head["license_link"] == "https://huggingface.co/owner/tiny/blob/main/LICENSE"
-    none = facts | {"figures": figures | {"final": figures["final"] | {"texts": 0}}}
+    final = msgspec.structs.replace(figures.final, texts=0)
+    none = facts | {"figures": msgspec.structs.replace(figures, final=final)}
     assert "model-index" not in cards.model(none, merged=False)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from selflengthen.cli import main
+from selflengthen.inputs import prompts
 from tests.loop.scripted_run import contents
 
 RUNS = Path(__file__).parent / "runs_of_0_1_0"
@@ -123,3 +124,27 @@ def test_a_complete_run_stays_as_it_is(
     assert main([command, *words]) == 0
     assert capsys.readouterr().out
     assert digests(old / "complete") == before
+
+
+def test_other_shipped_prompts_and_seeds_change_no_run_that_exists(
+    old: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither one of an older version, nor one that this version begins."""
+    words = "run small.yaml --iterations 1 --run-dir new".split()
+    assert main(words) == 0
+    first = digests(old / "new")
+    newer = Path(shutil.copytree(prompts.root(), old / "newer"))
+    for text in newer.glob("*/*.user.md"):
+        text.write_text("Write with care.\n" + text.read_text())
+    with (newer / "seeds/en.jsonl").open("a") as file:
+        file.write('{"id": "en-more", "instruction": "Write a text about the sea at night."}\n')
+    monkeypatch.setattr(prompts, "root", lambda: newer)
+    assert main(["run", "small.yaml", "--run-dir", "interrupted"]) == 0
+    assert main([*words[:2], "--iterations", "2", "--run-dir", "new"]) == 0
+    run, whole = digests(old / "interrupted"), digests(RUNS / "complete")
+    assert run == {name: whole[name] for name in whole if name.startswith("rounds")}
+    assert first.items() < digests(old / "new").items()
+    assert main([*words[:-1], "another"]) == 0
+    assert digests(old / "another").items().isdisjoint(first.items())
+    assert main(["run", "small.yaml", "--run-dir", "new", "--language", "zh"]) == 2
+    assert "was made with other settings" in capsys.readouterr().err

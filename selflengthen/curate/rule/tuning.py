@@ -26,7 +26,7 @@ from selflengthen.errors import DamagedFile, TrainingError
 from selflengthen.field_kinds import identity_of
 from selflengthen.inputs.models import Model
 from selflengthen.storage.atomic import read_json, rewrite, write_json
-from selflengthen.storage.records import Row, encode
+from selflengthen.storage.records import TrainingRow, encode
 from selflengthen.training.job import ADAPTER_FILES, TOKENIZER_FILES, TrainingJob, job_of
 
 
@@ -162,10 +162,10 @@ def _write_once(path: Path, rows: Rows) -> None:
 
 
 def training_lines(rows: Rows) -> Iterator[bytes]:
-    """Yield rows as JSON lines of `records.Row`, which training reads."""
+    """Yield rows as JSON lines of `records.TrainingRow`, which training reads."""
     for row in rows:
         yield encode(
-            Row(
+            TrainingRow(
                 id=str(row.number),
                 prompt=[{"role": "user", "content": row.prompt}],
                 completion=[{"role": "assistant", "content": row.response}],

@@ -1,4 +1,4 @@
-"""What can be said of the machine without torch."""
+"""What hardware this machine has, as far as can be seen without importing torch."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from pathlib import Path
 
 
 def has_gpu() -> bool:
-    """Say whether there is an NVIDIA GPU, from its driver or its tool; neither is started."""
+    """Return whether this machine has an NVIDIA GPU or its driver."""
     return Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi") is not None
