@@ -34,8 +34,6 @@ from selflengthen.storage.stage_table import HELD_OUT, INSTRUCT
 from selflengthen.text.statistics import spread
 
 _CONFIG = "restore the file, or start the run again with the configuration it was made with"
-_NOT_SHOWN = ("key", "digest", "version", "files")
-"""What DONE.json holds besides counts."""
 
 
 def open_run(name: str) -> tuple[RunFolder, Config]:
@@ -145,7 +143,7 @@ def _stage_status(folder: StageFolder) -> StageStatus:
     done = folder.done()
     counts: TextsSoFar | TrainingSoFar | DoneFile
     if done is not None:
-        counts = done.as_json(without=_NOT_SHOWN)
+        counts = done.as_json(without=("key", "digest", "version", "files"))
     elif folder.spec.makes == "adapter":
         counts = _training(folder)
     else:
