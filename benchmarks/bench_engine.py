@@ -41,7 +41,7 @@ from selflengthen.config import EngineConfig
 from selflengthen.engines import chat
 from selflengthen.engines.base import Message, Request, Sampling
 from selflengthen.inputs import models, prompts, seeds
-from selflengthen.runner.executor import Drive
+from selflengthen.runner.executor import StageExecutor
 from selflengthen.stages.contract import Ask, Item, Verdict
 from selflengthen.storage.records import derive_seed
 from selflengthen.storage.run_dir import RunFolder
@@ -197,15 +197,17 @@ async def _controller(model: Path, orders: IO[str], answers: IO[str]) -> None:
                 folder = RunFolder(Path(work)).stage(DRAFT, 1)
                 folder.begin({})
                 began = time.perf_counter()
-                drive = Drive(engine, SEED, IN_FLIGHT, Silent(), folder)
+                executor = StageExecutor(
+                    folder, engine=engine, seed=SEED, in_flight=IN_FLIGHT, progress=Silent()
+                )
                 items = (
                     Item(name, None, request)
                     for name, request in zip(names(len(requests)), requests, strict=True)
                 )
-                await drive.run(BenchmarkStage(), items)
+                await executor.run(BenchmarkStage(), items)
                 seconds = time.perf_counter() - began
                 assert folder.count() == len(requests)
-            _answer(answers, drive.tokens, seconds)
+            _answer(answers, executor.tokens, seconds)
     finally:
         await engine.close()
 

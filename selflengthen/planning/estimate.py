@@ -1,7 +1,7 @@
-"""What a run takes in tokens, hours, memory and disk, before a GPU is touched.
+"""Estimates the tokens, hours, memory and disk space of a run, before it uses a GPU.
 
-Where a run exists, its own lengths, attempts and speeds are used; otherwise rules of thumb. Every
-figure says which.
+If the run exists, the estimate uses its own lengths, attempts and speeds; otherwise, rules of
+thumb. Every figure says which.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 @dataclass(frozen=True)
 class Figure:
-    """A number, its unit, and what it rests on."""
+    """A number, its unit, and the assumptions behind it."""
 
     value: float
     unit: str
@@ -65,7 +65,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class _Basis:
-    """What all figures rest on: speeds in tokens per second, sizes in bytes, and their sources."""
+    """The basis of all figures: speeds in tokens per second, sizes in bytes, and their sources."""
 
     rounds: TokenBudget
     collect: TokenBudget
@@ -82,12 +82,12 @@ class _Basis:
 
     @property
     def checkpoints(self) -> int:
-        """Bytes of a training's checkpoints: weights and two moments, of the last two."""
+        """Bytes of a training's last two checkpoints, each with weights and two moments."""
         return 3 * self.adapter * 2
 
 
 def estimate(config: Config, model: Model, run: RunFolder | None) -> Estimate:
-    """Estimate what a run takes; `run` is a run of this configuration, which may not exist yet."""
+    """Estimate what a run takes; `run` is the folder of its run, or None if there is none yet."""
     shape = shape_of(model)
     observed = token_budget.observe(run, model.digest) if run else Observed()
     basis = _basis(config, shape, observed)
@@ -112,7 +112,7 @@ def _rounds(config: Config, basis: _Basis, used: int) -> dict[str, Figure]:
         "engine_memory": basis.engine,
         "train_memory": basis.train,
         "disk": _bytes(disk, f"{lengths}; {copies}; adapters"),
-        "disk_left": _bytes(max(0, disk - used), f"{size(used)} are on disk already"),
+        "disk_left": _bytes(max(0, disk - used), f"{size(used)} already on disk"),
     }
 
 
@@ -181,7 +181,7 @@ def _bytes(value: float, assumes: str) -> Figure:
 
 
 def size(count: float) -> str:
-    """Write a number of bytes in the unit that suits it: 12.3 GiB."""
+    """Format a number of bytes with a suitable unit: 12.3 GiB."""
     power = min(len(_UNITS) - 1, int(math.log(count, 1024))) if count >= 1 else 0
     value = count / 1024**power
     return f"{value:.3g} {_UNITS[power]}" if value < 1000 else f"{value:,.0f} {_UNITS[power]}"
@@ -192,19 +192,19 @@ def _text_bytes(budget: TokenBudget) -> int:
 
 
 def _used(run: RunFolder | None) -> int:
-    """Return the bytes that the rounds have on disk already."""
+    """Return the bytes that the rounds already have on disk."""
     files = run.rounds.rglob("*") if run else ()
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def _generate_rate(shape: Shape, config: Config, observed: Observed) -> tuple[float, str]:
-    """Return the engine's tokens per second, and what that rests on.
+    """Return the engine's tokens per second, and the basis of that figure.
 
-    A step reads the weights and the caches of all samples once, and writes one token of each.
+    A step reads the weights and the caches of all samples once, and generates one token for each.
     """
     if observed.generate_rate:
         rate = observed.generate_rate
-        return rate, f"{rate:,.0f} tokens/s, as this run wrote so far"
+        return rate, f"{rate:,.0f} tokens/s, measured in this run"
     bandwidth, flops, device = _device()
     batch = config.engine.in_flight
     cache = batch * shape.kv_bytes * config.sampling.max_tokens / 4
@@ -214,17 +214,17 @@ def _generate_rate(shape: Shape, config: Config, observed: Observed) -> tuple[fl
 
 
 def _train_rate(shape: Shape, observed: Observed) -> tuple[float, str]:
-    """Return the trainer's tokens per second, and what that rests on."""
+    """Return the trainer's tokens per second, and the basis of that figure."""
     if observed.train_rate:
         rate = observed.train_rate
-        return rate, f"{rate:,.0f} tokens/s, as this run trained so far"
+        return rate, f"{rate:,.0f} tokens/s, measured in this run"
     _, flops, device = _device()
     rate = max(1.0, flops / max(1, 6 * shape.parameters))
     return rate, f"{rate:,.0f} tokens/s, 6 operations per parameter and token on {device}"
 
 
 def _device() -> tuple[float, float, str]:
-    """Return one device's bytes and operations per second, as they are reached, and its name."""
+    """Return the bytes and operations per second that one device reaches, and its name."""
     if hardware.has_gpu():
         return 1e12, 1e14, "one GPU that reaches 1 TB/s and 100 TFLOP/s"
     cores = os.cpu_count() or 1
@@ -232,7 +232,7 @@ def _device() -> tuple[float, float, str]:
 
 
 def _engine_memory(shape: Shape, config: Config) -> Figure:
-    """Return the memory for all samples in flight, each as long as it may get."""
+    """Return the memory for all samples in flight, each at its maximum length."""
     sample = shape.kv_bytes * config.sampling.max_tokens
     value = shape.weight_bytes + sample * config.engine.in_flight
     return _bytes(
@@ -244,14 +244,14 @@ def _engine_memory(shape: Shape, config: Config) -> Figure:
 
 
 def _train_memory(shape: Shape, config: Config) -> Figure:
-    """Return the memory for weights, the adapter with gradient and moments, and activations."""
+    """Return the memory for weights, the adapter with gradients and moments, and activations."""
     tokens = config.train.max_length * config.train.per_device_batch
     layer = tokens * (8 * shape.hidden + 3 * shape.inner) * 2
     checkpoints = tokens * shape.hidden * 2 * shape.layers
-    sparing = config.train.gradient_checkpointing
+    checkpointing = config.train.gradient_checkpointing
     value = shape.weight_bytes + 16 * shape.lora(config.train.lora_r)
-    value += checkpoints + layer if sparing else layer * shape.layers
-    how = "with gradient checkpointing" if sparing else "without gradient checkpointing"
+    value += checkpoints + layer if checkpointing else layer * shape.layers
+    how = "with gradient checkpointing" if checkpointing else "without gradient checkpointing"
     return _bytes(
         value,
         f"weights, 16 bytes per LoRA parameter, activations of {tokens} tokens {how}, chunked "
@@ -260,4 +260,4 @@ def _train_memory(shape: Shape, config: Config) -> Figure:
 
 
 def _source(observed: float | None, otherwise: str) -> str:
-    return "lengths and attempts of this run so far" if observed else otherwise
+    return "lengths and attempts measured in this run" if observed else otherwise

@@ -35,7 +35,7 @@ class TrainingJob(msgspec.Struct, kw_only=True, frozen=True):
 
     Attributes:
         model: folder or hub id of the base model.
-        rows: JSONL file of `records.Row`.
+        rows: JSONL file of `records.TrainingRow`.
         output: folder of this training; it becomes the adapter.
         start_from: folder of the adapter to continue training; None starts with a new one.
         learning_rate: peak learning rate of this round.

@@ -17,7 +17,7 @@ import numpy as np
 from selflengthen.engines.base import Message
 from selflengthen.engines.chat import Chat
 from selflengthen.errors import TrainingError
-from selflengthen.storage.records import Row
+from selflengthen.storage.records import TrainingRow
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,20 +39,23 @@ class TokenRows:
     longest: int
 
 
-def read(path: Path) -> list[Row]:
+def read(path: Path) -> list[TrainingRow]:
     """Read rows; raise TrainingError with file and line of a malformed one."""
     rows = []
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             try:
-                rows.append(msgspec.json.decode(line, type=Row))
+                rows.append(msgspec.json.decode(line, type=TrainingRow))
             except msgspec.DecodeError as error:
                 raise TrainingError(f"{path}:{number}: not a training row: {error}.") from error
     return rows
 
 
 def tokenize(
-    rows: list[Row], tokenizer: PreTrainedTokenizerBase, stop_tokens: set[int], max_length: int
+    rows: list[TrainingRow],
+    tokenizer: PreTrainedTokenizerBase,
+    stop_tokens: set[int],
+    max_length: int,
 ) -> TokenRows:
     """Tokenize rows and drop those with more than `max_length` tokens.
 

@@ -23,7 +23,7 @@ from trl.trainer.sft_config import SFTConfig
 from selflengthen.errors import TrainingError
 from selflengthen.inputs import model_files, pretrained
 from selflengthen.storage.atomic import rewrite
-from selflengthen.storage.records import Row
+from selflengthen.storage.records import TrainingRow
 from selflengthen.training import checkpoints, rows
 from selflengthen.training.guard import Stop, Stopped
 from selflengthen.training.job import ADAPTER_FILES, TrainingJob, TrainingResult
@@ -32,7 +32,9 @@ from selflengthen.training.steps import read_steps
 from selflengthen.training.trainer import RoleTrainer
 
 
-def run(job: TrainingJob, training_rows: list[Row], stop: Stop, started: float) -> TrainingResult:
+def run(
+    job: TrainingJob, training_rows: list[TrainingRow], stop: Stop, started: float
+) -> TrainingResult:
     """Train on the rows, from the newest valid checkpoint if there is one, and save the adapter.
 
     `started` is when the process began (`time.monotonic`). Raises Stopped after SIGTERM, when all
@@ -66,7 +68,7 @@ def run(job: TrainingJob, training_rows: list[Row], stop: Stop, started: float) 
 
 
 def _data(
-    job: TrainingJob, training_rows: list[Row], tokenizer: Any, stop_tokens: set[int]
+    job: TrainingJob, training_rows: list[TrainingRow], tokenizer: Any, stop_tokens: set[int]
 ) -> tuple[Dataset, dict[str, int]]:
     """Return the tokenized rows, and their number, the number of dropped rows, and the longest."""
     tokenized = rows.tokenize(training_rows, tokenizer, stop_tokens, job.max_length)

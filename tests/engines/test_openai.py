@@ -26,6 +26,7 @@ from selflengthen.inputs import models, prompts, seeds
 from selflengthen.pipeline.rounds import Rounds
 from selflengthen.runner.context import RunContext
 from selflengthen.storage.run_dir import RunFolder
+from selflengthen.storage.schemas import TextsDone
 from tests.engines.proxy import KINDS, Plan, Proxy
 from tests.loop.scripted_run import services
 
@@ -150,9 +151,9 @@ async def test_a_round_through_faults_brings_every_item_to_a_verdict(
         await rounds.services.engines.close()
         assert set(KINDS) <= set(proxy.done)
     for stage in (made, drafts, expansions):
-        done = stage.done()
+        done = stage.done_as(TextsDone)
         assert done
-        assert done["items"] == len(stage.finished()), stage.title
+        assert done.items == len(stage.finished()), stage.title
     assert made.count() > 0
 
 
