@@ -212,7 +212,8 @@ class JudgeConfig(Section):
 
     model: str | None = identity(
         None,
-        "Model folder, hub id, `pocket`, or the name of a server's model; none grades nothing.",
+        "Model folder, GGUF file, hub id, `pocket`, or the name of a server's model; none grades "
+        "nothing.",
     )
     attempts: int = identity(3, "Attempts for an answer in form; then the text is unjudged.", ge=1)
     temperature: float = identity(0.5, "Sampling temperature.", ge=0, le=2)
@@ -223,7 +224,9 @@ class JudgeConfig(Section):
 class Config(Section):
     """A run."""
 
-    model: str = identity("pocket", "Model folder, hub id, or `pocket` for the embedded model.")
+    model: str = identity(
+        "pocket", "Model folder, GGUF file, hub id, or `pocket` for the embedded model."
+    )
     language: Literal["en", "zh", "pocket"] = identity("en", "Which shipped prompts are used.")
     prompts: str | None = identity(None, "Folder of prompts instead of the shipped ones.")
     seeds: str | None = identity(

@@ -137,7 +137,7 @@ def _model(name: str, engine: EngineConfig, source: str) -> Model:
     """Find a model; errors begin with `source`, the option that named it, or the name itself."""
     if model := served(name, engine):
         return model
-    if name != "pocket" and not Path(name).is_dir() and "/" not in name:
+    if name != "pocket" and not Path(name).exists() and "/" not in name:
         raise UserError(
             f"{source}: {'' if source == name else name + ' '}is neither a model nor a run; give "
             "the folder of a run or its name under runs/, a model folder, a hub id, or `pocket`."
@@ -147,11 +147,12 @@ def _model(name: str, engine: EngineConfig, source: str) -> Model:
 
 def served(name: str, engine: EngineConfig) -> Model | None:
     """Return a model that only a server has, known by its name and address; None for others."""
-    if name == "pocket" or Path(name).is_dir() or engine.kind != "openai":
+    if name == "pocket" or Path(name).exists() or engine.kind != "openai":
         return None
     return Model(name, Path(name), {}, fingerprint([name, engine.url]).hex())
 
 
 def _short(name: str) -> str:
-    """Return a folder's name, or a hub id as it is."""
-    return Path(name).resolve().name if Path(name).is_dir() else name
+    """Return the name of a folder or of a file without its suffix, or a hub id as it is."""
+    path = Path(name)
+    return path.stem if path.is_file() else path.resolve().name if path.is_dir() else name

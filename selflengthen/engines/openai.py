@@ -227,15 +227,15 @@ class OpenAIEngine:
     def _base(self, name: str, folder: str, served: dict[str, dict[str, Any]]) -> str:
         """Return what the server calls the model.
 
-        Nobody but the user knows what a server calls a folder of this machine, so its only model
-        is taken for that; a model with a name must be served by it.
+        Nobody but the user knows what a server calls a folder or a file of this machine, so its
+        only model is taken for that; a model with a name must be served by it.
         """
         bases = {id_: card for id_, card in served.items() if not card.get("parent")}
         if name in served:
             return name
         if same := [id_ for id_, card in bases.items() if card.get("root") in (name, folder)]:
             return same[0]
-        if len(bases) == 1 and (name == "pocket" or Path(name).is_dir()):
+        if len(bases) == 1 and (name == "pocket" or Path(name).exists()):
             (only,) = bases
             shown = one_line(only, 100)
             self._note(f"engine: {self._config.url} has one model, {shown}; it is taken for {name}")

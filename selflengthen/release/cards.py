@@ -176,8 +176,8 @@ def adapter_file(path: Path, model: str) -> Iterable[bytes]:
 
 
 def on_hub(model: str) -> bool:
-    """Say whether a model's name is an id of the hub, not a folder or the embedded model."""
-    return model != "pocket" and not Path(model).is_dir()
+    """Say whether a model's name is an id of the hub: no folder, no file, no `pocket`."""
+    return model != "pocket" and not Path(model).exists()
 
 
 def _named(model: str) -> str:

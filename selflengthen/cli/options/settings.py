@@ -143,12 +143,17 @@ def _find_again(values: dict[str, Any], run: Path) -> None:
         section, _, last = field.rpartition(".")
         inside = values.get(section) if section else values
         named = inside.get(last) if isinstance(inside, dict) else None
-        if not isinstance(named, str) or (Path(named) / below).is_file():
+        if not isinstance(named, str) or _is_there(Path(named), below):
             continue
         for above in run.resolve().parents:
-            if (above / named / below).is_file():
+            if _is_there(above / named, below):
                 _put(values, field, str(above / named))
                 break
+
+
+def _is_there(path: Path, below: str) -> bool:
+    """Whether a path is what a field can name: a file, or a folder with the file `below` in it."""
+    return path.is_file() or (path / below).is_file()
 
 
 def _read(path: Path, shown: str) -> tuple[dict[str, Any], Places]:
