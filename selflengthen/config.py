@@ -24,7 +24,12 @@ class SamplingConfig(Section):
     repetition_penalty: float = identity(
         1.1, "Penalty on tokens that were used before.", ge=1, le=2
     )
-    max_tokens: int = identity(16_384, "Most tokens of one completion.", ge=1)
+    max_tokens: int = identity(
+        16_384,
+        "Most tokens of one completion; auto: 16384, or what fits the model.",
+        fits=True,
+        ge=1,
+    )
     stop: list[str] = identity(["\n\n\n", "---"], "Strings that end a completion as run-on.")
 
 
@@ -108,7 +113,11 @@ class TrainConfig(Section):
     lora_r: int = identity(8, "LoRA rank.", ge=1)
     lora_alpha: int = identity(16, "LoRA scale.", ge=1)
     max_length: int = identity(
-        16_384, "Rows with more tokens are dropped and counted, never cut.", ge=16
+        16_384,
+        "Rows with more tokens are dropped and counted, never cut; auto: 16384, or what fits the "
+        "model and the memory.",
+        fits=True,
+        ge=16,
     )
     batch: int = identity(8, "Rows an optimizer step, over all devices.", ge=1)
     scheduler: Scheduler = identity("cosine", "Learning-rate schedule, by transformers' name.")
@@ -138,7 +147,16 @@ class EngineConfig(Section):
         "auto", "Which engine; auto takes the best that works on this machine and says which."
     )
     in_flight: int = runtime(256, "Most samples in work at once.", ge=1)
-    context: int = runtime(32_768, "Longest prompt and completion together, in tokens.", ge=64)
+    context: int = runtime(
+        32_768,
+        "Longest prompt and completion together, in tokens; auto: 32768, or what fits the model.",
+        fits=True,
+        ge=64,
+    )
+    dtype: Literal["auto", "float32", "bfloat16"] = runtime(
+        "auto",
+        "What is computed in; auto is the model's own type on a GPU, the faster one on a CPU.",
+    )
     gpu_memory: float = runtime(0.9, "Share of a GPU's memory that vLLM takes.", gt=0, le=1)
     tensor_parallel: int = runtime(1, "GPUs that share one copy of the model.", ge=1)
     url: str = runtime("http://127.0.0.1:8000/v1", "Address of an OpenAI-compatible server.")

@@ -11,18 +11,25 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 
-def identity(default: Any, sentence: str, *, newer: bool = False, **bounds: Any) -> Any:
+def identity(
+    default: Any, sentence: str, *, newer: bool = False, fits: bool = False, **bounds: Any
+) -> Any:
     """Declare a field that changes what a run produces.
 
     `newer` than runs on disk: its default is what they did, and is left out of identities, so that
-    they keep their keys.
+    they keep their keys. `fits`: see `runtime`.
     """
-    return _field("identity", default, sentence, bounds, newer)
+    return _field("identity", default, sentence, bounds, newer=newer, fits=fits)
 
 
-def runtime(default: Any, sentence: str, **bounds: Any) -> Any:
-    """Declare a field that may change between two starts of the same run."""
-    return _field("runtime", default, sentence, bounds)
+def runtime(default: Any, sentence: str, *, fits: bool = False, **bounds: Any) -> Any:
+    """Declare a field that may change between two starts of the same run.
+
+    Where it `fits` the model, a configuration may say `auto`, which is also what it says by being
+    silent: the default, or less where the model takes less. It is a number from the start of a
+    command on.
+    """
+    return _field("runtime", default, sentence, bounds, fits=fits)
 
 
 MOST = 1_000_000_000
@@ -30,11 +37,17 @@ MOST = 1_000_000_000
 
 
 def _field(
-    kind: str, default: Any, sentence: str, bounds: dict[str, Any], newer: bool = False
+    kind: str,
+    default: Any,
+    sentence: str,
+    bounds: dict[str, Any],
+    *,
+    newer: bool = False,
+    fits: bool = False,
 ) -> Any:
     if bounds.keys() & {"ge", "gt"} and not bounds.keys() & {"le", "lt"}:
         bounds = {**bounds, "le": MOST}
-    extra: dict[str, Any] = {"kind": kind, "newer": newer}
+    extra: dict[str, Any] = {"kind": kind, "newer": newer, "fits": fits}
     if isinstance(default, list):
         return Field(
             default_factory=default.copy, description=sentence, json_schema_extra=extra, **bounds

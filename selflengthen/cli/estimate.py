@@ -29,20 +29,23 @@ def main(words: Sequence[str]) -> int:
     asked = parser.parse(words)
 
     from selflengthen.cli.options.settings import resolve
+    from selflengthen.cli.preflight import fit_lengths
     from selflengthen.inputs import models
     from selflengthen.planning import estimate as room
+    from selflengthen.planning.units import size
     from selflengthen.storage.run_dir import RunFolder
 
     settings = resolve(asked.source, asked.fields, asked.run_dir, goes_on=True)
     model = models.find(settings.config.model)
     run = RunFolder(settings.folder) if settings.folder.is_dir() else None
-    result = room.estimate(settings.config, model, run)
+    config = fit_lengths(settings, model)
+    result = room.estimate(config, model, run)
     if asked.json:
         print(json.dumps(dataclasses.asdict(result), indent=1))
         return 0
-    print(f"{settings.name}, {settings.config.iterations} rounds of {settings.config.model}")
+    print(f"{settings.name}, {config.iterations} rounds of {config.model}")
     for name, figure in vars(result).items():
-        amount = room.size(figure.value) if figure.unit == "bytes" else _amount(figure.value)
+        amount = size(figure.value) if figure.unit == "bytes" else _amount(figure.value)
         unit = "" if figure.unit == "bytes" else f" {figure.unit}"
         print(f"  {name.replace('_', ' '):<17} {amount + unit:>20}   {figure.assumes}")
     return 0

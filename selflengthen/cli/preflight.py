@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 from selflengthen.cli.options.settings import Settings
@@ -11,7 +12,9 @@ from selflengthen.engines import require
 from selflengthen.errors import UserError
 from selflengthen.inputs import models, prompts, seeds
 from selflengthen.inputs.models import Model
-from selflengthen.planning.estimate import estimate, size
+from selflengthen.planning import lengths
+from selflengthen.planning.estimate import estimate
+from selflengthen.planning.units import size
 from selflengthen.runner.context import RunContext
 from selflengthen.storage.atomic import check_folder
 from selflengthen.storage.run_dir import RunFolder
@@ -28,7 +31,7 @@ def gather(settings: Settings) -> RunContext:
     pool = seeds.load(config.seeds or config.language)
     held = seeds.load(config.held_out.source or f"held-out-{config.language}")
     model = models.find(config.model)
-    check_lengths(config, model)
+    config = fit_lengths(settings, model)
     check_steps(config)
     return RunContext(
         config=config,
@@ -99,25 +102,12 @@ def check_steps(config: Config) -> None:
                     raise UserError(f"{field}, step {number}: {name}: {error}") from error
 
 
-def check_lengths(config: Config, model: Model, *, trains: bool = True) -> None:
-    """Refuse lengths beyond the model's positions, and say what would fit."""
-    positions = model.positions
-    if positions is None:
-        return
-    asked = {
-        "engine.context": (config.engine.context, positions),
-        "train.max_length": (config.train.max_length, positions),
-        "sampling.max_tokens": (config.sampling.max_tokens, positions * 3 // 4),
-    }
-    if not trains:
-        del asked["train.max_length"]
-    over = {name: (is_, fits) for name, (is_, fits) in asked.items() if is_ > positions}
-    if over:
-        found = ", ".join(f"{name} is {is_}" for name, (is_, _) in over.items())
-        if config.sampling.max_tokens >= min(positions, config.engine.context):
-            over.setdefault("sampling.max_tokens", asked["sampling.max_tokens"])
-        fitting = " ".join(f"--{name} {fits}" for name, (_, fits) in over.items())
-        raise UserError(
-            f"model {config.model} has {positions} positions, but {found}; say {fitting}, or take "
-            "a model with a longer context."
-        )
+def fit_lengths(settings: Settings, model: Model, *, trains: bool = True) -> Config:
+    """Return the configuration with lengths that fit the model; say on stderr which were chosen.
+
+    Raises UserError where a length that was given is beyond the model's positions.
+    """
+    config = lengths.fit(settings.config, model, settings.auto, trains=trains)
+    if line := lengths.summary(config, model, settings.auto, trains=trains):
+        print(line, file=sys.stderr)
+    return config

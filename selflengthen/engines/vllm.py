@@ -1,14 +1,15 @@
 """The vLLM engine: AsyncLLM in this process, its engine core in child processes.
 
-Both adapters of a phase are loaded at once. Only finished outputs are passed on, and prompts are
-token ids. Each request has its own seed, so its sampling does not depend on the batch (rounding may
-still differ from batch to batch). vLLM writes to a log file, never to the terminal, and its
-processes end with this one (see `guard`).
+Both adapters of a phase are loaded at once. Prompts are token ids; a text comes in pieces of many
+tokens, and is searched for loops in between (see `loops`). Each request has its own seed, so its
+sampling does not depend on the batch (rounding may still differ from batch to batch). vLLM writes
+to a log file, never to the terminal, and its processes end with this one (see `guard`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import importlib.util
 import itertools
@@ -21,16 +22,12 @@ from pathlib import Path
 from typing import Any
 
 from selflengthen.config import EngineConfig
-from selflengthen.engines import chat, vllm_log, vllm_start
+from selflengthen.engines import chat, cpu, loops, vllm_log, vllm_start
 from selflengthen.engines.base import Adapters, Completion, Request, Role
 from selflengthen.engines.guard import Guard
 from selflengthen.errors import EngineError, RequestRefused
 from selflengthen.inputs import model_files
 
-# vLLM compares the end of a text with what stands before it, in Python and for each token, so every
-# length it tries costs about 1.6 microseconds a token (8 to 64 took a quarter of the speed on two
-# cores). These four lengths are multiples of half of all periods up to 40 and of all up to 10.
-_PATTERN, _TIMES = (117, 120), 2
 _LEAST_RANK = 8  # vLLM knows ranks from 8 up, in powers of two
 _SEEDS = 2**63
 _REAPED = 5.0  # seconds in which a killed process is gone
@@ -102,24 +99,29 @@ class VllmEngine:
         from vllm.inputs import tokens_input
 
         prompt = await self._chat.encode(request)
-        output: Any = None
+        writing = loops.Writing()
         try:
-            params = self._params(request, prompt)
-            async for finished in self._llm.generate(
+            outputs = self._llm.generate(
                 tokens_input(prompt),
-                params,
+                self._params(request, prompt),
                 request_id=str(next(self._numbers)),
                 lora_request=self._adapters.get(request.role),
-            ):
-                output = finished
+            )
+            async with contextlib.aclosing(outputs):  # which ends a request that loops
+                async for output in outputs:
+                    piece = output.outputs[0]
+                    if writing.add(piece.text, piece.token_ids, piece.finish_reason):
+                        break
         except (VLLMClientError, ValueError) as error:
             raise RequestRefused(str(error)) from error
         except Exception as error:
             raise EngineError(self._obituary()) from error
-        if output is None or output.outputs[0].finish_reason in (None, "abort", "error"):
+        if writing.reason in (None, "abort", "error"):
             raise EngineError(self._obituary())
-        best = output.outputs[0]
-        return Completion(best.text, best.finish_reason, len(prompt), len(best.token_ids))
+        text = writing.text
+        if writing.reason == "repetition":
+            text = self._chat.tokenizer.decode(writing.tokens, skip_special_tokens=True)
+        return Completion(text, writing.reason, len(prompt), len(writing.tokens))
 
     async def close(self) -> None:
         """End vLLM and all its processes."""
@@ -137,7 +139,6 @@ class VllmEngine:
 
     def _params(self, request: Request, prompt: list[int]) -> Any:
         from vllm.sampling_params import (
-            RepetitionDetectionParams,
             RequestOutputKind,
             SamplingParams,
             StructuredOutputsParams,
@@ -156,11 +157,9 @@ class VllmEngine:
             max_tokens=self._chat.most_tokens(request, prompt),
             stop=list(sampling.stop) or None,
             seed=request.seed % _SEEDS,
-            output_kind=RequestOutputKind.FINAL_ONLY,
+            output_kind=RequestOutputKind.DELTA,
+            stream_interval=loops.EVERY,
             structured_outputs=structured,
-            repetition_detection=RepetitionDetectionParams(
-                min_pattern_size=_PATTERN[0], max_pattern_size=_PATTERN[1], min_count=_TIMES
-            ),
             skip_clone=True,
         )
 
@@ -204,8 +203,10 @@ def _start(
 ) -> Any:
     logging = guard.folder / "logging.json"
     logging.write_text(json.dumps(vllm_log.configuration(log)))
+    dtype = cpu.dtype(config, model)
+    cache = cpu.cache_gib(config, model, context, dtype)
     # Its own environment would otherwise carry over into this process and the trainer's.
-    settings = vllm_start.settings(model, logging, guard.folder) | dict(guard.environment)
+    settings = vllm_start.settings(model, logging, guard.folder, cache) | dict(guard.environment)
     with (
         vllm_start.environment(settings),
         vllm_start.interrupts_held(),
@@ -217,11 +218,13 @@ def _start(
         from vllm.platforms import current_platform
         from vllm.v1.engine.async_llm import AsyncLLM
 
-        cpu = current_platform.is_cpu()
-        options: dict[str, Any] = _on_a_cpu(context) if cpu else {}
-        if cpu and config.tensor_parallel == 1:
+        on_cpu = current_platform.is_cpu()
+        options: dict[str, Any] = {"dtype": config.dtype}
+        if on_cpu:
+            options = cpu.vllm_options(context, dtype)
+        if on_cpu and config.tensor_parallel == 1:
             os.environ.update(_ONE_PROCESS)
-            os.environ.setdefault("OMP_NUM_THREADS", str(_threads()))
+            os.environ.setdefault("OMP_NUM_THREADS", str(cpu.threads()))
             os.environ["TMPDIR"] = str(guard.folder)  # a file by which processes would meet
             options["distributed_executor_backend"] = "uni"
         if adapters:
@@ -230,7 +233,7 @@ def _start(
                 "enable_lora": True,
                 # On a CPU, a request without an adapter gets the one in the last slot (an index of
                 # -1), so that slot stays empty.
-                "max_loras": len(adapters) + cpu,
+                "max_loras": len(adapters) + on_cpu,
                 "max_lora_rank": 1 << (rank - 1).bit_length(),
             }
         return AsyncLLM.from_engine_args(
@@ -255,20 +258,6 @@ def _start(
         )
 
 
-def _on_a_cpu(context: int) -> dict[str, Any]:
-    """Return what vLLM needs to be told on a CPU.
-
-    A prompt must not be read in parts: after a part, a GPU's random generator is set back, which a
-    CPU's cannot be, and the engine core dies of it ("CPU Generator does not use offset").
-    """
-    return {
-        "dtype": "float32",
-        "enforce_eager": True,
-        "enable_chunked_prefill": False,
-        "max_num_batched_tokens": max(context, 8192),
-    }
-
-
 def trouble() -> str | None:
     """Return why vLLM cannot be used on this machine, or none; imports it, which takes a while."""
     if importlib.util.find_spec("vllm") is None:
@@ -282,9 +271,3 @@ def trouble() -> str | None:
     if current_platform.is_unspecified():
         return "vllm is installed, but for other hardware than this machine has"
     return None
-
-
-def _threads() -> int:
-    """Return the threads that compute on a CPU: all cores but the one for this process."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, (cores or 1) - 1)

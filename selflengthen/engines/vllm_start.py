@@ -20,12 +20,12 @@ SILENT = {
 _SOCKET_FOLDER = 64  # longest path of a folder in which a socket can still be opened
 
 
-def settings(model: str | Path, logging: Path, folder: Path) -> dict[str, str]:
-    """Return the environment in which vLLM is started."""
+def settings(model: str | Path, logging: Path, folder: Path, cache_gib: int) -> dict[str, str]:
+    """Return the environment in which vLLM is started; on a CPU its cache takes `cache_gib`."""
     chosen = SILENT | {
         "VLLM_LOGGING_CONFIG_PATH": str(logging),
         "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # a fork does not show the guard's mark
-        "VLLM_CPU_KVCACHE_SPACE": os.environ.get("VLLM_CPU_KVCACHE_SPACE", "1"),
+        "VLLM_CPU_KVCACHE_SPACE": os.environ.get("VLLM_CPU_KVCACHE_SPACE", str(cache_gib)),
     }
     if len(str(folder)) < _SOCKET_FOLDER:
         chosen["VLLM_RPC_BASE_PATH"] = str(folder)  # its sockets go when the folder goes

@@ -53,7 +53,7 @@ def server(pocket_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
     if not torch.cuda.is_available():
         command += ["--dtype", "float32", "--distributed-executor-backend", "uni"]
-        # As in `engines.vllm._on_a_cpu`: a prompt that is read in parts ends the server.
+        # As in `engines.cpu.vllm_options`: a prompt that is read in parts ends the server.
         command += ["--no-enable-chunked-prefill", "--max-num-batched-tokens", "8192"]
         settings |= {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
         settings |= {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": "1"}

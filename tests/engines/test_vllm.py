@@ -151,7 +151,7 @@ def test_too_long(vllm: Running, ask: Callable[..., Request]) -> None:
 def test_more_prompts_at_once_than_fit_in_a_step(
     vllm: Running, ask: Callable[..., Request]
 ) -> None:
-    """Prompts that are read in parts end vLLM on a CPU, see `_on_a_cpu`."""
+    """Prompts that are read in parts end vLLM on a CPU, see `cpu.vllm_options`."""
     long = [ask(" ".join(["word"] * 230) + f" {i}", seed=i, max_tokens=4) for i in range(60)]
     done = vllm(*long)
     assert sum(c.prompt_tokens for c in done[:24]) > 8192

@@ -53,7 +53,7 @@ def _refined(rows: Rows, asked: Any, words: Sequence[str]) -> tuple[Rows, dict[s
 
     from selflengthen.cli.eval_targets import served
     from selflengthen.cli.options.settings import resolve
-    from selflengthen.cli.preflight import check_lengths, prompts_folder
+    from selflengthen.cli.preflight import fit_lengths, prompts_folder
     from selflengthen.cli.run import command
     from selflengthen.cli.runner import Attempt, perform
     from selflengthen.curate.io.work_dir import WorkFolder
@@ -62,11 +62,12 @@ def _refined(rows: Rows, asked: Any, words: Sequence[str]) -> tuple[Rows, dict[s
     from selflengthen.engines import require
     from selflengthen.inputs import models
 
-    config = resolve(None, asked.fields, None).config
+    settings = resolve(None, asked.fields, None)
+    config = settings.config
     require(config.engine.kind)
     texts = refine.read_prompts(prompts_folder(config))
     model = served(config.model, config.engine) or models.find(config.model)
-    check_lengths(config, model, trains=False)
+    config = fit_lengths(settings, model, trains=False)
     made_of = refine.identity(rows, config, model, texts)
     place = WorkFolder(asked.work or beside(Path(asked.out), "work"))
     place.check(made_of)

@@ -17,7 +17,6 @@ from selflengthen.cli.curate.rules import (
     reject_existing,
 )
 from selflengthen.cli.options.parser import Parser, file_name, file_path
-from selflengthen.errors import UserError
 
 if TYPE_CHECKING:
     from selflengthen.cli.output.progress import Reporter
@@ -179,21 +178,16 @@ def _count(text: str) -> int:
 def _setup(args: Any) -> TuningSetup:
     """Check the settings, find the model and open the evaluation set; raises UserError."""
     from selflengthen.cli.options.settings import resolve
-    from selflengthen.cli.preflight import check_batch
+    from selflengthen.cli.preflight import check_batch, fit_lengths
     from selflengthen.curate.io.columns import Asked
     from selflengthen.curate.io.load import open_beside
     from selflengthen.curate.rule.tuning import TuningSetup
     from selflengthen.inputs import models
 
-    config = resolve(None, args.fields, None).config
-    check_batch(config)
-    model = models.find(config.model)
-    positions = model.positions
-    if positions is not None and config.train.max_length > positions:
-        raise UserError(
-            f"model {config.model} has {positions} positions, but train.max_length is "
-            f"{config.train.max_length}; say --train.max_length {positions}."
-        )
+    settings = resolve(None, args.fields, None)
+    check_batch(settings.config)
+    model = models.find(settings.config.model)
+    config = fit_lengths(settings, model)
     fields = Asked(args.prompt_field, args.response_field, args.messages_field)
     return TuningSetup(
         model=model,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -12,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from selflengthen.cli.options import auto
 from selflengthen.cli.options.config_fields import FieldOfConfig, fields, sections
 from selflengthen.cli.options.parser import nearest
 from selflengthen.cli.options.value_checks import (
@@ -30,12 +32,16 @@ from selflengthen.inputs.user_files import check_regular, text_fault
 
 @dataclass(frozen=True)
 class Settings:
-    """A configuration, what it is called, and where each field that was given was given."""
+    """A configuration, what it is called, and where each field that was given was given.
+
+    `auto` are the fields that are left to the model; until it is known they have their defaults.
+    """
 
     config: Config
     name: str
     folder: Path
     given: Places
+    auto: frozenset[str] = frozenset()
 
 
 def resolve(
@@ -63,23 +69,26 @@ def resolve(
         files = [(own, str(own)), *(files if source else [])]
     values: dict[str, Any] = {}
     places: Places = {}
+    of_runs = []
     for file, shown in files:
         read, lines = _read(file, shown)
         if _is_of_a_run(file, name if file == path else None):
             _find_again(read, file.parent)
+            of_runs.append(copy.deepcopy(read))
         values = _over(values, read)
         places |= lines
     for field, text in overrides.items():
         _put(values, field, _value(field, text))
         places[field] = f"--{field}"
     check_addresses(values, places, path)
+    left = auto.take(values, of_runs)
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
         raise UserError(_explain(error.errors()[0], places, path)) from None
     check_texts(config, places, path)
     check_steps(config, places, path)
-    return Settings(config, name or path.stem, folder, places)
+    return Settings(config, name or path.stem, folder, places, left)
 
 
 def dump(config: Config) -> str:
