@@ -34,8 +34,6 @@ from selflengthen.storage.stage_table import HELD_OUT, INSTRUCT
 from selflengthen.text.statistics import spread
 
 _CONFIG = "restore the file, or start the run again with the configuration it was made with"
-_NOT_SHOWN = ("key", "digest", "version", "files")
-"""What DONE.json holds besides counts."""
 
 
 def open_run(name: str) -> tuple[RunFolder, Config]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import msgspec
 
@@ -109,7 +108,7 @@ class StageStatus(msgspec.Struct, frozen=True):
     counts: TextsSoFar | TrainingSoFar | DoneFile
     """Counts so far; of a finished stage, what its DONE.json says."""
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return plain values for JSON."""
         return {"stage": self.stage, "done": self.done, **msgspec.to_builtins(self.counts)}
 
