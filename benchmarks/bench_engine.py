@@ -11,8 +11,8 @@ use prefix caching, so from the first pair on they find the prompts in their cac
 
 The controller does more than `LLM.generate`: it fills and tokenises prompts, checks and counts
 every text, and appends and fsyncs records. It also shares the cores with its engine core, so the
-engine computes with one thread fewer than there are cores (see `engines/vllm.py`), where `LLM` uses
-vLLM's own choice.
+engine computes with one thread fewer than there are cores (see `engines/vllm_arguments.py`), where
+`LLM` uses vLLM's own choice.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from selflengthen.config import EngineConfig
 from selflengthen.engines import chat, loops
 from selflengthen.engines.base import Message, Request, Sampling
 from selflengthen.inputs import models, prompts, seeds
-from selflengthen.runner.executor import Drive
+from selflengthen.runner.executor import StageExecutor
 from selflengthen.stages.contract import Ask, Item, Verdict
 from selflengthen.storage.records import derive_seed
 from selflengthen.storage.run_dir import RunFolder
@@ -199,15 +199,17 @@ async def _controller(model: Path, orders: IO[str], answers: IO[str]) -> None:
                 folder = RunFolder(Path(work)).stage(DRAFT, 1)
                 folder.begin({})
                 began = time.perf_counter()
-                drive = Drive(engine, SEED, IN_FLIGHT, Silent(), folder)
+                executor = StageExecutor(
+                    folder, engine=engine, seed=SEED, in_flight=IN_FLIGHT, progress=Silent()
+                )
                 items = (
                     Item(name, None, request)
                     for name, request in zip(names(len(requests)), requests, strict=True)
                 )
-                await drive.run(BenchmarkStage(), items)
+                await executor.run(BenchmarkStage(), items)
                 seconds = time.perf_counter() - began
                 assert folder.count() == len(requests)
-            _answer(answers, drive.tokens, seconds)
+            _answer(answers, executor.tokens, seconds)
     finally:
         await engine.close()
 

@@ -37,12 +37,13 @@ HEIGHT = {room: height for height, floor in enumerate(FLOORS) for room in floor}
 SHARED: Mapping[str, frozenset[str]] = {
     "stages": frozenset({"contract"}),
     "engines": frozenset(
-        {"answers", "base", "chat", "cpu", "guard", "loops", "vllm_log", "vllm_start", "wire"}
+        {"answers", "base", "chat", "cpu", "guard", "loops", "wire"}
+        | {"vllm_arguments", "vllm_log", "vllm_start"}
     ),
 }
 
 HEAVY = frozenset(
-    {"accelerate", "datasets", "lingua", "matplotlib", "nltk", "openai", "peft", "ray", "torch"}
+    {"accelerate", "datasets", "lingua", "matplotlib", "nltk", "openai", "peft", "torch"}
     | {"faiss", "flaml", "optuna", "pyarrow", "scipy", "statsmodels", "transformers", "trl", "vllm"}
 )
 MAY_BE_HEAVY = frozenset(
@@ -293,7 +294,7 @@ def test_a_circle_is_named(house: Path, files: dict[str, str], round_trip: list[
     [
         ("storage/run_dir.py", "import torch", "storage.run_dir imports torch as it loads"),
         ("storage/run_dir.py", "from torch.nn import Module", "imports torch.nn.Module"),
-        ("storage/run_dir.py", "try:\n    import ray\nexcept ImportError: ...", "imports ray"),
+        ("storage/run_dir.py", "try:\n    import peft\nexcept ImportError: ...", "imports peft"),
         ("storage/run_dir.py", "class A:\n    import trl", "imports trl"),
         ("engines/openai.py", "import openai", "engines.openai imports openai"),
         (

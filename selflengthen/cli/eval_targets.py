@@ -1,4 +1,4 @@
-"""Finds and checks the models and runs that `evaluate` names."""
+"""Finds and checks the models and runs that `evaluate` is to measure."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from selflengthen.inputs.models import Model
 from selflengthen.planning.lengths import fit_judge
 from selflengthen.storage.records import fingerprint
 from selflengthen.storage.run_dir import RunFolder
+from selflengthen.storage.schemas import TrainedDone
 from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.storage.stage_table import ANNEAL, FINISH_TRAIN, TRAIN
 
@@ -80,7 +81,7 @@ def _run_target(
         prompts=prompts.load(prompts_folder(config)),
         folder=paths.of_run(run.path, task.name),
         states=tuple(states),
-        whole=not state,
+        all_states=not state,
     )
 
 
@@ -122,10 +123,10 @@ def _states(run: RunFolder, config: Config) -> list[ModelState]:
 def _adapter(
     folder: StageFolder, name: str, config: Config
 ) -> tuple[Adapter, str, StageFolder] | None:
-    done = folder.done()
-    if not done or done.get("skipped"):
+    done = folder.done_as(TrainedDone)
+    if done is None:
         return None
-    return Adapter(name, folder.path, config.train.lora_r), done["digest"], folder
+    return Adapter(name, folder.path, config.train.lora_r), done.digest, folder
 
 
 def _run(name: str) -> RunFolder | None:

@@ -1,4 +1,4 @@
-"""What a run consists of: gathered and checked before anything is written."""
+"""Reads and checks the inputs of a run before anything is written."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import sys
 from pathlib import Path
 
 from selflengthen.cli.options.settings import Settings
+from selflengthen.cli.run_state import read_config
 from selflengthen.config import Config
 from selflengthen.engines import require
 from selflengthen.errors import UserError
 from selflengthen.inputs import models, prompts, seeds
 from selflengthen.inputs.models import Model
+from selflengthen.inputs.prompts import Prompts
+from selflengthen.inputs.seeds import Seed
 from selflengthen.planning import lengths
 from selflengthen.planning.estimate import estimate
 from selflengthen.planning.units import size
@@ -20,16 +23,18 @@ from selflengthen.storage.atomic import check_folder
 from selflengthen.storage.run_dir import RunFolder
 from selflengthen.storage.stage_table import EXPAND, ROUND_STAGES, StageSpec, find_stage
 
+SEEDS_OF_0_1 = 63
+"""How many seed instructions version 0.1 shipped for a language; its runs kept no copy of them."""
+
 
 def gather(settings: Settings) -> RunContext:
-    """Read and check all that a run is made of; raise UserError for the first fault."""
+    """Read and check the inputs of a run; raise UserError for the first fault."""
     config, run = settings.config, RunFolder(settings.folder)
     check_folder(run.path, "--run-dir")
     check_batch(config)
     require(config.engine.kind)
-    texts = prompts.load(prompts_folder(config))
-    pool = seeds.load(config.seeds or config.language)
-    held = seeds.load(config.held_out.source or f"held-out-{config.language}")
+    texts, pool = starting_texts(config, run)
+    held_out = seeds.load(config.held_out.source or f"held-out-{config.language}")
     model = models.find(config.model)
     config = fit_lengths(settings, model)
     check_steps(config)
@@ -39,17 +44,38 @@ def gather(settings: Settings) -> RunContext:
         run=run,
         prompts=texts,
         seeds=pool,
-        held_out=held[: config.held_out.texts],
+        held_out=held_out[: config.held_out.texts],
     )
 
 
+def starting_texts(config: Config, run: RunFolder) -> tuple[Prompts, list[Seed]]:
+    """Return prompts and seed instructions: those the configuration names, else shipped ones.
+
+    A run that exists keeps the shipped ones it was begun with: another version of the program may
+    ship others.
+    """
+    source, folder = config.seeds or config.language, prompts_folder(config)
+    saved = read_config(run) if run.is_begun() else None
+    if saved is None or saved.language != config.language:
+        return prompts.load(folder), seeds.load(source)
+    if config.prompts is None and saved.prompts is None:
+        texts = prompts.load_copy(run.prompts, shipped=folder)
+    else:
+        texts = prompts.load(folder)
+    if source not in seeds.shipped() or saved.seeds != config.seeds:
+        return texts, seeds.load(source)
+    if run.seeds.exists():
+        return texts, seeds.load(run.seeds)
+    return texts, seeds.load(source)[:SEEDS_OF_0_1]
+
+
 def prompts_folder(config: Config) -> Path:
-    """Return the folder of the prompts that a configuration means."""
+    """Return the folder of a configuration's prompts."""
     return Path(config.prompts or prompts.shipped(config.language))
 
 
 def check_disk(context: RunContext) -> None:
-    """Raise UserError where what the run still needs is more than what the disk has left."""
+    """Raise UserError if the run needs more space than the disk has left."""
     needed = estimate(context.config, context.model, context.run).disk_left
     place = context.run.path.absolute()
     while not place.exists():
@@ -57,8 +83,8 @@ def check_disk(context: RunContext) -> None:
     free = shutil.disk_usage(place).free
     if needed.value > free:
         raise UserError(
-            f"{context.run.path}: this run needs about {size(needed.value)} more and its disk has "
-            f"{size(free)} left; free some, name another disk with --run-dir, or lower "
+            f"{context.run.path}: this run still needs about {size(needed.value)} and the disk has "
+            f"{size(free)} left; free some space, choose another disk with --run-dir, or lower "
             "instruct.per_round or iterations."
         )
 
@@ -72,14 +98,14 @@ def parse_redo(text: str | None) -> tuple[int, StageSpec] | None:
     if not number.isdecimal() or stage is None:
         names = ", ".join(spec.name for spec in ROUND_STAGES)
         raise UserError(
-            f"--redo: {text!r} is not allowed; it takes ROUND/STAGE, as in 2/{EXPAND.name}; the "
+            f"--redo: {text!r} is not allowed; write ROUND/STAGE, as in 2/{EXPAND.name}; the "
             f"stages are {names}."
         )
     return int(number), stage
 
 
 def check_batch(config: Config) -> None:
-    """Raise UserError where a step's rows cannot be parted evenly among devices."""
+    """Raise UserError if a batch cannot be split evenly among the devices."""
     train = config.train
     devices = train.processes if train.launcher == "accelerate" else 1
     if train.batch % (train.per_device_batch * devices):
@@ -90,22 +116,22 @@ def check_batch(config: Config) -> None:
 
 
 def check_steps(config: Config) -> None:
-    """Raise UserError where what curation steps name is not there."""
+    """Raise UserError if a file or model that a curation step names does not exist."""
     for field, listed in config.steps().items():
         if listed:
             from selflengthen.curate import steps
 
-            for number, (name, step) in enumerate(steps.made(listed, field), 1):
+            for number, (name, step) in enumerate(steps.parse_steps(listed, field), 1):
                 try:
-                    step.check(steps.Setting())
+                    step.check(steps.StepContext())
                 except UserError as error:
                     raise UserError(f"{field}, step {number}: {name}: {error}") from error
 
 
 def fit_lengths(settings: Settings, model: Model, *, trains: bool = True) -> Config:
-    """Return the configuration with lengths that fit the model; say on stderr which were chosen.
+    """Return the configuration with lengths that fit the model; name the chosen ones on stderr.
 
-    Raises UserError where a length that was given is beyond the model's positions.
+    Raises UserError for a given length that is over the model's positions.
     """
     config = lengths.fit(settings.config, model, settings.auto, trains=trains)
     if line := lengths.summary(config, model, settings.auto, trains=trains):

@@ -28,7 +28,7 @@ _SPARE = 64 << 20  # bytes for tokenizer and the like
 _TEMPLATE = "tokenizer.chat_template"
 
 
-def converted(path: Path) -> tuple[Path, str]:
+def convert(path: Path) -> tuple[Path, str]:
     """Return the folder of a GGUF file's model, converted if need be, and the file's SHA-256.
 
     Raises UserError for a file that is none, is damaged, or that transformers cannot read.

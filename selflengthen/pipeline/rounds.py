@@ -1,7 +1,7 @@
-"""The rounds: the whole method as one list, and what makes it survive a kill.
+"""The rounds: the whole method as one list, which survives a kill.
 
-A stage that is done is skipped; one that was begun resumes from the ids on file; one whose key no
-longer matches is rejected before anything is written (`fingerprints.py`: what keys are made of).
+A stage that is done is skipped; one that was begun resumes from the ids on file; if the key of one
+no longer matches, an error says so before anything is written (`fingerprints.py` has the keys).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from selflengthen.runner import metrics
 from selflengthen.stages import answer, dataset, draft, expand, instruct
 from selflengthen.storage.atomic import rewrite
 from selflengthen.storage.records import derive_seed, encode
+from selflengthen.storage.schemas import ChosenDone, RowsDone, SkippedDone
 from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.storage.stage_table import (
     CURATE,
@@ -32,7 +33,7 @@ from selflengthen.training.job import job_for
 
 
 class Rounds(Controller):
-    """The round controller of one run."""
+    """Runs the rounds of one run."""
 
     async def play(self) -> None:
         """Play the rounds that are not done: the method."""
@@ -115,7 +116,8 @@ class Rounds(Controller):
             lines = [encode(row) for row in of_role]
             rewrite(folder.path / f"{role}.jsonl", lines)
             digest.update(b"".join(lines))
-        self.finish(folder, digest.hexdigest(), {"rows": len(texts)})
+        done = RowsDone(key=folder.key(), digest=digest.hexdigest(), rows=len(texts))
+        self.finish(folder, done)
 
     async def curate(self, number: int) -> None:
         """Choose the rows to train on, where the configuration says how.
@@ -131,10 +133,18 @@ class Rounds(Controller):
         seed = derive_seed(self.config.seed, number, "curate")
         rows = source.path / generator.name
         report = await in_run.choose(self.config.curate, rows, generator, seed)
-        in_run.follow(generator, source.path / expander.name, expander)
-        self.services.note(f"Round {number}: {in_run.told(report)}.")
-        digest = in_run.digest_of([generator, expander])
-        self.finish(folder, digest, in_run.summary(report))
+        in_run.copy_matching(generator, source.path / expander.name, expander)
+        self.services.note(f"Round {number}: {in_run.describe(report)}.")
+        selection = in_run.summary(report)
+        done = ChosenDone(
+            key=folder.key(),
+            digest=in_run.digest_of([generator, expander]),
+            rows=selection.rows,
+            of=selection.of,
+            added=selection.added,
+            dropped=selection.dropped,
+        )
+        self.finish(folder, done)
 
     async def tune(self, number: int, role: TrainedRole) -> None:
         """Fine-tune one role, unless its rows are too few to learn from."""
@@ -142,14 +152,17 @@ class Rounds(Controller):
         if folder.done():
             return
         source = self.run.stage(CURATE if self.config.curate else DATASET, number)
-        done = source.done() or {}
-        rows = done["rows"] - (done.get("added", 0) if role == "expander" else 0)
+        done = source.done_as(RowsDone)
+        assert done is not None, f"{source.title} is not done"
+        rows = done.rows
+        if role == "expander" and isinstance(done, ChosenDone):
+            rows -= done.added  # general rows have no expansion
         await self.begin(folder, source)
         if rows < self.config.train.min_rows:
             self.services.note(
-                f"Round {number}: {rows} rows are too few to train the {role}; it stays."
+                f"Round {number}: {rows} rows are too few to train the {role}; it stays as it is."
             )
-            folder.finish("", {"skipped": True, "rows": rows})
+            folder.finish(SkippedDone(key=folder.key(), digest="", skipped=True, rows=rows))
             return
         earlier = self.adapters(number).get(role) if self.config.train.continue_adapter else None
         if earlier:
@@ -164,7 +177,7 @@ class Rounds(Controller):
             start_from=earlier.path if earlier else None,
             seed=derive_seed(self.config.seed, number, role),
         )
-        await self.trained(folder, job)
+        await self.train(folder, job)
 
     async def measure(self, number: int) -> None:
         """Let the generator of round `number` (0: the base model) write the held-out texts.
@@ -187,8 +200,8 @@ class Rounds(Controller):
             await self.verify(*(self.run.stage(spec, number) for spec in (DRAFT, EXPAND, HELD_OUT)))
             # Minutes for a round of the paper's size, in which a signal must be heard.
             figures = await asyncio.to_thread(metrics.of_round, self.run, number)
-            metrics.write(self.run, number, figures)
-        return metrics.stop_reason(figures["held_out"], self.config.held_out)
+            metrics.write(self.run, figures)
+        return metrics.stop_reason(figures.held_out, self.config.held_out)
 
     def adapters(self, number: int) -> dict[Role, Adapter]:
         """Return the adapters that round `number` writes with: each role's last trained one."""

@@ -1,7 +1,7 @@
-"""What a run takes in tokens, hours, memory and disk, before a GPU is touched.
+"""Estimates the tokens, hours, memory and disk space of a run, before it uses a GPU.
 
-Where a run exists, its own lengths, attempts and speeds are used; otherwise rules of thumb. Every
-figure says which.
+If the run exists, the estimate uses its own lengths, attempts and speeds; otherwise, rules of
+thumb. Every figure says which.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass
 
 from selflengthen.config import Config
+from selflengthen.inputs import hardware
 from selflengthen.inputs.model_shape import Shape, shape_of
 from selflengthen.inputs.models import Model
 from selflengthen.planning import memory, token_budget
@@ -28,7 +29,7 @@ _TEXT_BYTES = 6  # per token of English, as UTF-8 JSON; Chinese needs fewer
 
 @dataclass(frozen=True)
 class Figure:
-    """A number, its unit, and what it rests on."""
+    """A number, its unit, and the assumptions behind it."""
 
     value: float
     unit: str
@@ -63,7 +64,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class _Basis:
-    """What all figures rest on: speeds in tokens per second, sizes in bytes, and their sources."""
+    """The basis of all figures: speeds in tokens per second, sizes in bytes, and their sources."""
 
     rounds: TokenBudget
     collect: TokenBudget
@@ -80,12 +81,12 @@ class _Basis:
 
     @property
     def checkpoints(self) -> int:
-        """Bytes of a training's checkpoints: weights and two moments, of the last two."""
+        """Bytes of a training's last two checkpoints, each with weights and two moments."""
         return 3 * self.adapter * 2
 
 
 def estimate(config: Config, model: Model, run: RunFolder | None) -> Estimate:
-    """Estimate what a run takes; `run` is a run of this configuration, which may not exist yet."""
+    """Estimate what a run takes; `run` is the folder of its run, or None if there is none yet."""
     shape = shape_of(model)
     observed = token_budget.observe(run, model.digest) if run else Observed()
     basis = _basis(config, shape, observed)
@@ -110,7 +111,7 @@ def _rounds(config: Config, basis: _Basis, used: int) -> dict[str, Figure]:
         "engine_memory": basis.engine,
         "train_memory": basis.train,
         "disk": _bytes(disk, f"{lengths}; {copies}; adapters"),
-        "disk_left": _bytes(max(0, disk - used), f"{size(used)} are on disk already"),
+        "disk_left": _bytes(max(0, disk - used), f"{size(used)} already on disk"),
     }
 
 
@@ -183,19 +184,19 @@ def _text_bytes(budget: TokenBudget) -> int:
 
 
 def _used(run: RunFolder | None) -> int:
-    """Return the bytes that the rounds have on disk already."""
+    """Return the bytes that the rounds already have on disk."""
     files = run.rounds.rglob("*") if run else ()
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def _generate_rate(shape: Shape, config: Config, observed: Observed) -> tuple[float, str]:
-    """Return the engine's tokens per second, and what that rests on.
+    """Return the engine's tokens per second, and the basis of that figure.
 
-    A step reads the weights and the caches of all samples once, and writes one token of each.
+    A step reads the weights and the caches of all samples once, and generates one token for each.
     """
     if observed.generate_rate:
         rate = observed.generate_rate
-        return rate, f"{rate:,.0f} tokens/s, as this run wrote so far"
+        return rate, f"{rate:,.0f} tokens/s, measured in this run"
     bandwidth, flops, device = _device()
     batch = config.engine.in_flight
     cache = batch * shape.kv_bytes * config.sampling.max_tokens / 4
@@ -205,22 +206,22 @@ def _generate_rate(shape: Shape, config: Config, observed: Observed) -> tuple[fl
 
 
 def _train_rate(shape: Shape, observed: Observed) -> tuple[float, str]:
-    """Return the trainer's tokens per second, and what that rests on."""
+    """Return the trainer's tokens per second, and the basis of that figure."""
     if observed.train_rate:
         rate = observed.train_rate
-        return rate, f"{rate:,.0f} tokens/s, as this run trained so far"
+        return rate, f"{rate:,.0f} tokens/s, measured in this run"
     _, flops, device = _device()
     rate = max(1.0, flops / max(1, 6 * shape.parameters))
     return rate, f"{rate:,.0f} tokens/s, 6 operations per parameter and token on {device}"
 
 
 def _device() -> tuple[float, float, str]:
-    """Return one device's bytes and operations per second, as they are reached, and its name."""
-    if memory.has_gpu():
+    """Return the bytes and operations per second that one device reaches, and its name."""
+    if hardware.has_gpu():
         return 1e12, 1e14, "one GPU that reaches 1 TB/s and 100 TFLOP/s"
     cores = os.cpu_count() or 1
     return 1e10, 1e10 * cores, f"{cores} CPU core(s) that reach 10 GFLOP/s each"
 
 
 def _source(observed: float | None, otherwise: str) -> str:
-    return "lengths and attempts of this run so far" if observed else otherwise
+    return "lengths and attempts measured in this run" if observed else otherwise

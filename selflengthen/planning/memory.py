@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import subprocess
 from dataclasses import dataclass
 from functools import cache
@@ -13,10 +12,10 @@ import psutil  # type: ignore[import-untyped]
 
 from selflengthen.config import Config, EngineConfig, TrainConfig
 from selflengthen.inputs import processor
+from selflengthen.inputs.hardware import has_gpu
 from selflengthen.inputs.model_shape import Shape
 from selflengthen.planning.units import size
 
-_NVIDIA = Path("/proc/driver/nvidia/version")
 _CGROUP = Path("/sys/fs/cgroup/memory.max")
 _LIBRARIES = 2 << 30  # bytes that a process takes before it holds a model
 _STEP = 256  # tokens by which a length is rounded down
@@ -29,11 +28,6 @@ class Device:
 
     name: str
     memory: int
-
-
-def has_gpu() -> bool:
-    """Whether there is an NVIDIA GPU, as far as can be seen without torch."""
-    return _NVIDIA.exists() or shutil.which("nvidia-smi") is not None
 
 
 @cache

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from selflengthen.config import DatasetConfig
 from selflengthen.inputs.prompts import Prompts
-from selflengthen.storage.records import Record, Row, derive_seed
+from selflengthen.storage.records import Record, TrainingRow, derive_seed
 
 
 def generator_rows(
     expansions: Iterable[Record], instruction_of: Mapping[str, str], prompts: Prompts
-) -> Iterator[Row]:
+) -> Iterator[TrainingRow]:
     """Yield instruction → expansion; `instruction_of` maps a draft's id to its instruction."""
     for expansion in expansions:
         user = prompts.fill("draft.user", instruction=instruction_of[expansion.source or ""])
@@ -30,7 +30,7 @@ def expander_rows(
     prompts: Prompts,
     config: DatasetConfig,
     seed: int,
-) -> Iterator[Row]:
+) -> Iterator[TrainingRow]:
     """Yield (instruction, thinned draft) → expansion; both mappings map a draft's id to a text.
 
     `seed` is the run's: which lines stay depends on it and the expansion's id alone.
@@ -60,8 +60,8 @@ def thin(text: str, keep: float, rng: random.Random) -> str:
     return "\n".join(thinned).strip()
 
 
-def _row(expansion: Record, user: str) -> Row:
-    return Row(
+def _row(expansion: Record, user: str) -> TrainingRow:
+    return TrainingRow(
         id=expansion.id,
         prompt=[{"role": "user", "content": user}],
         completion=[{"role": "assistant", "content": expansion.text}],

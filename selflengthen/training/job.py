@@ -27,7 +27,7 @@ class TrainingJob(msgspec.Struct, kw_only=True, frozen=True):
 
     Attributes:
         model: folder or hub id of the base model.
-        rows: JSONL file of `records.Row`.
+        rows: JSONL file of `records.TrainingRow`.
         output: folder of this training; in the end it is the adapter.
         start_from: folder of the adapter to go on from; None makes a fresh one.
         learning_rate: peak rate of this round.

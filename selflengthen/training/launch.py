@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from selflengthen.errors import TrainingError
+from selflengthen.inputs import hardware
 from selflengthen.storage.atomic import rewrite
 from selflengthen.training import child
 from selflengthen.training.job import TrainingJob, TrainingResult, finished
@@ -73,7 +74,7 @@ def _command(job: TrainingJob) -> list[str]:
         "--mixed_precision=no",
         "--dynamo_backend=no",
         "--main_process_port=0",
-        where if child.has_gpu() else "--cpu",
+        where if hardware.has_gpu() else "--cpu",
         *train,
     ]
 

@@ -18,7 +18,7 @@ import numpy as np
 from selflengthen.engines.base import Message
 from selflengthen.engines.chat import Chat
 from selflengthen.errors import TrainingError
-from selflengthen.storage.records import Row
+from selflengthen.storage.records import TrainingRow
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,20 +40,20 @@ class TokenRows:
     longest: int
 
 
-def read(path: Path) -> list[Row]:
+def read(path: Path) -> list[TrainingRow]:
     """Read rows; raise TrainingError naming the line that is none."""
     rows = []
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             try:
-                rows.append(msgspec.json.decode(line, type=Row))
+                rows.append(msgspec.json.decode(line, type=TrainingRow))
             except msgspec.DecodeError as error:
                 raise TrainingError(f"{path}:{number}: is no training row: {error}.") from error
     return rows
 
 
 def tokenize(
-    rows: list[Row], tokenizer: PreTrainedTokenizerBase, stops: set[int], max_length: int
+    rows: list[TrainingRow], tokenizer: PreTrainedTokenizerBase, stops: set[int], max_length: int
 ) -> TokenRows:
     """Make tokens of rows and leave out those with more than `max_length`.
 
@@ -62,7 +62,7 @@ def tokenize(
     if tokenizer.chat_template is None:
         raise TrainingError("The model has no chat template; use an instruction-tuned model.")
     chat = Chat(tokenizer, max_length)
-    ending = _ending(chat.closing(), tokenizer, stops)
+    ending = _ending(chat.end_of_turn(), tokenizer, stops)
     input_ids, labels, longest = [], [], 0
     for row in rows:
         prompt = chat.render([_message(turn) for turn in row.prompt])

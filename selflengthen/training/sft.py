@@ -24,7 +24,7 @@ from selflengthen.errors import TrainingError
 from selflengthen.inputs import model_files, pretrained, processor
 from selflengthen.inputs.model_shape import shape_in
 from selflengthen.storage.atomic import rewrite
-from selflengthen.storage.records import Row
+from selflengthen.storage.records import TrainingRow
 from selflengthen.training import checkpoints, rows
 from selflengthen.training.guard import Stop, Stopped
 from selflengthen.training.job import ADAPTER_FILES, TrainingJob, TrainingResult
@@ -32,7 +32,7 @@ from selflengthen.training.progress import Progress, read_steps
 from selflengthen.training.trainer import RoleTrainer
 
 
-def run(job: TrainingJob, given: list[Row], stop: Stop, started: float) -> TrainingResult:
+def run(job: TrainingJob, given: list[TrainingRow], stop: Stop, started: float) -> TrainingResult:
     """Train on the rows `given`, from the newest whole checkpoint if any, and save the adapter.
 
     `started` is when the process began (`time.monotonic`). Raises Stopped after SIGTERM, when all
@@ -67,7 +67,7 @@ def run(job: TrainingJob, given: list[Row], stop: Stop, started: float) -> Train
 
 
 def _data(
-    job: TrainingJob, given: list[Row], tokenizer: Any, stops: set[int]
+    job: TrainingJob, given: list[TrainingRow], tokenizer: Any, stops: set[int]
 ) -> tuple[Dataset, dict[str, int]]:
     """Return the rows as tokens, and how many they are, how many were dropped, and the longest."""
     made = rows.tokenize(given, tokenizer, stops, job.max_length)

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from selflengthen.storage.records import Row, encode
+from selflengthen.storage.records import TrainingRow, encode
 from selflengthen.training.job import TrainingJob
 from selflengthen.training.launch import train
 from tests.training.conftest import MakeJob, story_row
@@ -38,7 +38,9 @@ def token_losses(job: TrainingJob, model: Any) -> Iterator[Any]:
     from selflengthen.training import rows, sft
 
     tokenizer = AutoTokenizer.from_pretrained(job.model, trust_remote_code=False)
-    given = [msgspec.json.decode(x, type=Row) for x in Path(job.rows).read_bytes().splitlines()]
+    given = [
+        msgspec.json.decode(x, type=TrainingRow) for x in Path(job.rows).read_bytes().splitlines()
+    ]
     data = rows.tokenize(given, tokenizer, sft._stops(model, tokenizer), job.max_length)
     for ids, labels in zip(data.input_ids, data.labels, strict=True):
         logits = model(input_ids=torch.tensor([ids.tolist()])).logits[0, :-1]

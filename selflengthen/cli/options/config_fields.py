@@ -1,4 +1,4 @@
-"""The fields of the configuration, one by one: for help, for the reference, for messages."""
+"""The fields of the configuration, one by one: for help, docs and error messages."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
 @dataclass(frozen=True)
 class FieldOfConfig:
-    """One field: its dotted name, what it takes, its default, what it is for, and its kind.
+    """One field: its dotted name, the values it takes, its default, its purpose and its kind.
 
-    `fits`: it can be left to the model, see `auto`.
+    A field that `fits` can be left to the model, see `auto`.
     """
 
     name: str
@@ -34,7 +34,7 @@ class FieldOfConfig:
 
     @property
     def section(self) -> str:
-        """The part of the configuration that it stands in; empty for the top."""
+        """The section that it is in; empty at the top level."""
         return self.name.rpartition(".")[0]
 
     @property
@@ -56,13 +56,13 @@ def written(value: Any) -> str:
 
 @cache
 def fields() -> dict[str, FieldOfConfig]:
-    """Return every field by its dotted name, in the order of the models."""
+    """Return every field by its dotted name, in the order of the configuration."""
     return {field.name: field for field in _walk(Config, Config(), "")}
 
 
 @cache
 def sections() -> dict[str, str]:
-    """Return what each section is for, by its dotted name; the top is the empty name."""
+    """Return each section's purpose by its dotted name; the top level has the empty name."""
     return {"": _doc(Config), **dict(_sections(Config, ""))}
 
 
@@ -87,7 +87,7 @@ def _sections(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str]]:
 
 
 def _takes(annotation: Any, bounds: list[Any]) -> str:
-    """Say in words what values a field allows."""
+    """Say in words what values a field takes."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Literal:
         return "one of " + ", ".join(map(str, arguments))
