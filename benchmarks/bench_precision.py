@@ -1,9 +1,10 @@
-"""bfloat16 relative to float32 on this CPU: tokens/s of the engine and of the trainer.
+"""bfloat16 relative to float32 on this CPU: tokens per core-second of the engine and the trainer.
 
     python -m benchmarks.bench_precision [--model FOLDER] [--pairs 3] [--part engine|trainer]
 
 For each type of numbers a process holds the engine (or trains), and only one works at a time: A B,
-A B, …; the median of the pairs' ratios counts, since other work on the machine slows both. The
+A B, …; the median of the pairs' ratios counts. A core-second is a second that a core works for the
+process and its children, so other work on the machine counts little; waiting threads sleep. The
 engine writes `--requests` texts of `--tokens` tokens, all at once; the trainer takes `--steps`
 steps of four rows of about `--tokens` tokens. Both are the real ones, as a run uses them.
 """
@@ -23,6 +24,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+import psutil  # type: ignore[import-untyped]
 
 from benchmarks.result import Figure, Result, main
 from selflengthen.inputs import models, processor
@@ -54,17 +57,17 @@ def _part(part: str, model: Path, args: argparse.Namespace) -> Iterator[Figure]:
     yield Figure(f"{part}: least of the pairs", min(ratios))
     yield Figure(f"{part}: greatest of the pairs", max(ratios))
     for name, values in rates.items():
-        yield Figure(f"{part}: {name}", statistics.median(values), "tokens/s")
+        yield Figure(f"{part}: {name}", statistics.median(values), "tokens/core-s")
 
 
 @contextlib.contextmanager
 def _side(
     part: str, dtype: str, model: Path, args: argparse.Namespace
 ) -> Iterator[Callable[[], float]]:
-    """Start a process; yield a function that has it work once and returns its tokens/s."""
+    """Start a process; yield a function that has it work once and returns its rate."""
     options = [part, dtype, str(model), str(args.requests), str(args.tokens), str(args.steps)]
     command = [sys.executable, "-m", "benchmarks.bench_precision", "--side", *options]
-    environment = os.environ | ({"OMP_WAIT_POLICY": "passive"} if part == "trainer" else {})
+    environment = os.environ | {"OMP_WAIT_POLICY": "passive"}
     with tempfile.TemporaryFile("w+") as errors:
         child = subprocess.Popen(
             command,
@@ -120,27 +123,27 @@ async def _engine(dtype: str, model: Path, requests: int, tokens: int, answer: A
     engine = await Unending.open(config, model, {}, on_note=lambda line: None)
     try:
         while await asyncio.to_thread(sys.stdin.readline):
-            began = time.perf_counter()
+            began = _core_seconds()
             written = await asyncio.gather(
                 *(
                     engine.complete(Request((message,), "base", sampling, seed))
                     for seed in range(requests)
                 )
             )
-            answer(sum(each.tokens for each in written) / (time.perf_counter() - began))
+            answer(sum(each.tokens for each in written) / (_core_seconds() - began))
     finally:
         await engine.close()
 
 
 def _trainer(dtype: str, model: Path, tokens: int, steps: int, answer: Any) -> None:
     """Train a few steps whenever a line comes."""
-    from selflengthen.storage.records import Row
+    from selflengthen.storage.records import TrainingRow
     from selflengthen.training import guard, sft
     from selflengthen.training.job import TrainingJob
 
     processor.LEAST_PARAMETERS = 0  # the type is chosen here, whatever the model
     rows = [
-        Row(
+        TrainingRow(
             id=str(n),
             prompt=[{"role": "user", "content": f"Count from {n}."}],
             completion=[{"role": "assistant", "content": f"{n} and {n + 1}. " * (tokens // 6)}],
@@ -163,7 +166,16 @@ def _trainer(dtype: str, model: Path, tokens: int, steps: int, answer: Any) -> N
                 gradient_checkpointing=False,
                 bf16=dtype == "bfloat16",
             )
-            answer(sft.run(job, rows, guard.Stop(), time.monotonic()).tokens_per_second)
+            began = _core_seconds()
+            result = sft.run(job, rows, guard.Stop(), time.monotonic())
+            answer(result.tokens / (_core_seconds() - began))
+
+
+def _core_seconds() -> float:
+    """Return the seconds that cores have worked for this process and its children."""
+    process = psutil.Process()
+    times = [each.cpu_times() for each in (process, *process.children(recursive=True))]
+    return float(sum(each.user + each.system for each in times))
 
 
 def serve(part: str, dtype: str, model: str, requests: str, tokens: str, steps: str) -> None:

@@ -143,7 +143,7 @@ def _stage_status(folder: StageFolder) -> StageStatus:
     done = folder.done()
     counts: TextsSoFar | TrainingSoFar | DoneFile
     if done is not None:
-        counts = done.as_json(without=_NOT_SHOWN)
+        counts = done.as_json(without=("key", "digest", "version", "files"))
     elif folder.spec.makes == "adapter":
         counts = _training(folder)
     else:

@@ -68,7 +68,15 @@ def single_process_environment(folder: Path) -> dict[str, str]:
     `folder` takes the file through which processes would find each other.
     """
     number = os.environ.get("OMP_NUM_THREADS", str(threads()))
-    return {**_SINGLE_PROCESS, "OMP_NUM_THREADS": number, "TMPDIR": str(folder)}
+    # Threads that wait for each other sleep. If they spin, they take the core from this process and
+    # from whatever else runs on the machine, and so from the very thread that they wait for.
+    policy = os.environ.get("OMP_WAIT_POLICY", "passive")
+    return {
+        **_SINGLE_PROCESS,
+        "OMP_NUM_THREADS": number,
+        "OMP_WAIT_POLICY": policy,
+        "TMPDIR": str(folder),
+    }
 
 
 def _cpu_options(context: int, dtype: str) -> dict[str, Any]:
