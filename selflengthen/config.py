@@ -24,7 +24,12 @@ class SamplingConfig(Section):
     repetition_penalty: float = identity(
         1.1, "Penalty on tokens that are in the text already.", ge=1, le=2
     )
-    max_tokens: int = identity(16_384, "Maximum tokens of a completion.", ge=1)
+    max_tokens: int = identity(
+        16_384,
+        "Maximum tokens of a completion; auto is 16384, or what fits the model.",
+        fits=True,
+        ge=1,
+    )
     stop: list[str] = identity(
         ["\n\n\n", "---"], "Stop strings, which end a completion before it runs on."
     )
@@ -116,7 +121,13 @@ class TrainConfig(Section):
     expander: RoleTraining = RoleTraining()
     lora_r: int = identity(8, "LoRA rank.", ge=1)
     lora_alpha: int = identity(16, "LoRA scale.", ge=1)
-    max_length: int = identity(16_384, "Rows with more tokens are dropped, never truncated.", ge=16)
+    max_length: int = identity(
+        16_384,
+        "Rows with more tokens are dropped, never truncated; auto is 16384, or what fits the model "
+        "and the memory.",
+        fits=True,
+        ge=16,
+    )
     batch: int = identity(8, "Rows per optimizer step, over all devices.", ge=1)
     scheduler: Scheduler = identity(
         "cosine", "Learning-rate schedule, by its name in transformers."
@@ -151,7 +162,15 @@ class EngineConfig(Section):
         "auto", "Which engine; auto chooses the best one that works on this machine."
     )
     in_flight: int = runtime(256, "Maximum samples in progress at once.", ge=1)
-    context: int = runtime(32_768, "Maximum tokens of prompt and completion together.", ge=64)
+    context: int = runtime(
+        32_768,
+        "Maximum tokens of prompt and completion together; auto is 32768, or what fits the model.",
+        fits=True,
+        ge=64,
+    )
+    dtype: Literal["auto", "float32", "bfloat16"] = runtime(
+        "auto", "Number type; auto is the model's own on a GPU, and the faster one on a CPU."
+    )
     gpu_memory: float = runtime(0.9, "Share of a GPU's memory that vLLM uses.", gt=0, le=1)
     tensor_parallel: int = runtime(1, "GPUs that share one copy of the model.", ge=1)
     url: str = runtime("http://127.0.0.1:8000/v1", "Address of an OpenAI-compatible server.")
@@ -226,7 +245,8 @@ class JudgeConfig(Section):
 
     model: str | None = identity(
         None,
-        "Model folder, hub id, `pocket`, or a model name on the server; none means no grading.",
+        "Model folder, GGUF file, hub id, `pocket`, or a model name on the server; none means no "
+        "grading.",
     )
     attempts: int = identity(
         3, "Attempts to get a valid grade; then the text counts as unjudged.", ge=1
@@ -239,7 +259,9 @@ class JudgeConfig(Section):
 class Config(Section):
     """A run."""
 
-    model: str = identity("pocket", "Model folder, hub id, or `pocket` for the embedded model.")
+    model: str = identity(
+        "pocket", "Model folder, GGUF file, hub id, or `pocket` for the embedded model."
+    )
     language: Literal["en", "zh", "pocket"] = identity("en", "Which of the shipped prompts to use.")
     prompts: str | None = identity(None, "Folder of prompts instead of the shipped ones.")
     seeds: str | None = identity(

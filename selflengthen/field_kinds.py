@@ -23,34 +23,53 @@ class Bounds(TypedDict, total=False):
     lt: float
 
 
-def identity(default: Any, sentence: str, *, newer: bool = False, **bounds: Unpack[Bounds]) -> Any:
+def identity(
+    default: Any,
+    sentence: str,
+    *,
+    newer: bool = False,
+    fits: bool = False,
+    **bounds: Unpack[Bounds],
+) -> Any:
     """Declare a field that changes what a run produces.
 
     A field that is `newer` than runs on disk has what they did as its default, and the default is
-    left out of identities, so that those runs keep their keys.
+    left out of identities, so that those runs keep their keys. `fits` is as in `runtime`.
     """
-    return _field("identity", default, sentence, bounds, newer)
+    return _field("identity", default, sentence, bounds, newer=newer, fits=fits)
 
 
-def runtime(default: Any, sentence: str, **bounds: Unpack[Bounds]) -> Any:
-    """Declare a field that may change between two starts of the same run."""
-    return _field("runtime", default, sentence, bounds)
+def runtime(default: Any, sentence: str, *, fits: bool = False, **bounds: Unpack[Bounds]) -> Any:
+    """Declare a field that may change between two starts of the same run.
+
+    If it `fits` the model, a configuration may set it to `auto` or leave it out: then it is the
+    default, or less if the model takes less. Once the model is known, it is always a number.
+    """
+    return _field("runtime", default, sentence, bounds, fits=fits)
 
 
-def _field(kind: str, default: Any, sentence: str, bounds: Bounds, newer: bool = False) -> Any:
+def _field(
+    kind: str,
+    default: Any,
+    sentence: str,
+    bounds: Bounds,
+    *,
+    newer: bool = False,
+    fits: bool = False,
+) -> Any:
     if bounds.keys() & {"ge", "gt"} and not bounds.keys() & {"le", "lt"}:
         bounds = {**bounds, "le": MOST}
     if isinstance(default, list):
         return Field(
             default_factory=default.copy,
             description=sentence,
-            json_schema_extra={"kind": kind, "newer": newer},
+            json_schema_extra={"kind": kind, "newer": newer, "fits": fits},
             **bounds,
         )
     return Field(
         default,
         description=sentence,
-        json_schema_extra={"kind": kind, "newer": newer},
+        json_schema_extra={"kind": kind, "newer": newer, "fits": fits},
         **bounds,
     )
 

@@ -37,7 +37,8 @@ HEIGHT = {room: height for height, floor in enumerate(FLOORS) for room in floor}
 SHARED: Mapping[str, frozenset[str]] = {
     "stages": frozenset({"contract"}),
     "engines": frozenset(
-        {"answers", "base", "chat", "guard", "wire"} | {"vllm_arguments", "vllm_log", "vllm_start"}
+        {"answers", "base", "chat", "cpu", "guard", "loops", "wire"}
+        | {"vllm_arguments", "vllm_log", "vllm_start"}
     ),
 }
 

@@ -15,19 +15,22 @@ def main(words: Sequence[str]) -> int:
     args = _parser().parse(words)
 
     from selflengthen.cli.options.settings import resolve
+    from selflengthen.cli.preflight import fit_lengths
     from selflengthen.inputs import models
-    from selflengthen.planning.estimate import estimate, size
+    from selflengthen.planning.estimate import estimate
+    from selflengthen.planning.units import size
     from selflengthen.storage.run_dir import RunFolder
 
     settings = resolve(args.source, args.fields, args.run_dir, resumes=True)
     model = models.find(settings.config.model)
     run = RunFolder(settings.folder) if settings.folder.is_dir() else None
-    result = estimate(settings.config, model, run)
+    config = fit_lengths(settings, model)
+    result = estimate(config, model, run)
     if args.json:
         print(json.dumps(dataclasses.asdict(result), indent=1))
         return 0
-    rounds = counted(settings.config.iterations, "round")
-    print(f"{settings.name}, {rounds} of {settings.config.model}")
+    rounds = counted(config.iterations, "round")
+    print(f"{settings.name}, {rounds} of {config.model}")
     for name, figure in vars(result).items():
         amount = size(figure.value) if figure.unit == "bytes" else _amount(figure.value)
         unit = "" if figure.unit == "bytes" else f" {figure.unit}"

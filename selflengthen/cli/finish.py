@@ -145,7 +145,7 @@ def _stage(text: str | None, name: str) -> StageSpec | None:
 def _check_disk(run: RunFolder, model: Model) -> None:
     """Raise UserError where the disk has no room for the merged model."""
     from selflengthen.inputs.model_files import weight_files
-    from selflengthen.planning.estimate import size
+    from selflengthen.planning.units import size
 
     needed = sum(path.stat().st_size for path in weight_files(model.path))
     free = shutil.disk_usage(run.path).free

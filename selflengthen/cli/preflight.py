@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 from selflengthen.cli.options.settings import Settings
@@ -14,7 +15,9 @@ from selflengthen.inputs import models, prompts, seeds
 from selflengthen.inputs.models import Model
 from selflengthen.inputs.prompts import Prompts
 from selflengthen.inputs.seeds import Seed
-from selflengthen.planning.estimate import estimate, size
+from selflengthen.planning import lengths
+from selflengthen.planning.estimate import estimate
+from selflengthen.planning.units import size
 from selflengthen.runner.context import RunContext
 from selflengthen.storage.atomic import check_folder
 from selflengthen.storage.run_dir import RunFolder
@@ -33,7 +36,7 @@ def gather(settings: Settings) -> RunContext:
     texts, pool = starting_texts(config, run)
     held_out = seeds.load(config.held_out.source or f"held-out-{config.language}")
     model = models.find(config.model)
-    check_lengths(config, model)
+    config = fit_lengths(settings, model)
     check_steps(config)
     return RunContext(
         config=config,
@@ -125,25 +128,12 @@ def check_steps(config: Config) -> None:
                     raise UserError(f"{field}, step {number}: {name}: {error}") from error
 
 
-def check_lengths(config: Config, model: Model, *, trains: bool = True) -> None:
-    """Raise UserError for lengths over the model's positions, with values that fit."""
-    positions = model.positions
-    if positions is None:
-        return
-    lengths = {
-        "engine.context": (config.engine.context, positions),
-        "train.max_length": (config.train.max_length, positions),
-        "sampling.max_tokens": (config.sampling.max_tokens, positions * 3 // 4),
-    }
-    if not trains:
-        del lengths["train.max_length"]
-    over = {name: (value, fits) for name, (value, fits) in lengths.items() if value > positions}
-    if over:
-        values = ", ".join(f"{name} is {value}" for name, (value, _) in over.items())
-        if config.sampling.max_tokens >= min(positions, config.engine.context):
-            over.setdefault("sampling.max_tokens", lengths["sampling.max_tokens"])
-        fitting = " ".join(f"--{name} {fits}" for name, (_, fits) in over.items())
-        raise UserError(
-            f"model {config.model} has {positions} positions, but {values}; add {fitting}, or "
-            "choose a model with a longer context."
-        )
+def fit_lengths(settings: Settings, model: Model, *, trains: bool = True) -> Config:
+    """Return the configuration with lengths that fit the model; name the chosen ones on stderr.
+
+    Raises UserError for a given length that is over the model's positions.
+    """
+    config = lengths.fit(settings.config, model, settings.auto, trains=trains)
+    if line := lengths.summary(config, model, settings.auto, trains=trains):
+        print(line, file=sys.stderr)
+    return config

@@ -239,15 +239,15 @@ class OpenAIEngine:
     def _base(self, name: str, folder: str, served: Mapping[str, ServedModel]) -> str:
         """Return what the server calls the model.
 
-        There is no way to know what a server calls a folder of this machine, so a server's only
-        model is used for it. A model with a name must be served under that name.
+        There is no way to know what a server calls a folder or file of this machine, so a
+        server's only model is used for it. A model with a name must be served under that name.
         """
         bases = {name: model for name, model in served.items() if not model.is_adapter}
         if name in served:
             return name
         if matches := [id_ for id_, model in bases.items() if model.root in (name, folder)]:
             return matches[0]
-        if len(bases) == 1 and (name == "pocket" or Path(name).is_dir()):
+        if len(bases) == 1 and (name == "pocket" or Path(name).exists()):
             (only,) = bases
             self._note(
                 f"engine: {self._config.url} serves one model, {one_line(only, 100)}; using it as "

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from selflengthen.config import EngineConfig
+from selflengthen.engines import cpu
 from selflengthen.engines.base import Adapters, Completion, Request, Role, Sampling
 from selflengthen.engines.chat import Chat, load
 from selflengthen.errors import EngineError, UserError
@@ -63,7 +64,7 @@ class TransformersEngine:
         """Load the model and the adapters; raises UserError or EngineError if that fails."""
         chat = await asyncio.to_thread(load, model, config.context)
         try:
-            loaded, device = await asyncio.to_thread(_load, model, adapters)
+            loaded, device = await asyncio.to_thread(_load, config, model, adapters)
         except (UserError, OSError, ValueError, RuntimeError) as error:
             reason = str(error).strip().split("\n")[0]
             raise EngineError(f"model {model}: transformers cannot load it: {reason}") from error
@@ -261,13 +262,13 @@ def _failed(error: Exception) -> EngineError:
     return failure
 
 
-def _load(model: str | Path, adapters: Adapters) -> tuple[Any, str]:
+def _load(config: EngineConfig, model: str | Path, adapters: Adapters) -> tuple[Any, str]:
     import torch
     from transformers import AutoModelForCausalLM
 
     mps = torch.backends.mps.is_available()
     device = "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
-    dtype = torch.float32 if device == "cpu" else "auto"
+    dtype = cpu.number_type(config, model) if device == "cpu" else config.dtype
     loaded: Any = pretrained.model(AutoModelForCausalLM, model, dtype=dtype).to(device).eval()
     if adapters:
         (first, adapter), *others = adapters.items()

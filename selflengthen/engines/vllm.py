@@ -1,14 +1,15 @@
 """The vLLM engine: AsyncLLM in this process, its engine core in child processes.
 
-Both adapters of a phase are loaded at once. Only finished outputs are passed on, and prompts are
-token ids. Each request has its own seed, so sampling does not depend on the batch (rounding still
-may). vLLM writes to a log file, never to the terminal, and its processes end with this one (see
-`guard`).
+Both adapters of a phase are loaded at once. Prompts are token ids; a text comes in pieces of many
+tokens, and is searched for loops in between (see `loops`). Each request has its own seed, so
+sampling does not depend on the batch (rounding still may). vLLM writes to a log file, never to the
+terminal, and its processes end with this one (see `guard`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import importlib.util
 import itertools
@@ -24,16 +25,12 @@ from selflengthen.config import EngineConfig
 from selflengthen.engines import vllm_arguments, vllm_log, vllm_start
 from selflengthen.engines.base import Adapters, Completion, Request, Role
 from selflengthen.engines.chat import Chat, load
+from selflengthen.engines.cpu import cache_gib
 from selflengthen.engines.guard import Guard
+from selflengthen.engines.loops import EVERY, Writing
 from selflengthen.errors import EngineError, RequestRefused
 from selflengthen.inputs import model_files
 
-# vLLM compares the end of a text with what precedes it, in Python and for each token. Every pattern
-# length that it tries costs about 1.6 microseconds a token (trying 8 to 64 took a quarter of the
-# speed on two cores). These four lengths are multiples of every period up to 10 and of half of the
-# periods up to 40.
-_LOOP_LENGTHS = (117, 120)
-_LOOP_REPEATS = 2
 _SEEDS = 2**63
 _REAP_SECONDS = 5.0  # a killed process is gone by then
 _adapter_ids = itertools.count(1)  # unique in this process, whatever engine loads the adapters
@@ -91,24 +88,29 @@ class VllmEngine:
         from vllm.inputs import tokens_input
 
         prompt = await self._chat.encode(request)
-        output: Any = None
+        writing = Writing()
         try:
-            params = self._params(request, prompt)
-            async for finished in self._llm.generate(
+            outputs = self._llm.generate(
                 tokens_input(prompt),
-                params,
+                self._params(request, prompt),
                 request_id=str(next(self._request_ids)),
                 lora_request=self._loras.get(request.role),
-            ):
-                output = finished
+            )
+            async with contextlib.aclosing(outputs):  # which ends a request that loops
+                async for output in outputs:
+                    piece = output.outputs[0]
+                    if writing.add(piece.text, piece.token_ids, piece.finish_reason):
+                        break
         except (VLLMClientError, ValueError) as error:
             raise RequestRefused(str(error)) from error
         except Exception as error:
             raise EngineError(self._death_message()) from error
-        if output is None or output.outputs[0].finish_reason in (None, "abort", "error"):
+        if writing.reason is None or writing.reason in ("abort", "error"):
             raise EngineError(self._death_message())
-        best = output.outputs[0]
-        return Completion(best.text, best.finish_reason, len(prompt), len(best.token_ids))
+        text = writing.text
+        if writing.reason == "repetition":
+            text = self._chat.tokenizer.decode(writing.tokens, skip_special_tokens=True)
+        return Completion(text, writing.reason, len(prompt), len(writing.tokens))
 
     async def close(self) -> None:
         """End vLLM and all its processes."""
@@ -126,7 +128,6 @@ class VllmEngine:
 
     def _params(self, request: Request, prompt: list[int]) -> Any:
         from vllm.sampling_params import (
-            RepetitionDetectionParams,
             RequestOutputKind,
             SamplingParams,
             StructuredOutputsParams,
@@ -146,13 +147,9 @@ class VllmEngine:
             max_tokens=self._chat.most_tokens(request, prompt),
             stop=list(sampling.stop) or None,
             seed=request.seed % _SEEDS,
-            output_kind=RequestOutputKind.FINAL_ONLY,
+            output_kind=RequestOutputKind.DELTA,
+            stream_interval=EVERY,
             structured_outputs=structured,
-            repetition_detection=RepetitionDetectionParams(
-                min_pattern_size=_LOOP_LENGTHS[0],
-                max_pattern_size=_LOOP_LENGTHS[1],
-                min_count=_LOOP_REPEATS,
-            ),
             skip_clone=True,
         )
 
@@ -207,7 +204,9 @@ def _start(
     """Return a running AsyncLLM; blocks until it answers."""
     logging_config = guard.folder / "logging.json"
     logging_config.write_text(json.dumps(vllm_log.configuration(log)))
-    settings = vllm_start.settings(model, logging_config, guard.folder) | dict(guard.environment)
+    cache = cache_gib(config, model, context)
+    settings = vllm_start.settings(model, logging_config, guard.folder, cache)
+    settings |= dict(guard.environment)
     with (
         # Set back afterwards: this process and the trainer must not inherit vLLM's settings.
         vllm_start.environment(settings),

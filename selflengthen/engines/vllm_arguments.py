@@ -9,6 +9,7 @@ from typing import Any
 
 from selflengthen.config import EngineConfig
 from selflengthen.engines.base import Adapter
+from selflengthen.engines.cpu import number_type, threads
 
 _MIN_LORA_RANK = 8  # vLLM supports ranks from 8 up, in powers of two
 # On a CPU vLLM puts its worker into a process of its own, only to pin it to all cores but one. The
@@ -30,7 +31,9 @@ def build(
     from vllm.config.structured_outputs import StructuredOutputsConfig
     from vllm.engine.arg_utils import AsyncEngineArgs
 
-    options = _cpu_options(context) if cpu else {}
+    options: dict[str, Any] = {"dtype": config.dtype}
+    if cpu:
+        options = _cpu_options(context, number_type(config, model))
     if runs_in_single_process(config, cpu):
         options["distributed_executor_backend"] = "uni"
     return AsyncEngineArgs(
@@ -64,11 +67,19 @@ def single_process_environment(folder: Path) -> dict[str, str]:
 
     `folder` takes the file through which processes would find each other.
     """
-    threads = os.environ.get("OMP_NUM_THREADS", str(_threads()))
-    return {**_SINGLE_PROCESS, "OMP_NUM_THREADS": threads, "TMPDIR": str(folder)}
+    number = os.environ.get("OMP_NUM_THREADS", str(threads()))
+    # Threads that wait for each other sleep. If they spin, they take the core from this process and
+    # from whatever else runs on the machine, and so from the very thread that they wait for.
+    policy = os.environ.get("OMP_WAIT_POLICY", "passive")
+    return {
+        **_SINGLE_PROCESS,
+        "OMP_NUM_THREADS": number,
+        "OMP_WAIT_POLICY": policy,
+        "TMPDIR": str(folder),
+    }
 
 
-def _cpu_options(context: int) -> dict[str, Any]:
+def _cpu_options(context: int, dtype: str) -> dict[str, Any]:
     """Return the options that a CPU needs.
 
     A prompt must not be prefilled in chunks: after a chunk, vLLM sets a GPU's random generator
@@ -76,7 +87,7 @@ def _cpu_options(context: int) -> dict[str, Any]:
     offset").
     """
     return {
-        "dtype": "float32",
+        "dtype": dtype,
         "enforce_eager": True,
         "enable_chunked_prefill": False,
         "max_num_batched_tokens": max(context, 8192),
@@ -94,9 +105,3 @@ def _lora_options(adapters: list[Adapter], cpu: bool) -> dict[str, Any]:
         "max_loras": len(adapters) + cpu,
         "max_lora_rank": 1 << (rank - 1).bit_length(),
     }
-
-
-def _threads() -> int:
-    """Return the number of computing threads on a CPU: all cores but the one for this process."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, (cores or 1) - 1)

@@ -20,15 +20,18 @@ SILENT = {
 _MAX_SOCKET_FOLDER = 64  # characters; in a folder with a longer path no socket can be opened
 
 
-def settings(model: str | Path, logging_config: Path, folder: Path) -> dict[str, str]:
+def settings(
+    model: str | Path, logging_config: Path, folder: Path, cache_gib: int
+) -> dict[str, str]:
     """Return the environment in which vLLM is started.
 
     `logging_config` is the logging configuration's file; sockets lie in `folder`.
+    On a CPU, the cache takes `cache_gib`.
     """
     variables = SILENT | {
         "VLLM_LOGGING_CONFIG_PATH": str(logging_config),
         "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # a fork does not show the guard's mark
-        "VLLM_CPU_KVCACHE_SPACE": os.environ.get("VLLM_CPU_KVCACHE_SPACE", "1"),
+        "VLLM_CPU_KVCACHE_SPACE": os.environ.get("VLLM_CPU_KVCACHE_SPACE", str(cache_gib)),
     }
     if len(str(folder)) < _MAX_SOCKET_FOLDER:
         variables["VLLM_RPC_BASE_PATH"] = str(folder)  # its sockets are removed with the folder

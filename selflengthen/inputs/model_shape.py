@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from selflengthen.inputs.model_files import read_header, weight_files
+from selflengthen.inputs.model_files import read_header, read_object, weight_files
 from selflengthen.inputs.models import Model
 
 
@@ -45,8 +46,17 @@ class Shape:
 
 def shape_of(model: Model) -> Shape:
     """Read a model's dimensions from config.json and from the headers of its weights."""
-    config = model.text_config
-    headers = [read_header(path) for path in weight_files(model.path)]
+    return _shape(model.path, model.text_config)
+
+
+def shape_in(folder: Path) -> Shape:
+    """Read the dimensions of the model in a folder."""
+    config = read_object(folder / "config.json")
+    return _shape(folder, Model("", folder, config, "").text_config)
+
+
+def _shape(folder: Path, config: Mapping[str, Any]) -> Shape:
+    headers = [read_header(path) for path in weight_files(folder)]
     hidden = _largest(config, "hidden_size")
     heads = _largest(config, "num_attention_heads") or 1
     head = _largest(config, "head_dim") or hidden // heads

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from selflengthen.errors import UserError
-from selflengthen.inputs import model_files
+from selflengthen.inputs import gguf, model_files
 
 POCKET = Path(__file__).parents[1] / "pocket" / "weights"
 _SAMPLES = 64
@@ -62,17 +62,20 @@ def positions(config: Mapping[str, Any]) -> int | None:
 
 
 def find(name: str) -> Model:
-    """Return the model `name`: `pocket`, a folder, or a hub id, which is downloaded if needed.
+    """Return the model `name`: `pocket`, a folder, a GGUF file, or a hub id.
 
-    Raises UserError if there is none, or it lacks a chat template or safetensors, or is damaged.
+    A GGUF file is converted and a hub id downloaded if needed. Raises UserError if there is no such
+    model, or it lacks a chat template or safetensors, or is damaged.
     """
-    folder = POCKET if name == "pocket" else Path(name)
-    if not folder.is_dir():
+    folder, digest = POCKET if name == "pocket" else Path(name), ""
+    if folder.is_file():
+        folder, digest = gguf.convert(folder)
+    elif not folder.is_dir():
         folder = _fetch(name)
     if not lexists(folder / "config.json"):
         raise UserError(
             f"model: {name} is not a model folder (it has no config.json); give a folder that "
-            "transformers can load, a hub id, or `pocket`."
+            "transformers can load, a GGUF file, a hub id, or `pocket`."
         )
     model_files.check_folder(folder)
     model_files.check_weights(folder)
@@ -83,14 +86,15 @@ def find(name: str) -> Model:
             f"model: {name} has no chat template (tokenizer_config.json or chat_template.jinja); "
             "use an instruction-tuned model, or add a template to its tokenizer."
         )
-    return Model(name, folder, config, _digest(folder))
+    return Model(name, folder, config, digest or _digest(folder))
 
 
 def _fetch(name: str) -> Path:
     """Download a model from the hub into its cache."""
     if name.count("/") != 1 or name.startswith((".", "/")) or name.endswith("/"):
         raise UserError(
-            f"model: there is no folder {name}; give a model folder, a hub id, or `pocket`."
+            f"model: there is no folder {name}; give a model folder, a GGUF file, a hub id, or "
+            "`pocket`."
         )
     from huggingface_hub import snapshot_download
 

@@ -64,6 +64,13 @@ def model(kind: Any, name: str | Path, what: str = "a model", **options: Any) ->
         raise unusable(name, what, error) from error
 
 
+def of_gguf(kind: Any, path: Path, **options: Any) -> Any:
+    """Load what `kind`, a class of transformers, makes of a GGUF file; errors are transformers'."""
+    return kind.from_pretrained(
+        path.parent, gguf_file=path.name, trust_remote_code=False, **options
+    )
+
+
 def adapted(base: Any, folder: str | Path, **options: Any) -> Any:
     """Add the LoRA adapter in a folder to a model; raises UserError if that fails."""
     from peft import PeftModel

@@ -6,7 +6,6 @@ thumb. Every figure says which.
 
 from __future__ import annotations
 
-import math
 import os
 from dataclasses import dataclass
 
@@ -14,7 +13,7 @@ from selflengthen.config import Config
 from selflengthen.inputs import hardware
 from selflengthen.inputs.model_shape import Shape, shape_of
 from selflengthen.inputs.models import Model
-from selflengthen.planning import token_budget
+from selflengthen.planning import memory, token_budget
 from selflengthen.planning.token_budget import (
     ATTEMPTS,
     COPIES,
@@ -22,10 +21,10 @@ from selflengthen.planning.token_budget import (
     Observed,
     TokenBudget,
 )
+from selflengthen.planning.units import size
 from selflengthen.storage.run_dir import RunFolder
 
 _TEXT_BYTES = 6  # per token of English, as UTF-8 JSON; Chinese needs fewer
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 @dataclass(frozen=True)
@@ -131,7 +130,7 @@ def _collect(config: Config, basis: _Basis) -> dict[str, Figure]:
 
 def _finish(basis: _Basis, shape: Shape) -> dict[str, Figure]:
     budget = basis.finish
-    memory = max(basis.engine.value, basis.train.value)
+    most = max(basis.engine.value, basis.train.value)
     seconds = budget.generated / basis.generate_rate + budget.trained / basis.train_rate
     disk = _text_bytes(budget) + 2 * basis.adapter + basis.checkpoints
     texts = f"the texts of all rounds and of collect; {basis.lengths}"
@@ -142,7 +141,7 @@ def _finish(basis: _Basis, shape: Shape) -> dict[str, Figure]:
         ),
         "finish_trained": _tokens(budget.trained, texts),
         "finish_hours": _hours(seconds, "the rounds' speeds"),
-        "finish_memory": _bytes(memory, "the rounds' engine or training"),
+        "finish_memory": _bytes(most, "the rounds' engine or training"),
         "finish_disk": _bytes(disk, f"rows and adapter, both also in final/; {merged}"),
     }
 
@@ -163,8 +162,8 @@ def _basis(config: Config, shape: Shape, observed: Observed) -> _Basis:
         train_rate=train_rate,
         train_source=train_source,
         adapter=shape.lora(config.train.lora_r) * 4,
-        engine=_engine_memory(shape, config),
-        train=_train_memory(shape, config),
+        engine=_bytes(*memory.engine_memory(shape, config)),
+        train=_bytes(*memory.train_memory(shape, config.train)),
     )
 
 
@@ -178,13 +177,6 @@ def _hours(seconds: float, assumes: str) -> Figure:
 
 def _bytes(value: float, assumes: str) -> Figure:
     return Figure(value, "bytes", assumes)
-
-
-def size(count: float) -> str:
-    """Format a number of bytes with a suitable unit: 12.3 GiB."""
-    power = min(len(_UNITS) - 1, int(math.log(count, 1024))) if count >= 1 else 0
-    value = count / 1024**power
-    return f"{value:.3g} {_UNITS[power]}" if value < 1000 else f"{value:,.0f} {_UNITS[power]}"
 
 
 def _text_bytes(budget: TokenBudget) -> int:
@@ -229,34 +221,6 @@ def _device() -> tuple[float, float, str]:
         return 1e12, 1e14, "one GPU that reaches 1 TB/s and 100 TFLOP/s"
     cores = os.cpu_count() or 1
     return 1e10, 1e10 * cores, f"{cores} CPU core(s) that reach 10 GFLOP/s each"
-
-
-def _engine_memory(shape: Shape, config: Config) -> Figure:
-    """Return the memory for all samples in flight, each at its maximum length."""
-    sample = shape.kv_bytes * config.sampling.max_tokens
-    value = shape.weight_bytes + sample * config.engine.in_flight
-    return _bytes(
-        value,
-        f"weights {size(shape.weight_bytes)}, and {shape.kv_bytes} bytes of cache per token for "
-        f"{config.engine.in_flight} samples of {config.sampling.max_tokens} tokens; with less "
-        f"memory, fewer run at once (one takes {size(sample)})",
-    )
-
-
-def _train_memory(shape: Shape, config: Config) -> Figure:
-    """Return the memory for weights, the adapter with gradients and moments, and activations."""
-    tokens = config.train.max_length * config.train.per_device_batch
-    layer = tokens * (8 * shape.hidden + 3 * shape.inner) * 2
-    checkpoints = tokens * shape.hidden * 2 * shape.layers
-    checkpointing = config.train.gradient_checkpointing
-    value = shape.weight_bytes + 16 * shape.lora(config.train.lora_r)
-    value += checkpoints + layer if checkpointing else layer * shape.layers
-    how = "with gradient checkpointing" if checkpointing else "without gradient checkpointing"
-    return _bytes(
-        value,
-        f"weights, 16 bytes per LoRA parameter, activations of {tokens} tokens {how}, chunked "
-        "logits",
-    )
 
 
 def _source(observed: float | None, otherwise: str) -> str:

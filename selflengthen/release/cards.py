@@ -220,8 +220,8 @@ def adapter_file(path: Path, model: str) -> Iterable[bytes]:
 
 
 def on_hub(model: str) -> bool:
-    """Say whether a model's name is a hub id, not a folder or the embedded model."""
-    return model != "pocket" and not Path(model).is_dir()
+    """Say whether a model's name is a hub id, not a folder, a file or the embedded model."""
+    return model != "pocket" and not Path(model).exists()
 
 
 def _base_name(model: str) -> str:

@@ -21,7 +21,8 @@ from transformers.utils.import_utils import is_flash_attn_2_available
 from trl.trainer.sft_config import SFTConfig
 
 from selflengthen.errors import TrainingError
-from selflengthen.inputs import model_files, pretrained
+from selflengthen.inputs import model_files, pretrained, processor
+from selflengthen.inputs.model_shape import shape_in
 from selflengthen.storage.atomic import rewrite
 from selflengthen.storage.records import TrainingRow
 from selflengthen.training import checkpoints, rows
@@ -118,8 +119,11 @@ def _stop_tokens(model: PreTrainedModel, tokenizer: Any) -> set[int]:
 
 
 def _half(job: TrainingJob) -> bool:
-    # On a CPU always float32: bfloat16 autocast is not measured there yet.
-    return job.bf16 and torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    if torch.cuda.is_available():
+        return job.bf16 and torch.cuda.is_bf16_supported()
+    if torch.backends.mps.is_available() or not Path(job.model).is_dir():
+        return False
+    return job.bf16 and processor.gains_by_bfloat16(shape_in(Path(job.model)).parameters)
 
 
 def _padding_free(job: TrainingJob) -> bool:

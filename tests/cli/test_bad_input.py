@@ -181,11 +181,22 @@ def test_lengths_beyond_the_model(work: Path, capsys: pytest.CaptureFixture[str]
     assert main(["run", "small.yaml", "--model", "short", "--iterations", "1", *cure]) == 0
 
 
-def test_the_papers_lengths_on_a_short_model(
-    work: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("command", ["run", "estimate"])
+@pytest.mark.parametrize(
+    ("given", "cure"),
+    [
+        (["--engine.context", "9000"], "--engine.context 8192,"),
+        (["--train.max_length", "9000"], "--train.max_length 8192,"),
+        (["--sampling.max_tokens", "9000"], "--sampling.max_tokens 6144,"),
+        (["--sampling.max_tokens", "8192"], "--sampling.max_tokens 6144,"),
+    ],
+)
+def test_a_length_given_by_hand_beyond_the_model(
+    work: Path, capsys: pytest.CaptureFixture[str], command: str, given: list[str], cure: str
 ) -> None:
-    said = refused(work, capsys, "run", "--model", "tiny")
-    assert "--engine.context 8192 --train.max_length 8192 --sampling.max_tokens 6144" in said
+    said = refused(work, capsys, command, "--model", "tiny", *given)
+    assert f"{given[0].removeprefix('--')} is {given[1]}" in said
+    assert cure in said
 
 
 def test_no_such_config(work: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -65,7 +65,7 @@ def _refine_rows(rows: Rows, args: Namespace, words: Sequence[str]) -> tuple[Row
     """Have a model refine the rows, or resume that; return them, and figures."""
     from selflengthen.cli.eval_targets import served
     from selflengthen.cli.options.settings import resolve
-    from selflengthen.cli.preflight import check_lengths, prompts_folder
+    from selflengthen.cli.preflight import fit_lengths, prompts_folder
     from selflengthen.cli.run import command
     from selflengthen.cli.runner import Attempt, perform
     from selflengthen.curate.io.work_dir import WorkFolder
@@ -74,11 +74,12 @@ def _refine_rows(rows: Rows, args: Namespace, words: Sequence[str]) -> tuple[Row
     from selflengthen.engines import require
     from selflengthen.inputs import models
 
-    config = resolve(None, args.fields, None).config
+    settings = resolve(None, args.fields, None)
+    config = settings.config
     require(config.engine.kind)
     texts = refine.read_prompts(prompts_folder(config))
     model = served(config.model, config.engine) or models.find(config.model)
-    check_lengths(config, model, trains=False)
+    config = fit_lengths(settings, model, trains=False)
     identity = refine.identity(rows, config, model, texts)
     work = WorkFolder(args.work or beside(Path(args.out), "work"))
     work.check(identity)

@@ -22,7 +22,6 @@ from selflengthen.cli.curate.rules import (
     print_rule,
 )
 from selflengthen.cli.options.parser import Parser, file_name, file_path
-from selflengthen.errors import UserError
 from selflengthen.storage.atomic import check_new_file
 
 if TYPE_CHECKING:
@@ -190,21 +189,16 @@ def _count(text: str) -> int:
 def _setup(args: argparse.Namespace) -> TuningSetup:
     """Check the settings, find the model and open the evaluation set; raises UserError."""
     from selflengthen.cli.options.settings import resolve
-    from selflengthen.cli.preflight import check_batch
+    from selflengthen.cli.preflight import check_batch, fit_lengths
     from selflengthen.curate.io.columns import FieldNames
     from selflengthen.curate.io.load import open_beside
     from selflengthen.curate.rule.tuning import TuningSetup
     from selflengthen.inputs import models
 
-    config = resolve(None, args.fields, None).config
-    check_batch(config)
-    model = models.find(config.model)
-    positions = model.positions
-    if positions is not None and config.train.max_length > positions:
-        raise UserError(
-            f"model {config.model} has {positions} positions, but train.max_length is "
-            f"{config.train.max_length}; set --train.max_length {positions}."
-        )
+    settings = resolve(None, args.fields, None)
+    check_batch(settings.config)
+    model = models.find(settings.config.model)
+    config = fit_lengths(settings, model)
     named = FieldNames(args.prompt_field, args.response_field, args.messages_field)
     return TuningSetup(
         model=model,

@@ -20,13 +20,17 @@ _BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
 @dataclass(frozen=True)
 class FieldOfConfig:
-    """One field: its dotted name, the values it takes, its default, its purpose and its kind."""
+    """One field: its dotted name, the values it takes, its default, its purpose and its kind.
+
+    A field that `fits` can be left to the model, see `auto`.
+    """
 
     name: str
     takes: str
     default: Any
     sentence: str
     kind: str
+    fits: bool = False
 
     @property
     def section(self) -> str:
@@ -36,7 +40,7 @@ class FieldOfConfig:
     @property
     def shown(self) -> str:
         """The default as it would be written in YAML."""
-        return written(self.default)
+        return "auto" if self.fits else written(self.default)
 
 
 def written(value: Any) -> str:
@@ -70,8 +74,9 @@ def _walk(model: type[BaseModel], values: BaseModel, prefix: str) -> Iterator[Fi
             continue
         extra = info.json_schema_extra
         kind = str(extra["kind"]) if isinstance(extra, dict) else ""
-        takes = _takes(info.annotation, info.metadata)
-        yield FieldOfConfig(f"{prefix}{name}", takes, value, info.description or "", kind)
+        fits = bool(extra["fits"]) if isinstance(extra, dict) else False
+        takes = _takes(info.annotation, info.metadata) + (", or auto" if fits else "")
+        yield FieldOfConfig(f"{prefix}{name}", takes, value, info.description or "", kind, fits)
 
 
 def _sections(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -12,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from selflengthen.cli.options import auto
 from selflengthen.cli.options.config_fields import FieldOfConfig, fields, sections
 from selflengthen.cli.options.parser import nearest
 from selflengthen.cli.options.value_checks import (
@@ -33,12 +35,16 @@ Values = dict[str, Any]
 
 @dataclass(frozen=True)
 class Settings:
-    """A configuration, its name, the run's folder, and where each field was set."""
+    """A configuration, its name, the run's folder, and where each field was set.
+
+    `auto` are the fields that are left to the model; they have their defaults until it is known.
+    """
 
     config: Config
     name: str
     folder: Path
     places: Places
+    auto: frozenset[str] = frozenset()
 
 
 def resolve(
@@ -66,24 +72,33 @@ def resolve(
     own = folder / "config.yaml"
     if resumes and own.is_file() and _is_of_a_run(own, None):
         files = [(own, None), *(files if source else [])]
-    values, places = _read_all(files)
+    values, places, saved = _read_all(files)
     for field, text in overrides.items():
         _put(values, field, _value(field, text))
         places[field] = f"--{field}"
-    return Settings(_checked(values, places, path), preset or path.stem, folder, places)
+    fitting = auto.take(values, saved)
+    config = _checked(values, places, path)
+    return Settings(config, preset or path.stem, folder, places, fitting)
 
 
-def _read_all(files: Iterable[tuple[Path, str | None]]) -> tuple[Values, Places]:
-    """Read files, each a path and the name of the preset that it is; later ones take precedence."""
+def _read_all(
+    files: Iterable[tuple[Path, str | None]],
+) -> tuple[Values, Places, list[Values]]:
+    """Read files, each a path and the name of the preset that it is; later ones take precedence.
+
+    Also return, each by itself, the configurations that runs saved.
+    """
     values: Values = {}
     places: Places = {}
+    saved: list[Values] = []
     for path, preset in files:
         read, lines = _read(path, f"preset {preset}" if preset else str(path))
         if _is_of_a_run(path, preset):
             _find_again(read, path.parent)
+            saved.append(copy.deepcopy(read))
         values = _over(values, read)
         places |= lines
-    return values, places
+    return values, places, saved
 
 
 def _checked(values: Values, places: Places, path: Path) -> Config:
@@ -159,12 +174,17 @@ def _find_again(values: Values, run: Path) -> None:
         section, _, last = field.rpartition(".")
         fields_ = values.get(section) if section else values
         name = fields_.get(last) if isinstance(fields_, dict) else None
-        if not isinstance(name, str) or (Path(name) / below).is_file():
+        if not isinstance(name, str) or _is_there(Path(name), below):
             continue
         for parent in run.resolve().parents:
-            if (parent / name / below).is_file():
+            if _is_there(parent / name, below):
                 _put(values, field, str(parent / name))
                 break
+
+
+def _is_there(path: Path, below: str) -> bool:
+    """Return whether a field can mean a path: a file, or a folder with the file `below` in it."""
+    return path.is_file() or (path / below).is_file()
 
 
 def _read(path: Path, shown: str) -> tuple[Values, Places]:
