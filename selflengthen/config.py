@@ -60,6 +60,18 @@ class InstructConfig(Section):
         "base", "The model that writes instructions from round 2 on."
     )
     temperature: float = identity(0.7, "Sampling temperature for instructions.", ge=0, le=2)
+    source: str | None = identity(
+        None,
+        "Instructions to take in place of written ones: JSONL file, hub id, shipped set, or "
+        "`shipped` for that of the language; none: the model writes all.",
+        newer=True,
+    )
+    field: str | None = identity(
+        None,
+        "Field of `source` with the instruction; none: `instruction`, `prompt` or `messages`.",
+        newer=True,
+    )
+    judge: bool = identity(False, "Let the judge reject instructions of `source`.", newer=True)
 
 
 class DraftConfig(Section):
@@ -312,6 +324,12 @@ class Config(Section):
             raise ValueError(
                 f"judge.max_tokens ({self.judge.max_tokens}) leaves no room for a text in "
                 f"judge.engine.context ({self.judge.engine.context}); lower one or raise the other"
+            )
+        if self.instruct.source is None and (self.instruct.field or self.instruct.judge):
+            name = "field" if self.instruct.field else "judge"
+            raise ValueError(
+                f"instruct.{name} is only for instructions of instruct.source, which is not set; "
+                f"set it, or leave instruct.{name} out"
             )
         finish = self.finish
         if not finish.about + finish.range + finish.above + finish.below:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from selflengthen.errors import UserError
 from selflengthen.field_kinds import identity_of
+from selflengthen.inputs.prompts import SYSTEM
 from selflengthen.runner.context import RunContext
 from selflengthen.runner.identity import differences, files, listed
 from selflengthen.runner.sources import require_whole
@@ -34,6 +36,7 @@ class Fingerprints:
             "held_out": _digest([(s.id, s.instruction) for s in context.held_out]),
             "language": context.config.language,
         }
+        self._source = _digest([(s.id, s.instruction) for s in context.source])
 
     def of(self, folder: StageFolder) -> Identity:
         """Return the identity of a stage: equal identities make equal texts."""
@@ -42,8 +45,14 @@ class Fingerprints:
         for path in spec.sections:
             section, _, field = path.partition(".")
             values = identity_of(getattr(config, section))
+            if section == "instruct" and config.instruct.source is not None:
+                values = self._by_content(values)
             identity[path] = values[field] if field else values
-        identity["prompts"] = {name: _digest(self._prompts.get(name)) for name in spec.prompts}
+        identity["prompts"] = {
+            name: _digest(self._prompts.get(name))
+            for name in spec.prompts
+            if name != SYSTEM or name in self._prompts
+        }
         identity["inputs"] = dict(self._inputs(folder))
         identity |= {name: self._values[name] for name in spec.values}
         self._add_curation(folder, identity)
@@ -107,6 +116,11 @@ class Fingerprints:
         """Return the digest of a stage's output, by its folder's name; None until it is done."""
         done = self.context.run.named(name, number).done()
         return done.digest if done else None
+
+    def _by_content(self, instruct: dict[str, Any]) -> dict[str, Any]:
+        """Return a section `instruct` whose source counts by its instructions, not by its name."""
+        values = {name: value for name, value in instruct.items() if name != "field"}
+        return values | {"source": self._source}
 
     def _add_curation(self, folder: StageFolder, identity: Identity) -> None:
         """Add the steps that select rows; without steps, an identity has no trace of them."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator, Mapping
 
+import msgspec
+
 from selflengthen.config import DatasetConfig
 from selflengthen.inputs.prompts import Prompts
 from selflengthen.storage.records import Record, TrainingRow, derive_seed
@@ -44,6 +46,16 @@ def expander_rows(
             outline=thin(draft_of[draft], config.keep_line, rng),
         )
         yield _row(expansion, user)
+
+
+def with_system(rows: Iterable[TrainingRow], system: str) -> Iterator[TrainingRow]:
+    """Yield the rows with a system turn at the head of their prompts; as they are if it is empty.
+
+    The model learns from the very requests that the texts were written to.
+    """
+    turns = [{"role": "system", "content": system}] if system else []
+    for row in rows:
+        yield msgspec.structs.replace(row, prompt=[*turns, *row.prompt])
 
 
 def thin(text: str, keep: float, rng: random.Random) -> str:

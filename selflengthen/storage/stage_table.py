@@ -35,7 +35,8 @@ class StageSpec:
         final: it comes after the last round, in `final/`; else every round has it.
         parts: folders inside its own, each a stage of its own: a role, or what is measured.
         sections: sections, or single fields, of the configuration.
-        prompts: prompts by name; `answers` are the judge's.
+        prompts: prompts by name; `answers` are the judge's. With `system`, the requests begin with
+            the system turn, where there is one.
         values: what else a run starts from: seed instructions, held-out ones, the language.
         reads: stages of the same round, or of what comes after the last.
         rounds: stages of earlier rounds; of all rounds, where it is final.
@@ -95,7 +96,7 @@ DRAFT = StageSpec(
     done=TextsDone,
     makes="texts",
     sections=("draft", "sampling", "checks"),
-    prompts=("draft.user",),
+    prompts=("draft.user", "system"),
     reads=("1-instruct",),
     adapter="generator",
     each="draft.per_instruction",
@@ -107,7 +108,7 @@ EXPAND = StageSpec(
     done=TextsDone,
     makes="texts",
     sections=("expand", "sampling", "checks"),
-    prompts=("expand.user",),
+    prompts=("expand.user", "system"),
     reads=("1-instruct", "2-draft"),
     adapter="expander",
     each="expand.per_draft",
@@ -119,7 +120,7 @@ DATASET = StageSpec(
     done=RowsDone,
     makes="rows",
     sections=("dataset",),
-    prompts=("draft.user", "expand.user"),
+    prompts=("draft.user", "expand.user", "system"),
     reads=("2-draft", "3-expand"),
 )
 CURATE = StageSpec(name="4b-curate", done=ChosenDone, makes="rows", reads=("4-dataset",))
@@ -136,7 +137,7 @@ HELD_OUT = StageSpec(
     done=TextsDone,
     makes="texts",
     sections=("sampling",),
-    prompts=("draft.user",),
+    prompts=("draft.user", "system"),
     values=("held_out",),
     adapter="generator",
     trained=True,
@@ -162,7 +163,7 @@ COLLECT_DRAFT = StageSpec(
     final=True,
     makes="texts",
     sections=("draft", "sampling", "checks"),
-    prompts=("draft.user",),
+    prompts=("draft.user", "system"),
     reads=("1-instruct",),
     rounds=("5-train/generator",),
     each="draft.per_instruction",
