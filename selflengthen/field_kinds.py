@@ -6,23 +6,29 @@ how fast, where, or how much is said, and may change between two starts of the s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+_DEFAULT: Any = object()
 
-def identity(default: Any, sentence: str, *, newer: bool = False, **bounds: Any) -> Any:
+
+def identity(
+    default: Any, sentence: str, *, newer: bool = False, older: Any = _DEFAULT, **bounds: Any
+) -> Any:
     """Declare a field that changes what a run produces.
 
-    `newer` than runs on disk: its default is what they did, and is left out of identities, so that
-    they keep their keys.
+    `newer` than runs on disk: what they did is left out of identities, so that they keep their
+    keys. They did what the default does, or `older`, which is then what they go on with.
     """
-    return _field("identity", default, sentence, bounds, newer)
+    did = default if older is _DEFAULT else older
+    return _field("identity", default, sentence, bounds, {"newer": newer, "older": did})
 
 
 def runtime(default: Any, sentence: str, **bounds: Any) -> Any:
     """Declare a field that may change between two starts of the same run."""
-    return _field("runtime", default, sentence, bounds)
+    return _field("runtime", default, sentence, bounds, {"newer": False, "older": default})
 
 
 MOST = 1_000_000_000
@@ -30,11 +36,11 @@ MOST = 1_000_000_000
 
 
 def _field(
-    kind: str, default: Any, sentence: str, bounds: dict[str, Any], newer: bool = False
+    kind: str, default: Any, sentence: str, bounds: dict[str, Any], age: dict[str, Any]
 ) -> Any:
     if bounds.keys() & {"ge", "gt"} and not bounds.keys() & {"le", "lt"}:
         bounds = {**bounds, "le": MOST}
-    extra: dict[str, Any] = {"kind": kind, "newer": newer}
+    extra: dict[str, Any] = {"kind": kind, **age}
     if isinstance(default, list):
         return Field(
             default_factory=default.copy, description=sentence, json_schema_extra=extra, **bounds
@@ -60,7 +66,23 @@ def identity_of(section: BaseModel) -> dict[str, Any]:
         elif (
             isinstance(info.json_schema_extra, dict)
             and info.json_schema_extra["kind"] == "identity"
-            and not (info.json_schema_extra["newer"] and value == info.default)
+            and not (info.json_schema_extra["newer"] and value == info.json_schema_extra["older"])
         ):
             chosen[name] = value
     return chosen
+
+
+def add_older(values: Mapping[str, Any], section: type[BaseModel]) -> dict[str, Any]:
+    """Complete what a run saved as its configuration with the fields that are newer than it.
+
+    Each has the value that stands for what the run did.
+    """
+    completed = dict(values)
+    for name, info in section.model_fields.items():
+        below = completed.get(name, {})
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+            if isinstance(below, dict) and (older := add_older(below, info.annotation)):
+                completed[name] = older
+        elif isinstance(info.json_schema_extra, dict) and info.json_schema_extra["newer"]:
+            completed.setdefault(name, info.json_schema_extra["older"])
+    return completed

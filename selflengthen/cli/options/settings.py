@@ -23,7 +23,7 @@ from selflengthen.cli.options.value_checks import (
 )
 from selflengthen.config import Config
 from selflengthen.errors import UserError
-from selflengthen.field_kinds import MOST
+from selflengthen.field_kinds import MOST, add_older
 from selflengthen.inputs import user_yaml
 from selflengthen.inputs.user_files import check_regular, text_fault
 
@@ -67,6 +67,7 @@ def resolve(
         read, lines = _read(file, shown)
         if _is_of_a_run(file, name if file == path else None):
             _find_again(read, file.parent)
+            read = add_older(read, Config)
         values = _over(values, read)
         places |= lines
     for field, text in overrides.items():
@@ -120,7 +121,9 @@ def _folder(path: Path, name: str | None, run_dir: str | None) -> Path:
 
 def _is_of_a_run(path: Path, name: str | None) -> bool:
     """Whether a file is the one that a run saved in its folder."""
-    return name is None and path.name == "config.yaml" and (path.parent / "logs").is_dir()
+    if name is not None or path.name != "config.yaml":
+        return False
+    return any((path.parent / folder).is_dir() for folder in ("logs", "rounds"))
 
 
 _PATHS = {
