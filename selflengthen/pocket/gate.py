@@ -15,7 +15,8 @@ from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
 
 from selflengthen.inputs.prompts import Prompts
 from selflengthen.pocket.language import Story, render
-from selflengthen.text.measures import has_repeat, word_count
+from selflengthen.text.measures import word_count
+from selflengthen.text.repeats import has_repeat
 
 TEMPERATURE, TEXTS = 0.9, 128
 # Times made longer before being an outline → least share of sentences kept in order, most repeats.

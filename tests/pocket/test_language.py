@@ -12,7 +12,8 @@ from selflengthen.pocket.corpus import END_OF_TURN, Corpus
 from selflengthen.pocket.language import Story, render
 from selflengthen.pocket.words import DETAILS, ENDINGS, EVENTS, TITLES, WORDS
 from selflengthen.text.checks import Checks
-from selflengthen.text.measures import has_repeat, word_count
+from selflengthen.text.measures import word_count
+from selflengthen.text.repeats import has_repeat
 
 seeds = st.integers(0, 10**9)
 
