@@ -25,7 +25,7 @@ class SamplingConfig(Section):
         1.1, "Penalty on tokens that were used before.", ge=1, le=2
     )
     max_tokens: int = identity(16_384, "Most tokens of one completion.", ge=1)
-    stop: list[str] = identity(["\n\n\n", "---"], "Strings that end a completion as run-on.")
+    stop: list[str] = identity(["\n\n\n"], "Strings that end a completion as run-on.")
 
 
 class ChecksConfig(Section):
@@ -36,6 +36,22 @@ class ChecksConfig(Section):
     ending: bool = identity(True, "A text ends in terminal punctuation.")
     task_talk: bool = identity(True, "A text does not talk about the task.")
     language: bool = identity(True, "A text is in its instruction's language.")
+    refusal: bool = identity(True, "A text does not decline the task.", newer=True, older=False)
+    assistant_talk: bool = identity(
+        True, "A text is not a chat assistant's talk.", newer=True, older=False
+    )
+    near_repeats: bool = identity(
+        True,
+        "No list items or sentences are alike but for a number or a name.",
+        newer=True,
+        older=False,
+    )
+    version: Literal[1, 2] = identity(
+        2,
+        "Forms of task talk and of endings that are known; 1 stands for those of version 0.1.0.",
+        newer=True,
+        older=1,
+    )
 
 
 class InstructConfig(Section):
@@ -53,6 +69,12 @@ class InstructConfig(Section):
         "base", "Who writes instructions from round 2 on."
     )
     temperature: float = identity(0.7, "Sampling temperature for instructions.", ge=0, le=2)
+    multiline: bool = identity(
+        True,
+        "An instruction ends at a blank line; false: at its first line's end.",
+        newer=True,
+        older=False,
+    )
 
 
 class DraftConfig(Section):

@@ -14,6 +14,11 @@ from typing import Any
 import pytest
 
 from selflengthen.cli import main
+from selflengthen.cli.options.settings import resolve
+from selflengthen.cli.run_state import read_config
+from selflengthen.config import Config
+from selflengthen.field_kinds import identity_of
+from selflengthen.storage.run_dir import RunFolder
 from tests.loop.scripted_run import contents
 
 RUNS = Path(__file__).parent / "runs_of_0_1_0"
@@ -73,6 +78,30 @@ def test_what_comes_after_the_last_round_is_made_as_it_was(old: Path) -> None:
     assert (made / "dataset/train.jsonl").read_bytes() == (was / "dataset/train.jsonl").read_bytes()
     figures, before = (json.loads((run / "figures.json").read_text()) for run in (made, was))
     assert {name: figures[name] for name in before} == before
+
+
+def test_an_older_run_keeps_its_checks_and_a_new_one_has_the_new(old: Path) -> None:
+    newer = {
+        "checks.refusal": (False, True),
+        "checks.assistant_talk": (False, True),
+        "checks.near_repeats": (False, True),
+        "checks.version": (1, 2),
+        "instruct.multiline": (False, True),
+    }
+    run = RunFolder(old / "complete")
+    goes_on = resolve("small.yaml", {}, "complete", goes_on=True).config
+    copied = resolve("complete/config.yaml", {}, "new").config
+    fresh = resolve("small.yaml", {}, "new", goes_on=True).config
+    for field, (was, today) in newer.items():
+        assert read_config(run).value(field) == goes_on.value(field) == was
+        assert copied.value(field) == was
+        assert fresh.value(field) == Config().value(field) == today
+    assert "---" in goes_on.sampling.stop and "---" not in fresh.sampling.stop
+    # What an older run did is no part of its keys; what a new one does is part of its own.
+    assert not identity_of(goes_on.checks).keys() & {"refusal", "version"}
+    assert {"refusal", "version"} <= identity_of(fresh.checks).keys()
+    overridden = resolve("small.yaml", {"checks.refusal": "true"}, "complete", goes_on=True).config
+    assert overridden.checks.refusal
 
 
 @pytest.mark.parametrize("command", ["run", "collect", "finish", "status", "show"])
