@@ -66,14 +66,26 @@ class DraftConfig(Section):
 class ExpandConfig(Section):
     """How drafts are lengthened."""
 
+    strategy: Literal["two-stage", "section", "auto"] = identity(
+        "two-stage",
+        "Lengthen the whole draft in two stages, or section by section; auto tries both on a few.",
+        newer=True,
+    )
     per_draft: int = identity(2, "Tries a draft; each can give one expansion.", ge=1)
     attempts: int = identity(20, "Most attempts a try.", ge=1)
-    passes: int = identity(3, "Most passes of the two stages in one attempt.", ge=1)
+    passes: int = identity(3, "Most passes over the text in one attempt.", ge=1)
     growth: float = identity(
         1.2, "An expansion has more than this many times its draft's words.", ge=1
     )
     outline_share: float = identity(0.5, "Share of paragraphs that stage 1 enriches.", gt=0, le=1)
     former_share: float = identity(2 / 3, "Share of stage 1's paragraphs that is kept.", gt=0, le=1)
+    part_words: int = identity(
+        120,
+        "Words from which section divides a paragraph; a third of it is a part.",
+        newer=True,
+        ge=9,
+    )
+    part_tries: int = identity(3, "Most tries of section for a part.", newer=True, ge=1)
     drop_short: bool = identity(True, "Drop short expansions by lot.")
 
 

@@ -25,6 +25,9 @@ def gather(settings: Settings) -> RunContext:
     check_batch(config)
     require(config.engine.kind)
     texts = prompts.load(prompts_folder(config))
+    if config.expand.strategy != "two-stage":
+        by = f"expand.strategy {config.expand.strategy}"
+        prompts.require(texts, prompts_folder(config), prompts.SECTION, by)
     pool = seeds.load(config.seeds or config.language)
     held = seeds.load(config.held_out.source or f"held-out-{config.language}")
     model = models.find(config.model)

@@ -97,9 +97,13 @@ def _stages(figures: dict[str, Any]) -> Iterator[str]:
             said.append("dropped: " + reasons(stage["dropped"]))
         if stage.get("refusals"):
             said.append("rejected: " + reasons(stage["refusals"]))
+        if "strategy" in stage:
+            said.append(f"chosen: {stage['strategy']}")
         if "rows" in stage:
             of = f" of {stage['of']:,}" if "added" in stage else ""
             said.append(f"{stage['rows']:,}{of} rows")
+        if stage.get("expander_rows") is not None:
+            said.append(f"{stage['expander_rows']:,} of parts")
             if stage.get("added"):
                 said.append(f"{stage['added']:,} of them general")
         if stage.get("last_loss") is not None:

@@ -11,7 +11,7 @@ import msgspec
 
 from selflengthen.errors import UserError
 from selflengthen.storage.jsonl import read_raw, read_structs
-from selflengthen.storage.records import Record, Rejection
+from selflengthen.storage.records import Record, Rejection, text_of_row
 from selflengthen.storage.run_dir import RunFolder
 from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.storage.stage_table import (
@@ -105,8 +105,11 @@ def listing(run: RunFolder, folder: StageFolder) -> list[Record]:
 
 
 def lineage(run: RunFolder, name: str) -> list[Found]:
-    """Return the chain that a text stands in, instruction first, its longest offspring last."""
-    here = _find(run, name)
+    """Return the chain that a text stands in, instruction first, its longest offspring last.
+
+    The id of a training row is as good as that of the text that the row was made of.
+    """
+    here = _find(run, text_of_row(name))
     chain = [here]
     while source := _source(chain[0]):
         if chain[0].stage.startswith(HELD_OUT.name):

@@ -9,6 +9,7 @@ general rows get ids, as training rows have.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,7 +24,7 @@ from selflengthen.curate.io.rows import Choice, Rows, digest
 from selflengthen.errors import SelfLengthenError, UserError
 from selflengthen.storage.atomic import read_json, rewrite
 from selflengthen.storage.jsonl import read_ids
-from selflengthen.storage.records import Row, derive_seed, encode
+from selflengthen.storage.records import Row, derive_seed, encode, text_of_row
 from selflengthen.training import child, guard
 
 GENERAL = "general-"
@@ -50,12 +51,16 @@ async def choose(listed: Sequence[Any], source: Path, out: Path, seed: int) -> d
     return report
 
 
-def follow(kept: Path, source: Path, out: Path) -> None:
-    """Write the rows of `source` whose id is one of those in `kept`, in their order."""
+def follow(kept: Path, source: Path, out: Path) -> int:
+    """Write the rows of `source` whose text has a row in `kept`, in their order.
+
+    Returns their number; a text may have several.
+    """
     texts = set(read_ids(kept))
+    chosen = [text_of_row(name) in texts for name in read_ids(source)]
     with open(source, "rb") as lines:
-        ids = read_ids(source)
-        rewrite(out, (line for line, name in zip(lines, ids, strict=True) if name in texts))
+        rewrite(out, itertools.compress(lines, chosen))
+    return sum(chosen)
 
 
 def digest_of(files: Iterable[Path]) -> str:

@@ -5,8 +5,9 @@ how the model's own turn begins. They are Jinja2 templates in a sandbox; what is
 ever a value, never a template. `judge.answers.md` is no template: its two lines are the judge's yes
 and its no.
 
-A folder of one's own needs what is used: `demand.user.md` for `finish`, `refine-….user.md` for
-`curate longest --refine`. `grade-….user.md` belong to `evaluate`, which reads the shipped ones.
+A folder of one's own needs what is used: `expand-….user.md` where drafts are lengthened by section,
+`demand.user.md` for `finish`, `refine-….user.md` for `curate longest --refine`. `grade-….user.md`
+belong to `evaluate`, which reads the shipped ones.
 """
 
 from __future__ import annotations
@@ -30,8 +31,12 @@ PLACEHOLDERS: Mapping[str, frozenset[str]] = {
     "judge.user": frozenset({"instruction"}),
     "draft.user": frozenset({"instruction"}),
     "expand.user": frozenset({"instruction", "outline"}),
+    "expand-part.user": frozenset({"instruction", "number", "total", "before", "part", "after"}),
+    "expand-plan.user": frozenset({"instruction", "draft"}),
     "demand.user": frozenset({"instruction", "demand"}),
 }
+SECTION = frozenset({"expand-part.user", "expand-plan.user"})
+"""What a run needs only where drafts are lengthened by section."""
 LATER = frozenset({"demand.user"})
 """What a run needs only after its last round."""
 
@@ -60,21 +65,23 @@ class Prompts:
 def load(folder: Path) -> Prompts:
     """Read and check the prompts in `folder`; raise UserError naming file and placeholder.
 
-    What is needed `LATER` may be missing; `require` says so where it is needed.
+    What is not needed by every run may be missing; `require` says so where it is needed.
     """
     texts = {
         name: read(folder, name, expected)
         for name, expected in PLACEHOLDERS.items()
-        if name not in LATER or (folder / f"{name}.md").exists()
+        if name not in LATER | SECTION or (folder / f"{name}.md").exists()
     }
     return Prompts(texts, _answers(folder / f"{ANSWERS}.md"))
 
 
-def require(prompts: Prompts, folder: Path) -> None:
-    """Raise UserError where the prompts of `folder` lack one that is needed after the rounds."""
-    for name in sorted(LATER - prompts.texts.keys()):
+def require(
+    prompts: Prompts, folder: Path, names: frozenset[str] = LATER, by: str = "this command"
+) -> None:
+    """Raise UserError where the prompts of `folder` lack one of those that `by` needs."""
+    for name in sorted(names - prompts.texts.keys()):
         raise UserError(
-            f"{folder / name}.md: is not there, and this command needs it; write it, or copy the "
+            f"{folder / name}.md: is not there, and {by} needs it; write it, or copy the "
             f"one from {shipped('en')}."
         )
 

@@ -13,7 +13,7 @@ from selflengthen.errors import SelfLengthenError
 from selflengthen.pipeline.fingerprints import Fingerprints
 from selflengthen.runner.context import RunContext, Services, sampling_of
 from selflengthen.runner.sources import sources
-from selflengthen.runner.stage_runner import StageRunner, drop_none
+from selflengthen.runner.stage_runner import More, StageRunner, drop_none, no_more
 from selflengthen.runner.verify import digest_of, require_sound
 from selflengthen.stages import drop_short, instruct
 from selflengthen.stages.contract import Item, Stage
@@ -97,10 +97,12 @@ class Controller(ABC):
         *,
         short: bool = False,
         reads: Sequence[StageFolder] = (),
+        more: More = no_more,
     ) -> StageFolder:
         """Run a stage of texts with these adapters; `short`: then drop short ones by rank.
 
-        `reads` are stages that it is made of besides those that are part of its key.
+        `reads` are stages that it is made of besides those that are part of its key; `more` is
+        what its DONE.json says besides.
         """
         if folder.done():
             return folder
@@ -113,6 +115,7 @@ class Controller(ABC):
             items=items,
             total=total,
             drop=self._short if short else drop_none,
+            more=more,
         )
         self._sound.add(folder.path)
         return folder

@@ -11,11 +11,14 @@ import hashlib
 
 from selflengthen.curate import in_run
 from selflengthen.engines.base import Adapter, Role
+from selflengthen.pipeline import strategy
 from selflengthen.pipeline.controller import Controller, texts_by_id
 from selflengthen.runner import metrics
-from selflengthen.stages import answer, dataset, draft, expand, instruct
+from selflengthen.stages import answer, dataset, draft, expansion, instruct
+from selflengthen.stages.expansion import Expansion
 from selflengthen.storage.atomic import rewrite
 from selflengthen.storage.records import derive_seed, encode
+from selflengthen.storage.schemas import rows_of
 from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.storage.stage_table import (
     CURATE,
@@ -25,7 +28,9 @@ from selflengthen.storage.stage_table import (
     HELD_OUT,
     INSTRUCT,
     ROLES,
+    STRATEGY,
     TRAIN,
+    Strategy,
     TrainedRole,
 )
 from selflengthen.training.job import job_for
@@ -83,14 +88,37 @@ class Rounds(Controller):
         self.require_some(drafts)
         await self.verify(instructions, drafts)
         config = self.config.expand
+        kind = await self.strategy(instructions, drafts)
         return await self.texts(
             folder,
             self.adapters(number),
-            expand.Expand(config, self.prompts, self.checks, self.sampling),
-            expand.items(number, config, drafts.records(), texts_by_id(instructions)),
+            self._expansion(kind),
+            expansion.items(number, config, drafts.records(), texts_by_id(instructions)),
             drafts.count() * config.per_draft,
             short=config.drop_short,
         )
+
+    async def strategy(self, instructions: StageFolder, drafts: StageFolder) -> Strategy:
+        """Return how drafts are lengthened; `auto` finds out in round 1, on a few of its drafts."""
+        kind = strategy.chosen(self.config.expand, self.run)
+        if kind is None:
+            folder = self.run.stage(STRATEGY, 1)
+            sample = strategy.sample(drafts.records(), self.config.seed)
+            await self.texts(
+                folder,
+                self.adapters(1),
+                strategy.TryBoth({kind: self._expansion(kind) for kind in strategy.KINDS}),
+                strategy.items(sample, texts_by_id(instructions)),
+                len(sample) * len(strategy.KINDS),
+                more=strategy.outcome,
+            )
+            self.services.note(f"Round 1: {strategy.describe(folder.done() or {})}.")
+            kind = strategy.chosen(self.config.expand, self.run)
+            assert kind is not None
+        return kind
+
+    def _expansion(self, kind: Strategy) -> Expansion:
+        return strategy.KINDS[kind](self.config.expand, self.prompts, self.checks, self.sampling)
 
     async def make_rows(
         self, number: int, instructions: StageFolder, drafts: StageFolder, expansions: StageFolder
@@ -104,18 +132,25 @@ class Rounds(Controller):
         instruction_of, draft_of = texts_by_id(instructions), texts_by_id(drafts)
         requests = {r.id: instruction_of[r.source or ""] for r in drafts.records()}
         texts = list(expansions.records())
+        by_section = strategy.chosen(self.config.expand, self.run) == "section"
         rows = {
             "generator": dataset.generator_rows(texts, requests, self.prompts),
-            "expander": dataset.expander_rows(
+            "expander": dataset.part_rows(texts, requests, self.prompts)
+            if by_section
+            else dataset.expander_rows(
                 texts, requests, draft_of, self.prompts, self.config.dataset, self.config.seed
             ),
         }
-        digest = hashlib.sha256()
+        digest, counts = hashlib.sha256(), {}
         for role, of_role in rows.items():
             lines = [encode(row) for row in of_role]
             rewrite(folder.path / f"{role}.jsonl", lines)
             digest.update(b"".join(lines))
-        self.finish(folder, digest.hexdigest(), {"rows": len(texts)})
+            counts[role] = len(lines)
+        summary = {"rows": counts["generator"]}
+        if by_section:
+            summary["expander_rows"] = counts["expander"]
+        self.finish(folder, digest.hexdigest(), summary)
 
     async def curate(self, number: int) -> None:
         """Choose the rows to train on, where the configuration says how.
@@ -131,10 +166,13 @@ class Rounds(Controller):
         seed = derive_seed(self.config.seed, number, "curate")
         rows = source.path / generator.name
         report = await in_run.choose(self.config.curate, rows, generator, seed)
-        in_run.follow(generator, source.path / expander.name, expander)
+        followed = in_run.follow(generator, source.path / expander.name, expander)
         self.services.note(f"Round {number}: {in_run.told(report)}.")
         digest = in_run.digest_of([generator, expander])
-        self.finish(folder, digest, in_run.summary(report))
+        summary = in_run.summary(report)
+        if followed != rows_of(summary, "expander"):
+            summary["expander_rows"] = followed
+        self.finish(folder, digest, summary)
 
     async def tune(self, number: int, role: TrainedRole) -> None:
         """Fine-tune one role, unless its rows are too few to learn from."""
@@ -142,8 +180,7 @@ class Rounds(Controller):
         if folder.done():
             return
         source = self.run.stage(CURATE if self.config.curate else DATASET, number)
-        done = source.done() or {}
-        rows = done["rows"] - (done.get("added", 0) if role == "expander" else 0)
+        rows = rows_of(source.done() or {}, role)
         await self.begin(folder, source)
         if rows < self.config.train.min_rows:
             self.services.note(

@@ -19,6 +19,7 @@ from selflengthen.storage.stage_table import (
     HELD_OUT,
     ROLES,
     ROUND_STAGES,
+    STRATEGY,
     TRAIN,
 )
 from selflengthen.text.statistics import mean, mean_variety, spread, text_variety
@@ -118,13 +119,13 @@ def stop_reason(held_out: dict[str, Any], config: HeldOutConfig) -> str | None:
 def _stages(run: RunFolder, number: int) -> dict[str, dict[str, Any]]:
     """Return the DONE.json of every stage of a round, by title; empty for what is not done.
 
-    The stage that chooses rows is left out where none are chosen.
+    Stages that only some rounds have, such as the one that chooses rows, are left out of others.
     """
     stages = {
         spec.title: done or {}
         for spec in ROUND_STAGES
         if spec is not TRAIN
-        and ((done := run.stage(spec, number).done()) is not None or spec is not CURATE)
+        and ((done := run.stage(spec, number).done()) is not None or spec not in (STRATEGY, CURATE))
     }
     trainings = {role: run.stage(TRAIN, number, role).done() for role in ROLES}
     return stages | {f"{TRAIN.title} {role}": done or {} for role, done in trainings.items()}

@@ -21,9 +21,17 @@ T = TypeVar("T")
 Drop = Callable[[StageFolder], Mapping[str, str]]
 """Says which texts of a stage are set aside, and why, by id."""
 
+More = Callable[[StageFolder], Mapping[str, Any]]
+"""Returns what the DONE.json of a settled stage says besides what all stages of texts say."""
+
 
 def drop_none(folder: StageFolder) -> Mapping[str, str]:
     """Set nothing aside."""
+    return {}
+
+
+def no_more(folder: StageFolder) -> Mapping[str, Any]:
+    """Say nothing more."""
     return {}
 
 
@@ -45,6 +53,7 @@ class StageRunner:
         items: Iterable[Item[T]],
         total: int,
         drop: Drop = drop_none,
+        more: More = no_more,
     ) -> None:
         """Bring all items of a stage to their verdict, then settle it.
 
@@ -56,7 +65,7 @@ class StageRunner:
         folder.begin(identity())
         drive, started = await self.open(folder, adapters, total)
         await drive.run(stage, items)
-        self.settle(folder, total, drop(folder), drive, started)
+        self.settle(folder, total, drop(folder), drive, started, more)
 
     async def open(
         self, folder: StageFolder, adapters: Adapters, total: int
@@ -79,9 +88,11 @@ class StageRunner:
         dropped: Mapping[str, str],
         drive: Drive,
         started: float,
+        more: More = no_more,
     ) -> None:
         """Write a stage's texts in order, and its DONE.json."""
         digest = folder.settle(dropped)
         seconds = time.monotonic() - started
-        folder.finish(digest, metrics.summary(folder, total, seconds, drive.tokens))
+        summary = metrics.summary(folder, total, seconds, drive.tokens)
+        folder.finish(digest, {**summary, **more(folder)})
         self.services.progress.end()

@@ -20,6 +20,7 @@ from selflengthen.errors import DamagedFile
 from selflengthen.storage.atomic import misplaced
 from selflengthen.storage.jsonl import read_raw, read_structs
 from selflengthen.storage.records import Record, encode
+from selflengthen.storage.schemas import rows_of
 from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.storage.stage_table import (
     ANNEAL,
@@ -27,6 +28,7 @@ from selflengthen.storage.stage_table import (
     DATASET,
     FINISH_TRAIN,
     MERGE,
+    ROLES,
     TRAIN,
     UNION,
 )
@@ -34,7 +36,7 @@ from selflengthen.text.statistics import spread
 from selflengthen.training.job import ADAPTER_FILES
 from selflengthen.training.weights import digest_of_weights
 
-ROW_FILES = ("generator.jsonl", "expander.jsonl")
+ROW_FILES = tuple(f"{role}.jsonl" for role in ROLES)
 ALTERED = "it is not what was written"
 _SECONDS, _DROPPED = b',"seconds":', re.compile(rb',"dropped":(?:null|"([^"\\]*)")')
 _CHUNK = 1 << 20
@@ -162,7 +164,7 @@ def _rows(folder: StageFolder, done: Mapping[str, Any]) -> Iterator[DamagedFile]
         counts.append(_feed(folder.path / name, (whole, own), folder.remedy))
         parts.update(own.digest())
     digest = (parts if folder.is_a(CURATE) else whole).hexdigest()
-    wanted = [done["rows"], done["rows"] - done.get("added", 0)]
+    wanted = [rows_of(done, role) for role in ROLES]
     if digest == done["digest"] and counts != wanted:
         yield _miscounted(folder, "rows", ROW_FILES[0])
     elif digest != done["digest"]:

@@ -26,7 +26,8 @@ class Record(msgspec.Struct, kw_only=True, frozen=True, gc=False):
         finish_reason: how the engine ended the last request.
         seconds: wall time over all attempts.
         dropped: why a settled stage set it aside (`lot`, `duplicate`), or None.
-        details: what only this stage knows (an expansion: words after each pass).
+        details: what only this stage knows (an expansion: words after each pass, and, by section,
+            its `RewrittenPart`s).
     """
 
     id: str
@@ -58,6 +59,26 @@ class Rejection(msgspec.Struct, kw_only=True, frozen=True):
     last: bool = False
 
 
+class RewrittenPart(msgspec.Struct, kw_only=True, frozen=True):
+    """A part of a text that the expander rewrote, in `details` of an expansion by section.
+
+    Attributes:
+        number: of the part, from 1.
+        total: parts of the text.
+        before: the end of what was written before it; may be empty.
+        part: the part as it was.
+        after: how the parts after it begin, a line each; may be empty.
+        text: the part as it was rewritten.
+    """
+
+    number: int
+    total: int
+    before: str
+    part: str
+    after: str
+    text: str
+
+
 class Instruction(msgspec.Struct, kw_only=True, frozen=True):
     """A held-out instruction; the texts that answer it have its id as their `source`."""
 
@@ -86,7 +107,10 @@ class Pair(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class Row(msgspec.Struct, kw_only=True, frozen=True):
-    """A training row in the prompt-completion form of TRL, with the id of its text."""
+    """A training row in the prompt-completion form of TRL.
+
+    Its id is that of its text, or `text_of_row` leads to it: a row of a part has one of its own.
+    """
 
     id: str
     prompt: list[dict[str, str]]
@@ -115,6 +139,19 @@ class FinalRow(msgspec.Struct, kw_only=True, frozen=True):
     unit: str
     words: int
     by: str
+
+
+_OF_PART = "/part-"
+
+
+def part_row(name: str, place: int) -> str:
+    """Return the id of a row made of a part of text `name`: of all its rewritten parts, which."""
+    return f"{name}{_OF_PART}{place:02d}"
+
+
+def text_of_row(name: str) -> str:
+    """Return the id of the text that a row was made of: its own, but for that of a part."""
+    return name.partition(_OF_PART)[0]
 
 
 def turn(number: int | None) -> str:

@@ -6,8 +6,9 @@ A file that was cut short, emptied or edited by hand is named in one line, whate
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -56,10 +57,21 @@ class TextsDone(Done, kw_only=True):
     tokens_per_second: float | None
 
 
+class StrategyDone(TextsDone, kw_only=True):
+    """DONE.json of the stage that chose how drafts are lengthened; `trials` by strategy."""
+
+    strategy: Literal["two-stage", "section"]
+    trials: dict[str, dict[str, Count]]
+
+
 class RowsDone(Done, kw_only=True):
-    """DONE.json of a stage of training rows, and of a training that had too few of them."""
+    """DONE.json of a stage of training rows, and of a training that had too few of them.
+
+    `expander_rows` are the expander's, where it has others than the generator.
+    """
 
     rows: Count
+    expander_rows: Count | None = None
 
 
 class ChosenDone(RowsDone, kw_only=True):
@@ -79,6 +91,19 @@ class TrainedDone(RowsDone, kw_only=True):
     tokens_per_second: float
     first_loss: float
     last_loss: float
+
+
+def rows_of(done: Mapping[str, Any], role: str) -> int:
+    """Return how many rows a stage of rows has for a role, by its DONE.json.
+
+    Where it does not say so, the expander has one for each of the generator's own.
+    """
+    rows: int = done["rows"]
+    if role != "expander":
+        return rows
+    own: int = rows - done.get("added", 0)
+    given: int | None = done.get("expander_rows")
+    return own if given is None else given
 
 
 class Sources(msgspec.Struct):
