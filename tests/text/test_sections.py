@@ -97,7 +97,8 @@ def test_short_paragraphs_are_grouped_and_long_ones_divided() -> None:
 
 
 def test_headings_and_dividers_stay_with_what_follows() -> None:
-    text = f"# Title\n\nDear Anna,\n\n{SENTENCE}\n\n***\n\n{SENTENCE}\n\n**Two**\n{SENTENCE}\n\nYours,\n\nJo"
+    blocks = ["# Title", "Dear Anna,", SENTENCE, "***", SENTENCE, f"**Two**\n{SENTENCE}"]
+    text = "\n\n".join([*blocks, "Yours,", "Jo"])
     parts = split_sections(text, 90)
     assert [part.lead for part in parts] == [
         "# Title\n\nDear Anna,\n\n",
