@@ -2,9 +2,9 @@
 
     python -m benchmarks.strategies --model FOLDER [--language en] [--drafts 16] [--passes 1]
 
-The model drafts the first instructions of a shipped set (without adapters, through vLLM). Then each
-draft is lengthened once in each way, one attempt each, with the checks of a run. Prints a table;
-with --out FOLDER also keeps drafts and attempts as JSONL there, and reuses the drafts.
+The model drafts the first instructions of a shipped set, without adapters. Then each draft is
+lengthened once in each way, one attempt each, with the checks of a run. Prints a table; with --out
+FOLDER also keeps drafts and attempts as JSONL there, and reuses the drafts.
 """
 
 from __future__ import annotations
@@ -90,9 +90,9 @@ class Recorded:
         return verdict
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Draft, lengthen, and print the table."""
-    args = _parser().parse_args()
+    args = _parser().parse_args(words)
     args.instructions = args.instructions or f"held-out-{args.language}"
     with contextlib.ExitStack() as stack:
         work = args.out or Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -180,7 +180,7 @@ def _config(args: argparse.Namespace) -> Config:
             "sampling": {"max_tokens": args.max_tokens},
             "draft": {"attempts": 4},
             "expand": {"passes": args.passes},
-            "engine": {"kind": "vllm", "context": args.context, "in_flight": 64},
+            "engine": {"kind": args.engine, "context": args.context, "in_flight": 64},
         }
     )
 
@@ -205,6 +205,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--passes", type=int, default=1, help="passes in an attempt")
     parser.add_argument("--max-tokens", type=int, default=2500, help="of one completion")
     parser.add_argument("--context", type=int, default=8192, help="of prompt and completion")
+    parser.add_argument("--engine", default="auto", help="what completes requests")
     parser.add_argument("--out", type=Path, help="folder for the texts; drafts there are reused")
     parser.add_argument(
         "--strategies", nargs="+", choices=list(strategy.KINDS), default=list(strategy.KINDS)

@@ -21,7 +21,11 @@ COPIES = 3.0
 """A text is written to its record, to two training rows, and in part to rejected attempts."""
 
 _SURVIVES = 0.595  # share left after dropping short texts: 1 - the mean of min(1, 2·rank³)
-_PASS = 1.2  # tokens that the two stages of a pass write, per token of the text they yield
+# Tokens that a pass writes, rejected tries of parts included, per token of the text it yields.
+_PASS = {"two-stage": 1.2, "section": 1.5, "auto": 1.5}
+_PART = 100  # tokens of a part before it is rewritten
+# An expansion on disk in texts of its length: by section its record has its parts once more.
+_STORED = {"two-stage": 1.0, "section": 1.6, "auto": 1.6}
 _INSTRUCTION = 60  # tokens
 _PROMPT = 200  # tokens
 _SAMPLE = 2_000  # records
@@ -168,13 +172,22 @@ def rounds_budget(config: Config, plan: list[RoundPlan]) -> TokenBudget:
         generated += config.instruct.per_round * each.attempts * _INSTRUCTION
         generated += drafts + held_out
         attempts = each.expansions * each.attempts
-        generated += attempts * config.expand.passes * _PASS * each.expansion_tokens
-        texts += drafts + attempts * each.expansion_tokens + held_out
+        once = _PASS[config.expand.strategy] * each.expansion_tokens
+        generated += attempts * config.expand.passes * once
+        stored = _STORED[config.expand.strategy] * each.expansion_tokens
+        texts += drafts + attempts * stored + held_out
         row = _PROMPT + each.expansion_tokens
         trained += each.chosen * config.train.generator.epochs * row
-        row = _PROMPT + config.dataset.keep_line * each.draft_tokens + each.expansion_tokens
-        trained += each.chosen * config.train.expander.epochs * row
+        trained += each.chosen * config.train.expander.epochs * _expander_row(config, each)
     return TokenBudget(generated, trained, texts)
+
+
+def _expander_row(config: Config, each: RoundPlan) -> float:
+    """Return the tokens of the expander's row of an expansion, or of its rows of parts."""
+    if config.expand.strategy == "two-stage":
+        return _PROMPT + config.dataset.keep_line * each.draft_tokens + each.expansion_tokens
+    requests = _PROMPT * max(1, each.draft_tokens / _PART)
+    return requests + each.draft_tokens + each.expansion_tokens
 
 
 def collect_budget(config: Config, plan: list[RoundPlan]) -> TokenBudget:
