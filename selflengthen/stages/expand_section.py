@@ -132,8 +132,10 @@ class ExpandSections(Expansion):
         request = work.request()
         user = part_message(self.prompts, work.instruction, request)
         words = word_count(part.body)
+        # A point of a plan is no text yet: whatever is written of it is longer.
         enough = self.config.part_words / 2 if work.planned else self.config.growth * words
-        best, longest, tokens, tries = "", words, 0, 0
+        best, longest = "", 0 if work.planned else words
+        tokens = tries = 0
         reasons: list[str] = []
         while tries < self.config.part_tries and longest <= enough:
             tries += 1
@@ -188,17 +190,18 @@ class ExpandSections(Expansion):
 def parse_plan(text: str) -> list[str]:
     """Return the points of an outline, without their numbers and marks.
 
-    What is indented or a bullet below a number belongs to the point above. Lines that end in a
-    colon announce, and those of one word say nothing.
+    Where points have numbers, other lines belong to the point above, and what stands above the
+    first is no point. Lines that end in a colon announce, and those of one word say nothing.
     """
     points: list[str] = []
-    numbered = any(_NUMBERED.match(line) for line in text.splitlines())
-    for line in text.splitlines():
+    lines = [(line, bool(_NUMBERED.match(line))) for line in text.splitlines()]
+    numbered = any(has_number for _, has_number in lines)
+    for line, has_number in lines:
         point = " ".join(_BULLET.sub("", line, count=1).replace("**", "").split())
-        if word_count(point) < 2 or (point.endswith((":", "：")) and not _NUMBERED.match(line)):
+        if word_count(point) < 2 or (point.endswith((":", "：")) and not has_number):
             continue
-        if points and numbered and not _NUMBERED.match(line):
-            points[-1] = f"{points[-1]} {point}"
-        else:
+        if has_number or not numbered:
             points.append(point)
+        elif points:
+            points[-1] = f"{points[-1]} {point}"
     return points[:_MOST_POINTS]

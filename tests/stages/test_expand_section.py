@@ -236,6 +236,11 @@ class TestPlan:
         assert verdict.text == "\n\n".join(map(more, NAMES))
         assert verdict.details["parts"][0]["part"] == "The baker and the town"
 
+    def test_a_long_point_is_written_too(self) -> None:
+        plan = "\n".join(f"{n}. The {name} {more('z', 70)}" for n, name in enumerate(NAMES, 1))
+        verdict = attempt(self.reply(plan), self.SHORT)
+        assert verdict.text == "\n\n".join(map(more, NAMES))
+
     def test_what_is_no_outline_is_no_plan(self) -> None:
         verdict = attempt(self.reply("I would be happy to help."), self.SHORT)
         assert verdict.reason == "no plan"
@@ -258,6 +263,7 @@ class TestPlan:
             ("**1. The storm**\n   - It rains.\n   - It blows.\n2) The end", [
                 "The storm It rains. It blows.", "The end",
             ]),
+            ("Let me plan this for you.\n1. A storm\n2. A calm", ["A storm", "A calm"]),
             ("Section 1: A storm\nPart II: A calm", ["A storm", "A calm"]),
             ("一、暴风雨来了\n二、船沉了", ["暴风雨来了", "船沉了"]),
             ("第一部分：暴风雨来了\n第二部分：船沉了", ["暴风雨来了", "船沉了"]),
