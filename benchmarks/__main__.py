@@ -11,7 +11,6 @@ import argparse
 import importlib.util
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ import msgspec
 
 import selflengthen
 from benchmarks.result import Figure, Result, failed, show
+from selflengthen.inputs import hardware
 
 NAMES = (
     *("checks", "scoring", "help", "restart", "curate", "neighbours", "engine", "precision"),
@@ -54,7 +54,7 @@ def main() -> int:
         parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
     results: list[Result] = []
     broken = False
-    if not args.names and shutil.which("nvidia-smi") is None:
+    if not args.names and not hardware.has_gpu():
         results.append(
             Result("training", notes=("skipped: needs an NVIDIA GPU; name it to run it anyway",))
         )

@@ -227,15 +227,13 @@ class OpenAIEngine:
         try:
             return await self._wire.retry(attempt)
         except Rejected as error:
-            url = self._config.url
-            advice = (
-                "check that an OpenAI-compatible server answers there"
-                if url.rstrip("/").endswith("/v1")
-                else f"the address probably lacks /v1: {url.rstrip('/')}/v1"
-            )
+            url = self._config.url.rstrip("/")
+            advice = "check that an OpenAI-compatible server answers there"
+            if not url.endswith("/v1"):
+                advice = f"the address probably lacks /v1: {url}/v1"
             raise EngineError(
-                f"engine.url {url}: the server has no list of models (HTTP {error.status}: "
-                f"{error}); {advice}."
+                f"engine.url {self._config.url}: the server has no list of models "
+                f"(HTTP {error.status}: {error}); {advice}."
             ) from error
 
     def _base(self, name: str, folder: str, served: Mapping[str, ServedModel]) -> str:

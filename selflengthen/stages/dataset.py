@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from selflengthen.config import DatasetConfig
 from selflengthen.inputs.prompts import Prompts
 from selflengthen.storage.records import Record, TrainingRow, derive_seed
+from selflengthen.text.measures import is_divider
 
 
 def generator_rows(
@@ -47,8 +48,11 @@ def expander_rows(
 
 
 def thin(text: str, keep: float, rng: random.Random) -> str:
-    """Keep each line that is not blank with probability `keep`, but at least one."""
-    lines = text.split("\n")
+    """Keep each line that is not blank with probability `keep`, but at least one.
+
+    Dividing lines count as blank, as the expander never sees one (see `measures.paragraphs`).
+    """
+    lines = ["" if is_divider(line) else line for line in text.split("\n")]
     filled = [i for i, line in enumerate(lines) if line.strip()]
     chosen = {i for i in filled if rng.random() < keep} or set(filled[:1])
     thinned: list[str] = []

@@ -12,6 +12,7 @@ from selflengthen.cli.output import progress
 from selflengthen.cli.output.logs import quiet
 from selflengthen.cli.output.progress import Reporter
 from selflengthen.storage.records import Record, Rejection
+from selflengthen.training.steps import TrainingStep
 
 
 def record(name: str, words: int, tokens: int) -> Record:
@@ -111,7 +112,7 @@ def test_a_bar_in_a_terminal_and_notes_above_it() -> None:
     reporter = Reporter(out, {"TERM": "xterm"})
     reporter.train("01/5-train generator", total=10, done=0)
     reporter.note("engine: [bold]vllm[/bold]\x1b[2J")
-    reporter.step({"step": 3, "loss": 1.25, "tokens": 900, "seconds": 1.0})
+    reporter.step(TrainingStep(step=3, loss=1.25, learning_rate=1e-4, tokens=900, seconds=1.0))
     reporter.end()
     shown = out.getvalue()
     assert "engine: [bold]vllm[/bold]␛[2J" in shown

@@ -93,7 +93,7 @@ def test_a_model_without_a_chat_template_is_named(tokenizer: Any) -> None:
 def test_a_line_that_is_no_row_is_named(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_bytes(encode(_row("A fox.")) + b'{"id": "y"}\n')
-    with pytest.raises(TrainingError, match=r"rows\.jsonl:2: is no training row: .*prompt"):
+    with pytest.raises(TrainingError, match=r"rows\.jsonl:2: not a training row: .*prompt"):
         rows.read(path)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from selflengthen.cli.output.format import counted, duration, visible
 from selflengthen.cli.output.streams import for_people, for_rich
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
     from selflengthen.storage.records import Record, Rejection
+    from selflengthen.training.steps import TrainingStep
 
 EVERY = 10.0
 """Seconds between two plain lines."""
@@ -72,11 +73,11 @@ class Reporter:
         self._training = True
         self._start()
 
-    def step(self, line: Mapping[str, Any]) -> None:
-        """Count a training step: a line of its metrics."""
-        self._done = int(line["step"])
-        self._tokens += int(line["tokens"])
-        self._loss = float(line["loss"])
+    def step(self, step: TrainingStep) -> None:
+        """Count a training step."""
+        self._done = step.step
+        self._tokens += step.tokens
+        self._loss = step.loss
         self._total = max(self._total, self._done)
         self._show()
 
