@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from selflengthen.text.endings import ends_sentence
-from selflengthen.text.measures import CJK, paragraphs, tokens, word_count
+from selflengthen.text.measures import paragraphs, tokens, word_count
+from selflengthen.text.token_arrays import CJK
 
 BLANK_LINE = "\n\n"
 
