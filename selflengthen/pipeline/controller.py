@@ -16,7 +16,7 @@ from selflengthen.pipeline.fingerprints import Fingerprints
 from selflengthen.runner.context import RunContext, Services, sampling_of
 from selflengthen.runner.executor import StageExecutor
 from selflengthen.runner.sources import sources
-from selflengthen.runner.stage_runner import StageRunner, drop_none
+from selflengthen.runner.stage_runner import AsDone, StageRunner, drop_none, unchanged
 from selflengthen.runner.verify import digest_of, require_sound
 from selflengthen.stages import drop_short, instruct
 from selflengthen.stages.contract import Item, Stage
@@ -92,10 +92,12 @@ class Controller(ABC):
         *,
         short: bool = False,
         reads: Sequence[StageFolder] = (),
+        as_done: AsDone = unchanged,
     ) -> StageFolder:
         """Run a stage of texts with these adapters; if `short`, then drop short texts by rank.
 
-        `reads` are stages that it is made of besides those that are part of its key.
+        `reads` are stages that it is made of besides those that are part of its key; `as_done`
+        returns its DONE.json.
         """
         if folder.done():
             return folder
@@ -108,6 +110,7 @@ class Controller(ABC):
             items=items,
             total=total,
             drop=self._short if short else drop_none,
+            as_done=as_done,
             system=self.prompts.system if SYSTEM in folder.spec.prompts else "",
         )
         self._sound.add(folder.path)

@@ -8,6 +8,7 @@ from typing import Any
 from selflengthen.errors import UserError
 from selflengthen.field_kinds import identity_of
 from selflengthen.inputs.prompts import SYSTEM
+from selflengthen.pipeline.strategy import chosen
 from selflengthen.runner.context import RunContext
 from selflengthen.runner.identity import differences, files, listed
 from selflengthen.runner.sources import require_whole
@@ -17,7 +18,9 @@ from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.storage.stage_table import (
     ANNEAL,
     CURATE,
+    EXPAND,
     MERGE,
+    STRATEGY,
     TRAIN,
     StageSpec,
 )
@@ -49,9 +52,7 @@ class Fingerprints:
                 values = self._by_content(values)
             identity[path] = values[field] if field else values
         identity["prompts"] = {
-            name: _digest(self._prompts.get(name))
-            for name in spec.prompts
-            if name != SYSTEM or name in self._prompts
+            name: _digest(self._prompts.get(name)) for name in self._prompt_names(spec)
         }
         identity["inputs"] = dict(self._inputs(folder))
         identity |= {name: self._values[name] for name in spec.values}
@@ -105,6 +106,14 @@ class Fingerprints:
         if role and number is not None:
             earlier = number if spec.trained else number - 1
             yield role, self._made(f"{TRAIN.name}/{role}", earlier) if earlier else None
+        if spec is EXPAND and self.context.config.expand.strategy == "auto":
+            yield f"01/{STRATEGY.name}", self._made(STRATEGY.name, 1)
+
+    def _prompt_names(self, spec: StageSpec) -> Iterator[str]:
+        """Yield the prompts of a stage, those of the run's strategy and a system turn included."""
+        yield from (name for name in spec.prompts if name != SYSTEM or name in self._prompts)
+        if spec.strategy_prompts and (kind := chosen(self.context.config.expand, self.context.run)):
+            yield from spec.strategy_prompts[kind]
 
     def _rounds(self, folder: StageFolder) -> range:
         """Return the rounds that a stage may read: those before, or all where it comes after."""
