@@ -70,13 +70,17 @@ def test_each_round_takes_the_next_ones_and_the_model_writes_the_rest(tmp_path: 
     assert [r.id for r in second if r.source] == [f"r02-instruct-{n:06d}" for n in range(8)]
     written = [r for r in second if r.source is None]
     assert written and all(r.id >= "r02-instruct-000008" for r in written)
-    shown = {name for r in written for name in r.details["shown"]}
-    assert shown <= {seed.id for seed in seeds.load("en")} | {r.id for r in written}
-    assert [r.source for r in first] != sorted((r.source or "" for r in first), key=_number)
+    in_the_file = sorted(first, key=lambda r: int((r.source or "").partition("-")[2]))
+    assert [r.source for r in first] != [r.source for r in in_the_file]
 
 
-def _number(name: str) -> int:
-    return int(name.partition("-")[2])
+def test_the_model_is_shown_seeds_and_what_it_wrote(tmp_path: Path) -> None:
+    play(tmp_path / "run", settings(brought(tmp_path, *about(*THINGS[:30])), per_round=30))
+    (first, _), (second, _) = (made(tmp_path / "run", number) for number in (1, 2))
+    assert all(r.source for r in first) and not any(r.source for r in second)
+    shown = {name for r in second for name in r.details["shown"]}
+    assert len(shown) > 30
+    assert shown <= {seed.id for seed in seeds.load("en")} | {r.id for r in second}
 
 
 def test_the_order_depends_on_the_seed_alone(tmp_path: Path) -> None:
@@ -117,20 +121,29 @@ def test_repeats_of_what_is_known_are_left_out(tmp_path: Path) -> None:
 
 
 def test_the_seeds_themselves_can_be_the_source(tmp_path: Path) -> None:
-    """Then they are no repeats of themselves; what the model writes must not repeat them."""
-    run = config(iterations=1, instruct={"source": "en", "per_round": 206, "attempts": 2})
-    known = seeds.load("en")[0].instruction
+    """Then they are no repeats of themselves; what the model writes must not repeat them.
+
+    Not even one that the judge rejected: it is shown to the model all the same.
+    """
+    source = {"source": "en", "per_round": 206, "attempts": 2, "judge": True}
+    pool = seeds.load("en")
+    known = pool[0].instruction
 
     def reply(request: Request) -> Completion:
+        if request.choices:
+            answer = "no" if known in request.messages[0].content else YES
+            return Completion(answer, "stop", 1, 1)
         if request.prefix.endswith(":"):
             return Completion(known, "stop", 1, 1)
         return nonsense(request)
 
-    play(tmp_path / "run", run, reply=reply)
+    play(tmp_path / "run", config(iterations=1, instruct=source), reply=reply)
     accepted, rejected = made(tmp_path / "run", 1)
-    assert sorted(r.source or "" for r in accepted) == [seed.id for seed in seeds.load("en")]
-    assert {r.id for r in rejected} == {f"r01-instruct-{n:06d}" for n in (203, 204, 205)}
-    assert {r.reason for r in rejected} == {"duplicate"}
+    assert sorted(r.source or "" for r in accepted) == [seed.id for seed in pool[1:]]
+    reasons = {(r.source, r.reason) for r in rejected}
+    assert reasons == {(pool[0].id, "unsuitable"), (None, "duplicate")}
+    written = {r.id for r in rejected if r.source is None}
+    assert written == {f"r01-instruct-{n:06d}" for n in (203, 204, 205)}
 
 
 @pytest.mark.parametrize("judged", [True, False])
