@@ -35,6 +35,7 @@ def test_a_run_is_complete_in_its_folder(work: Path, capsys: pytest.CaptureFixtu
     assert {p.name for p in (run / "prompts").iterdir()} == {
         "instruct.user.md", "instruct.assistant.md", "judge.user.md", "judge.answers.md",
         "draft.user.md", "expand.user.md", "demand.user.md",
+        "expand-part.user.md", "expand-plan.user.md", "system.md",
     }  # fmt: skip
 
 
