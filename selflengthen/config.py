@@ -95,14 +95,26 @@ class DraftConfig(Section):
 class ExpandConfig(Section):
     """How drafts are lengthened."""
 
+    strategy: Literal["two-stage", "section", "auto"] = identity(
+        "two-stage",
+        "Lengthen the whole draft in two stages, or part by part; auto tries both on a few drafts.",
+        newer=True,
+    )
     per_draft: int = identity(2, "Tries per draft; each gives at most one expansion.", ge=1)
     attempts: int = identity(20, "Maximum attempts per try.", ge=1)
-    passes: int = identity(3, "Maximum passes of the two stages in an attempt.", ge=1)
+    passes: int = identity(3, "Maximum passes over the text in an attempt.", ge=1)
     growth: float = identity(
         1.2, "An expansion must have more than this many times its draft's words.", ge=1
     )
     outline_share: float = identity(0.5, "Share of paragraphs that stage 1 enriches.", gt=0, le=1)
     former_share: float = identity(2 / 3, "Share of stage 1's paragraphs to keep.", gt=0, le=1)
+    part_words: int = identity(
+        120,
+        "Paragraphs with more words are split; shorter than a third of it, they are grouped.",
+        newer=True,
+        ge=9,
+    )
+    part_tries: int = identity(3, "Maximum tries per part.", newer=True, ge=1)
     drop_short: bool = identity(True, "Drop short expansions by rank.")
 
 

@@ -21,6 +21,7 @@ from selflengthen.storage.stage_table import (
     HELD_OUT,
     ROLES,
     ROUND_STAGES,
+    STRATEGY,
     TRAIN,
 )
 from selflengthen.text.statistics import mean, mean_variety, spread, text_variety
@@ -69,8 +70,7 @@ def quality(records: Iterable[Record]) -> TextQuality:
 def of_round(run: RunFolder, number: int) -> RoundMetrics:
     """Return the metrics of a finished round."""
     expand = run.stage(EXPAND, number)
-    done = expand.done_as(TextsDone)
-    assert done is not None, f"{expand.title} is not done"
+    done = expand.require_done(TextsDone)
     return RoundMetrics(
         round=number,
         acceptance=round(done.accepted / max(1, done.items), 4),
@@ -123,13 +123,13 @@ def stop_reason(held_out: TextQuality, config: HeldOutConfig) -> str | None:
 def _stages(run: RunFolder, number: int) -> dict[str, Done | None]:
     """Return the DONE.json of every stage of a round, by title; None for what is not done.
 
-    The stage that chooses rows is left out where none are chosen.
+    Stages that only some rounds have, such as the one that chooses rows, are left out of others.
     """
     stages = {
         spec.title: done
         for spec in ROUND_STAGES
         if spec is not TRAIN
-        and ((done := run.stage(spec, number).done()) is not None or spec is not CURATE)
+        and ((done := run.stage(spec, number).done()) is not None or spec not in (STRATEGY, CURATE))
     }
     trainings = {f"{TRAIN.title} {role}": run.stage(TRAIN, number, role).done() for role in ROLES}
     return stages | trainings

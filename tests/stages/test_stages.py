@@ -15,7 +15,7 @@ from selflengthen.config import DatasetConfig, ExpandConfig, InstructConfig
 from selflengthen.engines.base import Completion, Request, Sampling
 from selflengthen.engines.scripted import Scripted
 from selflengthen.inputs import prompts
-from selflengthen.stages import dataset, draft, expand, instruct
+from selflengthen.stages import dataset, draft, expand, expansion, instruct
 from selflengthen.stages.contract import Ask, Item, Verdict
 from selflengthen.stages.drop_short import drop_short
 from selflengthen.storage.records import Record
@@ -70,7 +70,7 @@ class TestExpand:
 
         checks = Checks(near_repeats=False)  # these paragraphs are alike but for a word
         stage = expand.Expand(ExpandConfig(passes=passes), PROMPTS, checks, SAMPLING)
-        item = Item("item", "draft", expand.ExpandInput("Write about little things.", text))
+        item = Item("item", "draft", expansion.ExpandInput("Write about little things.", text))
         return asyncio.run(stage.attempt(item, ask(record_and_reply))), seen
 
     @staticmethod
