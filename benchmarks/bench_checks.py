@@ -58,7 +58,7 @@ def _drawn(rng: random.Random, vocabulary: list[str]) -> Iterator[str]:
         yield from rng.choices(shuffled, cum_weights=weights, k=10_000)
 
 
-# How the texts are made, their instruction, the n-gram of the sliding tuples, the target in MB/s.
+# How to write the texts, their instruction, n of the sliding tuples, and the target in MB/s.
 CASES = {
     "english": (english, "Write a long story about a lighthouse.", 10, 40),
     "chinese": (chinese, "写一篇关于秋天的长篇散文。", 13, 15),

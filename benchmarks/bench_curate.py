@@ -2,10 +2,10 @@
 
     python -m benchmarks.bench_curate [--rows 20000] [--words 225]
 
-First a set is made. Each row has an instruction, every second of which asks for a length, and a
-response of half to one and a half times `--words` words; one row in ten has curly quotes and
+It first generates a set. Each row has an instruction, which asks for a length in every second row,
+and a response of half to one and a half times `--words` words; one row in ten has curly quotes and
 accents, one in a hundred is an exact duplicate. The full size, `--rows 1000000`, has about 2 GB.
-Each method then runs as a whole `curate` command in a separate process, with all that it writes.
+Each method then runs as a complete `curate` command in a separate process, output included.
 The set is in the page cache.
 """
 
@@ -34,7 +34,7 @@ MOST_MEGABYTES = 1500
 
 
 def measure(args: argparse.Namespace) -> Result:
-    """Make the set and time each method on it; the targets are for the full size."""
+    """Generate the set and time each method on it; the targets are for the full size."""
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory(dir=args.work) as work:
         data = Path(work, "set.jsonl")
@@ -44,18 +44,18 @@ def measure(args: argparse.Namespace) -> Result:
         figures.append(Figure("set on disk", size, "MB"))
         methods = {"longest": ["--k", str(max(1, args.rows // 100))], "faithful": []}
         for method, options in methods.items():
-            taken = timed([method, str(data), *options, "--out", str(data.with_name(method))])
-            seconds = taken["seconds"]
+            usage = timed([method, str(data), *options, "--out", str(data.with_name(method))])
+            seconds = usage["seconds"]
             full = args.rows >= FULL
             figures.append(
                 _figure(f"{method}: wall time", seconds, "s", MOST_SECONDS if full else None)
             )
-            figures.append(Figure(f"{method}: of it, computed", taken["cpu"], "s"))
+            figures.append(Figure(f"{method}: of it, computed", usage["cpu"], "s"))
             figures.append(Figure(f"{method}: read", size / seconds, "MB/s"))
             figures.append(
                 _figure(
                     f"{method}: peak memory",
-                    taken["megabytes"],
+                    usage["megabytes"],
                     "MB",
                     MOST_MEGABYTES if full else None,
                 )
@@ -69,7 +69,7 @@ def _figure(label: str, value: float, unit: str, most: float | None) -> Figure:
 
 
 def rows(count: int, words: int) -> Iterator[bytes]:
-    """Yield lines; the texts are slices of a few long ones, so that they are made quickly."""
+    """Yield lines; the texts are slices of a few long ones, which is fast."""
     rng = random.Random(0)
     texts = [english(rng, 20 * words).split(" ") for _ in range(20)]
     encode = msgspec.json.Encoder().encode
@@ -92,15 +92,15 @@ def rows(count: int, words: int) -> Iterator[bytes]:
 
 def timed(words: list[str]) -> dict[str, float]:
     """Run `curate` in a separate process; return wall and CPU seconds, and peak memory in MB."""
-    began = time.monotonic()
-    done = subprocess.run(
+    start = time.monotonic()
+    process = subprocess.run(
         [sys.executable, "-m", "benchmarks.bench_curate", "--child", json.dumps(words)],
         check=True,
         stdout=subprocess.PIPE,
     )
-    seconds = time.monotonic() - began
-    taken: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return taken | {"seconds": seconds}
+    seconds = time.monotonic() - start
+    usage: dict[str, float] = json.loads(process.stdout.splitlines()[-1])
+    return usage | {"seconds": seconds}
 
 
 def child(words: list[str]) -> int:

@@ -5,14 +5,14 @@
 Two processes have an engine each, and only one works at a time: A B, A B, …; the median of the
 pairs' ratios counts. Both get the same prompts as token ids of the model's chat template, the
 same seeds and sampling, 64 sequences at once, and run every request to its own length, drawn
-log-normally (`ignore_eos`, no stop strings; no repetition detection, which would end some early).
+log-normally (`ignore_eos`, no stop strings; loops are looked for, and not ended).
 Without a GPU both use vLLM's CPU defaults with one GiB of cache, float32 and `enforce_eager`. Both
 use prefix caching, so from the first pair on they find the prompts in their cache.
 
 The controller does more than `LLM.generate`: it fills and tokenises prompts, checks and counts
 every text, and appends and fsyncs records. It also shares the cores with its engine core, so the
-engine computes with one thread fewer than there are cores (see `engines/vllm.py`), where `LLM` uses
-vLLM's own choice.
+engine computes with one thread fewer than there are cores (see `engines/vllm_arguments.py`), where
+`LLM` uses vLLM's own choice.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ from typing import IO, Any
 from benchmarks.bench_restart import Silent
 from benchmarks.result import Figure, Result, at_least, main
 from selflengthen.config import EngineConfig
-from selflengthen.engines import chat
+from selflengthen.engines import chat, loops
 from selflengthen.engines.base import Message, Request, Sampling
 from selflengthen.inputs import models, prompts, seeds
-from selflengthen.runner.executor import Drive
+from selflengthen.runner.executor import StageExecutor
 from selflengthen.stages.contract import Ask, Item, Verdict
 from selflengthen.storage.records import derive_seed
 from selflengthen.storage.run_dir import RunFolder
@@ -185,10 +185,12 @@ async def _controller(model: Path, orders: IO[str], answers: IO[str]) -> None:
 
         def _params(self, request: Request, prompt: list[int]) -> Any:
             params = super()._params(request, prompt)
-            params.ignore_eos, params.repetition_detection = True, None
+            params.ignore_eos = True
             return params
 
-    config = EngineConfig(kind="vllm", in_flight=IN_FLIGHT, context=CONTEXT)
+    found = loops.looping
+    loops.looping = lambda tokens: found(tokens) and False  # a loop is looked for, and goes on
+    config = EngineConfig(kind="vllm", in_flight=IN_FLIGHT, context=CONTEXT, dtype="float32")
     engine = await Unending.open(config, model, {}, on_note=lambda line: None)
     try:
         while line := await asyncio.to_thread(orders.readline):
@@ -197,15 +199,17 @@ async def _controller(model: Path, orders: IO[str], answers: IO[str]) -> None:
                 folder = RunFolder(Path(work)).stage(DRAFT, 1)
                 folder.begin({})
                 began = time.perf_counter()
-                drive = Drive(engine, SEED, IN_FLIGHT, Silent(), folder)
+                executor = StageExecutor(
+                    folder, engine=engine, seed=SEED, in_flight=IN_FLIGHT, progress=Silent()
+                )
                 items = (
                     Item(name, None, request)
                     for name, request in zip(names(len(requests)), requests, strict=True)
                 )
-                await drive.run(BenchmarkStage(), items)
+                await executor.run(BenchmarkStage(), items)
                 seconds = time.perf_counter() - began
                 assert folder.count() == len(requests)
-            _answer(answers, drive.tokens, seconds)
+            _answer(answers, executor.tokens, seconds)
     finally:
         await engine.close()
 

@@ -67,7 +67,8 @@ def exact(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the exact distances of the first `CHECKED` rows, shape (CHECKED,)."""
     scaled = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     similarity = np.partition(-(scaled[:CHECKED] @ scaled.T), NEIGHBOUR, axis=1)[:, NEIGHBOUR]
-    return np.sqrt(np.maximum(0, 2 + 2 * similarity))
+    exact_distances: NDArray[np.float32] = np.sqrt(np.maximum(0, 2 + 2 * similarity))
+    return exact_distances
 
 
 def parser() -> argparse.ArgumentParser:

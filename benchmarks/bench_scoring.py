@@ -18,7 +18,6 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import orjson
 
@@ -33,14 +32,16 @@ LEAST = 30  # MB/s
 _PATTERN = re.compile(r"[\u4e00-\u9fff]|\b[a-zA-Z]+\b")
 
 
-def rows(megabytes: float) -> Iterator[dict[str, Any]]:
+def rows(megabytes: float) -> Iterator[dict[str, str | int]]:
     """Yield rows with the fields of all benchmarks."""
     rng = random.Random(1)
     size = 0
     while size < megabytes * 1e6:
         is_english = rng.random() < 0.5
         words = rng.randint(2000, 8000)
-        row = {
+        response = (english if is_english else chinese)(rng, words)
+        size += len(response.encode())
+        yield {
             "language": "en" if is_english else "zh",
             "range": "2-4k",
             "type": "about",
@@ -51,10 +52,8 @@ def rows(megabytes: float) -> Iterator[dict[str, Any]]:
             "length": words,
             "control_method": "at least",
             "length_constraint": words,
-            "response": (english if is_english else chinese)(rng, words),
+            "response": response,
         }
-        size += len(row["response"].encode())
-        yield row
 
 
 def measure(args: argparse.Namespace) -> Result:

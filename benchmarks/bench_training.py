@@ -20,7 +20,7 @@ import msgspec
 
 import selflengthen
 from selflengthen.pocket.language import Story, render
-from selflengthen.storage.records import Row, encode
+from selflengthen.storage.records import TrainingRow, encode
 from selflengthen.training.job import TrainingJob, TrainingResult
 from selflengthen.training.launch import train
 
@@ -45,7 +45,7 @@ def main() -> None:
             print("No CUDA: training the pocket model instead of rows of 16k tokens.")
             device = "cpu"
             result = _pocket(work, args.model)
-    figures: dict[str, Any] = {"device": device, **msgspec.to_builtins(result)}
+    figures: dict[str, object] = {"device": device, **msgspec.to_builtins(result)}
     print(msgspec.json.format(msgspec.json.encode(figures)).decode())
     print(
         f"{device}: {result.tokens_per_second:.0f} tokens/s, {result.peak_memory / 2**30:.2f} GiB, "
@@ -119,7 +119,7 @@ def _rows(work: Path, count: int, words: int | None, tokenizer: Any = None) -> P
                 text = " ".join(text.split()[:words])
             prompt = [{"role": "user", "content": story.request()}]
             completion = [{"role": "assistant", "content": text}]
-            file.write(encode(Row(id=str(number), prompt=prompt, completion=completion)))
+            file.write(encode(TrainingRow(id=str(number), prompt=prompt, completion=completion)))
     return path
 
 

@@ -1,9 +1,9 @@
-"""Experiments with the curation methods: the pocket model, trained on their selections.
+"""Experiments with the curation methods: trains the pocket model on the rows that they select.
 
     python -m benchmarks.experiments --work runs/experiments
 
-Rows are made by the pocket model's grammar, so it is known which are good. Results in --work are
-reused.
+The pocket model's grammar generates the rows, so it is known which ones are good. Results in --work
+are reused.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ AS_POCKET = [
 ]
 INDICATORS = "output_length,mtld,perplexity"
 ModelFigures = dict[str, Any]
-"""What a model was `tuned` on, and its `overall`, `words`, `ends` and `repeats`."""
+"""The rows that a model was `tuned` on, and its `overall`, `words`, `ends` and `repeats`."""
 
 
 def main() -> None:
@@ -181,7 +182,7 @@ def _loss_of_base(rows: Path) -> float:
 
 
 def faithful(work: Path, draws: int) -> list[ModelFigures]:
-    """Train on rows that have the length they ask for, and on as many random ones; then anneal."""
+    """Train on rows that have the length they ask for, and on as many random rows; then anneal."""
     pool = _written(work / "pool.jsonl", lambda: rows_with_lengths(random.Random(3), 240))
     selected = work / "faithful.jsonl"
     if not selected.exists():
@@ -190,7 +191,7 @@ def faithful(work: Path, draws: int) -> list[ModelFigures]:
     tuned = {"base": models.POCKET, "all rows": _tuned(work / "all", pool)}
     tuned["faithful rows"] = _tuned(work / "faithful", selected)
     for number in range(1, draws + 1):
-        drawn = _written(work / f"random-{number}.jsonl", lambda n=number: _sampled(pool, count, n))
+        drawn = _written(work / f"random-{number}.jsonl", partial(_sampled, pool, count, number))
         tuned[f"as many at random, {number}"] = _tuned(work / f"random-{number}", drawn)
     for name, rows in (("faithful ones", selected), ("some at random", work / "random-1.jsonl")):
         tuned[f"all rows, then {name}"] = _tuned(
@@ -211,7 +212,7 @@ def longest(work: Path, run: Path, draws: int) -> list[ModelFigures]:
         _curate("longest", pool, "--k", 60, "--out", selected)
     tuned = {"base": models.POCKET, "60 longest rows": _tuned(work / "longest", selected)}
     for number in range(1, draws + 1):
-        drawn = _written(work / f"random-{number}.jsonl", lambda n=number: _sampled(pool, 60, n))
+        drawn = _written(work / f"random-{number}.jsonl", partial(_sampled, pool, 60, number))
         tuned[f"60 rows at random, {number}"] = _tuned(work / f"random-{number}", drawn)
     return _evaluated(tuned)
 
@@ -250,7 +251,7 @@ def _tuned(work: Path, rows: Path, start_from: Path | None = None, share: float 
         )
         log = work / "log"
         asyncio.run(launch.train(job, log=log, on_step=lambda step: None))
-        asyncio.run(merge.merge(models.POCKET, work / "adapter", merged, log))
+        asyncio.run(merge.merge(models.POCKET, work / "adapter", merged, log, CONFIG.sampling))
     return merged
 
 

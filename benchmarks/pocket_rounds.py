@@ -12,7 +12,7 @@ import json
 import statistics
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from selflengthen.storage.run_dir import RunFolder
 from selflengthen.storage.stage_table import HELD_OUT
 
 Status = dict[str, Any]
-"""What `status --json` prints; only `base` and `rounds` are used."""
+"""The output of `status --json`; only `base` and `rounds` are used."""
 
 FIGURES = {
     "draft_words": "draft words",
@@ -35,7 +35,7 @@ FIGURES = {
 
 
 def main() -> None:
-    """Make the missing runs and write the results."""
+    """Complete the runs and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--rounds", type=int, default=3)
@@ -70,7 +70,7 @@ def _run(folder: Path, seed: int, rounds: int) -> Status:
     return status
 
 
-def _selected(figures: dict[str, Any]) -> dict[str, Any]:
+def _selected(figures: Mapping[str, float]) -> dict[str, float]:
     return {name: figures[name] for name in ("round", *FIGURES)}
 
 
@@ -85,7 +85,7 @@ def table(statuses: Sequence[Status]) -> str:
     return markdown_table([head, *rows])
 
 
-def _spread(figures: Sequence[dict[str, Any]], name: str) -> str:
+def _spread(figures: Sequence[Mapping[str, float]], name: str) -> str:
     values = [seed[name] for seed in figures]
     form = "{:.0f}" if "words" in name else "{:.1%}"
     mean, low, high = (form.format(f(values)) for f in (statistics.fmean, min, max))

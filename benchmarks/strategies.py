@@ -28,7 +28,7 @@ from selflengthen.engines.base import Engine
 from selflengthen.inputs import models, prompts, seeds
 from selflengthen.pipeline import strategy
 from selflengthen.runner.context import sampling_of
-from selflengthen.runner.executor import Drive
+from selflengthen.runner.executor import StageExecutor
 from selflengthen.stages.contract import Ask, Item, Verdict
 from selflengthen.stages.draft import Draft
 from selflengthen.stages.expansion import ExpandInput, Expansion
@@ -192,8 +192,14 @@ async def _open(config: Config, model: str) -> Engine:
     return await open_engine(config.engine, path, {}, on_note=lambda line: None)
 
 
-def _drive(engine: Engine, config: Config, folder: StageFolder) -> Drive:
-    return Drive(engine, config.seed, config.engine.in_flight, Silent(), folder)
+def _drive(engine: Engine, config: Config, folder: StageFolder) -> StageExecutor:
+    return StageExecutor(
+        folder,
+        engine=engine,
+        seed=config.seed,
+        in_flight=config.engine.in_flight,
+        progress=Silent(),
+    )
 
 
 def _parser() -> argparse.ArgumentParser:

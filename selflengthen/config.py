@@ -1,7 +1,7 @@
-"""The configuration of a run: typed, one sentence a field, checked at load.
+"""The configuration of a run: typed, one sentence per field, checked when it is loaded.
 
-The defaults are the paper's constants (arXiv 2410.23933). `field_kinds` says what identity and
-runtime fields are.
+The defaults are the paper's constants (arXiv 2410.23933). `field_kinds` explains identity and
+runtime fields.
 """
 
 from __future__ import annotations
@@ -14,53 +14,60 @@ from selflengthen.field_kinds import Section, identity, runtime
 
 
 class SamplingConfig(Section):
-    """How drafts and expansions are drawn."""
+    """How drafts and expansions are sampled."""
 
     temperature: float = identity(0.7, "Sampling temperature.", ge=0, le=2)
     top_p: float = identity(
-        0.8, "Nucleus: the share of probability that is drawn from.", gt=0, le=1
+        0.8, "Nucleus sampling: the probability mass to sample from.", gt=0, le=1
     )
-    top_k: int = identity(20, "How many tokens are drawn from; 0 is all.", ge=0)
+    top_k: int = identity(20, "How many of the likeliest tokens to sample from; 0 is all.", ge=0)
     repetition_penalty: float = identity(
-        1.1, "Penalty on tokens that were used before.", ge=1, le=2
+        1.1, "Penalty on tokens that are in the text already.", ge=1, le=2
     )
-    max_tokens: int = identity(16_384, "Most tokens of one completion.", ge=1)
-    stop: list[str] = identity(["\n\n\n", "---"], "Strings that end a completion as run-on.")
+    max_tokens: int = identity(
+        16_384,
+        "Maximum tokens of a completion; auto is 16384, or what fits the model.",
+        fits=True,
+        ge=1,
+    )
+    stop: list[str] = identity(
+        ["\n\n\n", "---"], "Stop strings, which end a completion before it runs on."
+    )
 
 
 class ChecksConfig(Section):
-    """What a text must pass; see `checks.py`."""
+    """Checks that a text must pass."""
 
-    repeat_words: int = identity(10, "No run of this many words may stand twice.", ge=3)
-    repeat_chars: int = identity(13, "The same in characters for CJK.", ge=3)
-    ending: bool = identity(True, "A text ends in terminal punctuation.")
-    task_talk: bool = identity(True, "A text does not talk about the task.")
-    language: bool = identity(True, "A text is in its instruction's language.")
+    repeat_words: int = identity(10, "No sequence of this many words may occur twice.", ge=3)
+    repeat_chars: int = identity(13, "The same for CJK, in characters.", ge=3)
+    ending: bool = identity(True, "A text must end in terminal punctuation.")
+    task_talk: bool = identity(True, "A text must not talk about the task.")
+    language: bool = identity(True, "A text must be in its instruction's language.")
 
 
 class InstructConfig(Section):
-    """How instructions are made from seeds."""
+    """How instructions are written from seeds."""
 
-    per_round: int = identity(5_000, "Instructions a round.", ge=1, le=1_000_000)
-    attempts: int = identity(10, "Most attempts an instruction.", ge=1)
-    wave: int = identity(500, "Instructions that draw their two examples from the same pool.", ge=1)
-    words_over: int = identity(3, "An instruction has more words than this.", ge=0)
-    words_under: int = identity(500, "An instruction has fewer words than this.", ge=2)
+    per_round: int = identity(5_000, "Instructions per round.", ge=1, le=1_000_000)
+    attempts: int = identity(10, "Maximum attempts per instruction.", ge=1)
+    wave: int = identity(500, "Instructions that take their two examples from the same pool.", ge=1)
+    words_over: int = identity(3, "An instruction must have more words than this.", ge=0)
+    words_under: int = identity(500, "An instruction must have fewer words than this.", ge=2)
     similarity: float = identity(
-        0.7, "Least ROUGE-L to the pool at which an instruction is a near-duplicate.", gt=0, le=1
+        0.7, "Minimum ROUGE-L to the pool that makes an instruction a near-duplicate.", gt=0, le=1
     )
     role: Literal["base", "generator"] = identity(
-        "base", "Who writes instructions from round 2 on."
+        "base", "The model that writes instructions from round 2 on."
     )
     temperature: float = identity(0.7, "Sampling temperature for instructions.", ge=0, le=2)
 
 
 class DraftConfig(Section):
-    """How drafts are made from instructions."""
+    """How drafts are written from instructions."""
 
-    per_instruction: int = identity(2, "Drafts an instruction.", ge=1)
-    attempts: int = identity(20, "Most attempts a draft.", ge=1)
-    drop_short: bool = identity(True, "Drop short drafts by lot.")
+    per_instruction: int = identity(2, "Drafts per instruction.", ge=1)
+    attempts: int = identity(20, "Maximum attempts per draft.", ge=1)
+    drop_short: bool = identity(True, "Drop short drafts by rank.")
 
 
 class ExpandConfig(Section):
@@ -68,153 +75,179 @@ class ExpandConfig(Section):
 
     strategy: Literal["two-stage", "section", "auto"] = identity(
         "two-stage",
-        "Lengthen the whole draft in two stages, or section by section; auto tries both on a few.",
+        "Lengthen the whole draft in two stages, or part by part; auto tries both on a few drafts.",
         newer=True,
     )
-    per_draft: int = identity(2, "Tries a draft; each can give one expansion.", ge=1)
-    attempts: int = identity(20, "Most attempts a try.", ge=1)
-    passes: int = identity(3, "Most passes over the text in one attempt.", ge=1)
+    per_draft: int = identity(2, "Tries per draft; each gives at most one expansion.", ge=1)
+    attempts: int = identity(20, "Maximum attempts per try.", ge=1)
+    passes: int = identity(3, "Maximum passes over the text in an attempt.", ge=1)
     growth: float = identity(
-        1.2, "An expansion has more than this many times its draft's words.", ge=1
+        1.2, "An expansion must have more than this many times its draft's words.", ge=1
     )
     outline_share: float = identity(0.5, "Share of paragraphs that stage 1 enriches.", gt=0, le=1)
-    former_share: float = identity(2 / 3, "Share of stage 1's paragraphs that is kept.", gt=0, le=1)
+    former_share: float = identity(2 / 3, "Share of stage 1's paragraphs to keep.", gt=0, le=1)
     part_words: int = identity(
         120,
-        "Words from which section divides a paragraph; a third of it is a part.",
+        "Words over which section divides a paragraph; it groups those under a third of this.",
         newer=True,
         ge=9,
     )
-    part_tries: int = identity(3, "Most tries of section for a part.", newer=True, ge=1)
-    drop_short: bool = identity(True, "Drop short expansions by lot.")
+    part_tries: int = identity(3, "Maximum tries of section for a part.", newer=True, ge=1)
+    drop_short: bool = identity(True, "Drop short expansions by rank.")
 
 
 class DatasetConfig(Section):
-    """How training rows are made."""
+    """How training rows are built."""
 
     keep_line: float = identity(
-        0.8, "Chance of a draft's line to stay in the outline of an expander row.", ge=0, le=1
+        0.8, "Probability that a draft's line stays in the outline of an expander row.", ge=0, le=1
     )
 
 
 class RoleTraining(Section):
-    """What differs between the two roles' training."""
+    """Training settings of one role."""
 
     learning_rate: float = identity(1e-4, "Peak learning rate.", gt=0)
-    later_rate: float | None = identity(None, "Peak rate from round 2 on; none is the same.", gt=0)
+    later_rate: float | None = identity(
+        None, "Peak learning rate from round 2 on; none means the same.", gt=0
+    )
     epochs: float = identity(4, "Epochs over the round's rows.", gt=0)
 
 
 Scheduler = Literal[
-    "linear", "cosine", "cosine_with_restarts", "polynomial", "constant", "constant_with_warmup",
+    "linear",
+    "cosine",
+    "cosine_with_restarts",
+    "polynomial",
+    "constant",
+    "constant_with_warmup",
     "inverse_sqrt",
-]  # fmt: skip
-"""The schedules of transformers that need no arguments of their own and no evaluations."""
+]
+"""The schedules of transformers that need neither further arguments nor evaluations."""
 
 
 class TrainConfig(Section):
-    """TRL SFT with LoRA, loss on the completion alone."""
+    """SFT by TRL with LoRA; only completions count for the loss."""
 
     generator: RoleTraining = RoleTraining()
     expander: RoleTraining = RoleTraining()
     lora_r: int = identity(8, "LoRA rank.", ge=1)
     lora_alpha: int = identity(16, "LoRA scale.", ge=1)
     max_length: int = identity(
-        16_384, "Rows with more tokens are dropped and counted, never cut.", ge=16
+        16_384,
+        "Rows with more tokens are dropped, never truncated; auto is 16384, or what fits the model "
+        "and the memory.",
+        fits=True,
+        ge=16,
     )
-    batch: int = identity(8, "Rows an optimizer step, over all devices.", ge=1)
-    scheduler: Scheduler = identity("cosine", "Learning-rate schedule, by transformers' name.")
-    warmup: float = identity(0.1, "Share of the steps in which the rate rises.", ge=0, lt=1)
-    continue_adapter: bool = identity(True, "From round 2 on, go on from the role's adapter.")
+    batch: int = identity(8, "Rows per optimizer step, over all devices.", ge=1)
+    scheduler: Scheduler = identity(
+        "cosine", "Learning-rate schedule, by its name in transformers."
+    )
+    warmup: float = identity(
+        0.1, "Share of the steps in which the learning rate rises.", ge=0, lt=1
+    )
+    continue_adapter: bool = identity(True, "From round 2 on, continue the role's adapter.")
     min_rows: int = identity(
-        1, "With fewer rows a role is not trained and keeps its adapter.", ge=1
+        1, "With fewer rows, a role is not trained and keeps its adapter.", ge=1
     )
     loss: Literal["long-ce", "row-mean"] = identity(
         "long-ce",
-        "What a step averages: all target tokens alike, or all rows alike, long or short.",
+        "What a step averages over: target tokens (long-ce), or rows of any length (row-mean).",
         newer=True,
     )
-    neftune_alpha: float | None = identity(None, "NEFTune noise; none is off.", gt=0)
-    per_device_batch: int = runtime(1, "Rows a device holds at once.", ge=1)
-    bf16: bool = runtime(True, "Compute in bfloat16 where the device can.")
-    gradient_checkpointing: bool = runtime(True, "Trade time for memory.")
-    save_every: int = runtime(50, "Steps between two checkpoints of a training.", ge=1)
-    launcher: Literal["plain", "accelerate"] = runtime("plain", "How the child is started.")
+    neftune_alpha: float | None = identity(None, "NEFTune noise; none turns it off.", gt=0)
+    per_device_batch: int = runtime(1, "Rows that a device processes at once.", ge=1)
+    bf16: bool = runtime(True, "Compute in bfloat16 if the device can.")
+    gradient_checkpointing: bool = runtime(True, "Save memory by computing activations twice.")
+    save_every: int = runtime(50, "Optimizer steps between two checkpoints.", ge=1)
+    launcher: Literal["plain", "accelerate"] = runtime(
+        "plain", "How the training process is started."
+    )
     processes: int = runtime(1, "Processes that `accelerate launch` starts.", ge=1)
 
 
 class EngineConfig(Section):
-    """What completes requests."""
+    """The engine that completes requests."""
 
     kind: Literal["auto", "vllm", "transformers", "openai", "scripted"] = runtime(
-        "auto", "Which engine; auto takes the best that works on this machine and says which."
+        "auto", "Which engine; auto chooses the best one that works on this machine."
     )
-    in_flight: int = runtime(256, "Most samples in work at once.", ge=1)
-    context: int = runtime(32_768, "Longest prompt and completion together, in tokens.", ge=64)
-    gpu_memory: float = runtime(0.9, "Share of a GPU's memory that vLLM takes.", gt=0, le=1)
+    in_flight: int = runtime(256, "Maximum samples in progress at once.", ge=1)
+    context: int = runtime(
+        32_768,
+        "Maximum tokens of prompt and completion together; auto is 32768, or what fits the model.",
+        fits=True,
+        ge=64,
+    )
+    dtype: Literal["auto", "float32", "bfloat16"] = runtime(
+        "auto", "Number type; auto is the model's own on a GPU, and the faster one on a CPU."
+    )
+    gpu_memory: float = runtime(0.9, "Share of a GPU's memory that vLLM uses.", gt=0, le=1)
     tensor_parallel: int = runtime(1, "GPUs that share one copy of the model.", ge=1)
     url: str = runtime("http://127.0.0.1:8000/v1", "Address of an OpenAI-compatible server.")
     key_variable: str = runtime(
-        "OPENAI_API_KEY", "Environment variable that holds the server's key; never written."
+        "OPENAI_API_KEY", "Environment variable with the server's key, which is never saved."
     )
-    patience: float = runtime(
-        600, "Seconds that an openai server may stay away before the run stops.", gt=0
-    )
-    latency: float = runtime(0, "Seconds that the scripted engine takes for a request.", ge=0)
+    patience: float = runtime(600, "Seconds without an answer until the run stops.", gt=0)
+    latency: float = runtime(0, "Seconds per request of the scripted engine.", ge=0)
 
 
 class HeldOutConfig(Section):
-    """Instructions that no round trains on; they measure the generator after each round."""
+    """Instructions that no round trains on; the generator's answers are measured each round."""
 
     source: str | None = identity(
-        None, "JSONL file, hub id or shipped set of held-out instructions; none is the language's."
+        None,
+        "JSONL file, hub id or shipped set of held-out instructions; none: those of the language.",
     )
-    texts: int = identity(48, "How many of them are written after each round.", ge=0)
+    texts: int = identity(48, "How many texts to write after each round.", ge=0)
     min_ends: float = runtime(
-        0.8, "Stop after a round if fewer of the held-out texts end by themselves.", ge=0, le=1
+        0.8, "Stop after a round if a smaller share of held-out texts ends by itself.", ge=0, le=1
     )
     max_repeats: float = runtime(
-        0.3, "Stop after a round if more of the held-out texts repeat themselves.", ge=0, le=1
+        0.3, "Stop after a round if a larger share of held-out texts repeats itself.", ge=0, le=1
     )
 
 
 class CollectConfig(Section):
-    """After the last round: more texts by the last generator, and all rounds' texts in one set."""
+    """After the last round: more texts by the last generator, and one data set of all rounds."""
 
     instructions: int = identity(
         5_000, "Instructions that the last generator answers.", ge=0, le=1_000_000
     )
-    keep: int = identity(4, "Most texts that stay of one instruction, the longest.", ge=1)
+    keep: int = identity(4, "How many texts of an instruction to keep, the longest first.", ge=1)
 
 
 def _steps(sentence: str) -> Any:
-    """Declare a list of curation steps; what they may be is known to `curate.steps`."""
+    """Declare a list of curation steps; `curate.steps` defines them."""
     return identity([], sentence)
 
 
 class AnnealConfig(Section):
-    """A second, short training on chosen rows of the data set, as Minimum Tuning has it."""
+    """A second, short training on selected rows of the data set (Minimum Tuning, 2410.10210)."""
 
-    steps: list[Any] = _steps("Steps that choose its rows, as `curate` takes them; none is off.")
-    learning_rate: float = identity(2e-6, "Peak learning rate; the rest is as in `train`.", gt=0)
-    epochs: float = identity(1, "Epochs over the chosen rows.", gt=0)
+    steps: list[Any] = _steps("Steps of `curate` that select its rows; an empty list skips it.")
+    learning_rate: float = identity(2e-6, "Peak learning rate; all else is as in `train`.", gt=0)
+    epochs: float = identity(1, "Epochs over the selected rows.", gt=0)
 
 
 class FinishConfig(Section):
-    """The data set with length demands, and the base model's tuning on it."""
+    """The data set with length requirements, and the fine-tuning of the base model on it."""
 
-    about: float = identity(0.40, "Share of demands for about so many words.", ge=0)
-    range: float = identity(0.25, "Share of demands for a length between two.", ge=0)
-    above: float = identity(0.10, "Share of demands for more words than so many.", ge=0)
-    below: float = identity(0.25, "Share of demands for fewer words than so many.", ge=0)
-    spelled: float = identity(0.2, "Share of demands with numbers in words.", ge=0, le=1)
+    about: float = identity(0.40, "Share of requirements of the form `about N words`.", ge=0)
+    range: float = identity(0.25, "Share of requirements of the form `N to M words`.", ge=0)
+    above: float = identity(0.10, "Share of requirements of the form `more than N words`.", ge=0)
+    below: float = identity(0.25, "Share of requirements of the form `fewer than N words`.", ge=0)
+    spelled: float = identity(0.2, "Share of requirements with the number in words.", ge=0, le=1)
     attempts: int = identity(
-        3, "Attempts of the base model to put a demand in; then a template does.", ge=0
+        3,
+        "Attempts of the base model to add a requirement to an instruction; then a template does.",
+        ge=0,
     )
     keep_words: float = identity(
-        0.7, "Share of an instruction's words that must stand in it after that.", ge=0, le=1
+        0.7, "Share of an instruction's words that must remain in the new one.", ge=0, le=1
     )
-    learning_rate: float = identity(1e-4, "Peak learning rate; the rest is as in `train`.", gt=0)
+    learning_rate: float = identity(1e-4, "Peak learning rate; all else is as in `train`.", gt=0)
     epochs: float = identity(4, "Epochs over the data set.", gt=0)
     anneal: AnnealConfig = AnnealConfig()
 
@@ -224,25 +257,31 @@ class JudgeConfig(Section):
 
     model: str | None = identity(
         None,
-        "Model folder, hub id, `pocket`, or the name of a server's model; none grades nothing.",
+        "Model folder, GGUF file, hub id, `pocket`, or a model name on the server; none means no "
+        "grading.",
     )
-    attempts: int = identity(3, "Attempts for an answer in form; then the text is unjudged.", ge=1)
+    attempts: int = identity(
+        3, "Attempts to get a valid grade; then the text counts as unjudged.", ge=1
+    )
     temperature: float = identity(0.5, "Sampling temperature.", ge=0, le=2)
-    max_tokens: int = identity(1024, "Most tokens of one judgement.", ge=1)
+    max_tokens: int = identity(1024, "Maximum tokens of a judgement.", ge=1)
     engine: EngineConfig = EngineConfig()
 
 
 class Config(Section):
     """A run."""
 
-    model: str = identity("pocket", "Model folder, hub id, or `pocket` for the embedded model.")
-    language: Literal["en", "zh", "pocket"] = identity("en", "Which shipped prompts are used.")
+    model: str = identity(
+        "pocket", "Model folder, GGUF file, hub id, or `pocket` for the embedded model."
+    )
+    language: Literal["en", "zh", "pocket"] = identity("en", "Which of the shipped prompts to use.")
     prompts: str | None = identity(None, "Folder of prompts instead of the shipped ones.")
     seeds: str | None = identity(
-        None, "JSONL file, hub id or shipped set of seed instructions; none is the language's."
+        None,
+        "JSONL file, hub id or shipped set of seed instructions; none: those of the language.",
     )
-    seed: int = identity(0, "Source of all chance.", ge=0, le=10**100)
-    iterations: int = runtime(3, "Rounds; may grow from start to start.", ge=1, le=10_000)
+    seed: int = identity(0, "Random seed.", ge=0, le=10**100)
+    iterations: int = runtime(3, "Rounds; raise it to add rounds to a run.", ge=1, le=10_000)
     sampling: SamplingConfig = SamplingConfig()
     checks: ChecksConfig = ChecksConfig()
     instruct: InstructConfig = InstructConfig()
@@ -250,7 +289,7 @@ class Config(Section):
     expand: ExpandConfig = ExpandConfig()
     dataset: DatasetConfig = DatasetConfig()
     curate: list[Any] = _steps(
-        "Steps that choose the rows to train on, as `curate` takes them; none trains on all."
+        "Steps of `curate` that select the rows to train on; an empty list trains on all."
     )
     train: TrainConfig = TrainConfig()
     held_out: HeldOutConfig = HeldOutConfig()

@@ -1,15 +1,15 @@
 """Everything that can go wrong, as one tree.
 
     SelfLengthenError        a message for people: what is wrong, where, and what to do next
-    ├── UserError            bad input or a refused request; exit code 2, nothing was written
-    │   └── DamagedFile      a file of a run is not what was written there
-    ├── EngineError          an engine cannot serve: it failed to start, died, or stays away
-    │   └── RequestRefused   the engine will never serve this one request (for example: too long)
-    ├── TrainingError        a training child failed
+    ├── UserError            bad input; exit code 2, nothing was written
+    │   └── DamagedFile      a file of a run was changed, cut short or removed
+    ├── EngineError          an engine cannot serve: it failed to start, died, or does not answer
+    │   └── RequestRefused   the engine can never serve this request, as one that is too long
+    ├── TrainingError        a training process failed
     └── Interrupted          SIGTERM or Ctrl-C: all work is saved; carries the exit code
 
-A bad sample is none of these: it is a record with a reason. Anything else that is raised is a
-broken promise of ours and shows its traceback; but for what the machine refuses, see `refused`.
+A rejected sample is none of these: it is a record with a reason. Any other exception is a bug and
+shows its traceback, except those of the operating system that `refused` explains.
 """
 
 from __future__ import annotations
@@ -29,25 +29,27 @@ class SelfLengthenError(Exception):
 
 
 class UserError(SelfLengthenError):
-    """Bad input or a refused request; nothing was written."""
+    """Bad input; nothing was written."""
 
     exit_code = 2
 
 
 class DamagedFile(UserError):
-    """A file of a run is not what was written there, or is missing.
+    """A file of a run was changed, cut short or removed.
 
     Attributes:
         path: the file.
         what: what is wrong with it.
-        remedy: what to do about it.
+        remedy: how to restore it or make it again.
     """
 
     def __init__(self, path: Path, what: str, remedy: str, line: int | None = None) -> None:
-        """Say it in one line, with the number of the line where it is known."""
+        """Write the message, with the number of the damaged line if it is known."""
         where = f", line {line}" if line else ""
         super().__init__(f"{path}{where}: {what}; {remedy}.")
-        self.path, self.what, self.remedy = path, what, remedy
+        self.path = path
+        self.what = what
+        self.remedy = remedy
 
 
 class EngineError(SelfLengthenError):
@@ -55,15 +57,15 @@ class EngineError(SelfLengthenError):
 
 
 class RequestRefused(EngineError):
-    """The engine will never serve this request; the message is the reason."""
+    """The engine can never serve this request; the message is the reason."""
 
 
 class TrainingError(SelfLengthenError):
-    """A training child failed."""
+    """A training process failed."""
 
 
 class Interrupted(SelfLengthenError):
-    """Asked to stop: everything finished is saved, and the same command continues."""
+    """Stopped by a signal: everything finished is saved, and the same command resumes."""
 
     def __init__(self, message: str, exit_code: int) -> None:
         """Carry the exit code: 143 for SIGTERM, 130 for Ctrl-C."""
@@ -71,30 +73,30 @@ class Interrupted(SelfLengthenError):
         self.exit_code = exit_code
 
 
-_AGAIN = "then the same command goes on from what is saved"
+_AGAIN = "then run the same command again to resume"
 _MANY = (errno.EMFILE, errno.ENFILE)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _TO_DO = {
-    **dict.fromkeys(_FULL, f"make room on the disk, {_AGAIN}"),
-    errno.EISDIR: "a file belongs there; move the folder away, then give the same command again",
+    **dict.fromkeys(_FULL, f"free some disk space, {_AGAIN}"),
+    errno.EISDIR: "a file belongs there; move the folder away, then run the same command again",
     **dict.fromkeys(
         (errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY),
-        "something stands in its way; move that, then give the same command again",
+        "another file or folder is in its place; move it away, then run the same command again",
     ),
     **dict.fromkeys(_MANY, f"raise the limit on open files (`ulimit -n 1024`), {_AGAIN}"),
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), f"make it writable, {_AGAIN}"),
     errno.ENAMETOOLONG: "give it a shorter name",
     **dict.fromkeys(
         (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP),
-        "here two processes could not be kept apart; put the folder on a file system with locks",
+        "this file system has no locks; move the folder to one that has",
     ),
 }
 
 
 def refused(error: Exception) -> str | None:
-    """Say in one line what the machine refuses, and what to do about it; None for other errors.
+    """Explain an error of the operating system in one line; return None for other errors.
 
-    Libraries that write files of their own pass on the system's words for a full disk alone.
+    Of a full disk, some libraries pass on only the system's message, in an exception of their own.
     """
     if isinstance(error, UnicodeEncodeError):
         return _unnameable(error)
@@ -109,19 +111,19 @@ def refused(error: Exception) -> str | None:
 
 
 def _unnameable(error: UnicodeEncodeError) -> str | None:
-    """Say that the locale has no name for a file; None where that is not what went wrong."""
+    """Explain that the locale cannot encode a file's name; return None for other errors."""
     encoding = sys.getfilesystemencoding()
     if error.encoding.replace("-", "") != encoding.replace("-", "") or "utf" in encoding:
         return None
     return (
         f"{error.object}: the locale's encoding ({encoding}) cannot name this file; set "
-        "LC_ALL=C.UTF-8, then give the same command again."
+        "LC_ALL=C.UTF-8, then run the same command again."
     )
 
 
 @contextlib.contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Name a file in the OSErrors that do not: a write that fails does not know where."""
+    """Add the file's name to an OSError that has none, as that of a failed write."""
     try:
         yield
     except OSError as error:
@@ -130,7 +132,7 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def in_a_line(error: Exception) -> str:
-    """Say in one line why something failed, for a child process to hand on."""
+    """Return the reason of a failure in one line, for a child process to pass on."""
     line = (str(error).strip().splitlines() or ["no message"])[0]
     if isinstance(error, SelfLengthenError):
         return line

@@ -127,4 +127,4 @@ def test_an_engine(copy: Path) -> None:
     held_out = copy / "runs/small/rounds/00/6-held-out/records.jsonl"
     records = [json.loads(line) for line in held_out.read_text().splitlines()]
     assert len(records) == 6 and all(record["finish_reason"] == "stop" for record in records)
-    assert process.returncode == 1 and "nothing was accepted" in err
+    assert process.returncode == 1 and "no text was accepted" in err

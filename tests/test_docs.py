@@ -21,6 +21,7 @@ from selflengthen.cli.options.config_fields import fields
 from selflengthen.cli.options.reference import lines
 from selflengthen.cli.options.settings import resolve
 from selflengthen.config import Config
+from selflengthen.storage import reference
 from tests.cli.conftest import CONFIG, make_model
 
 ROOT = Path(__file__).parents[1]
@@ -250,6 +251,21 @@ def test_the_methods_values_are_the_defaults() -> None:
 
 def test_the_reference_is_that_of_the_models() -> None:
     assert (ROOT / "docs/configuration.md").read_text() == "\n".join(lines()) + "\n"
+
+
+def test_the_tables_of_a_run_are_those_of_its_structs() -> None:
+    page = (ROOT / "docs/run-directory.md").read_text()
+    assert reference.fill(page) == page
+    shown = set(re.findall(r"^<!-- fields: (\w+) -->$", page, re.M))
+    in_prose = {"Instruction", "Selection", "UnionSources", "KindScore", "TextScore"}
+    assert shown | in_prose == reference.STRUCTS.keys()
+
+
+def test_a_table_follows_its_struct() -> None:
+    begin, end = "<!-- fields: LeftOut -->\n", "<!-- /fields -->\n"
+    rows = ["| field | type | |", "|---|---|---|", "| `id` | string | of the text |"]
+    rows.append("| `reason` | string | `duplicate` or `over keep` |")
+    assert reference.fill(f"{begin}| old |\n{end}") == begin + "\n".join(rows) + "\n" + end
 
 
 def test_the_gates_figures_are_those_of_the_gate() -> None:

@@ -15,8 +15,8 @@ FULL = os.strerror(errno.ENOSPC)
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (OSError(errno.ENOSPC, FULL, "rows"), f"rows: {FULL}; make room on the disk"),
-        (RuntimeError(f"I/O error: {FULL} (os error 28)"), f"{FULL}; make room on the disk"),
+        (OSError(errno.ENOSPC, FULL, "rows"), f"rows: {FULL}; free some disk space"),
+        (RuntimeError(f"I/O error: {FULL} (os error 28)"), f"{FULL}; free some disk space"),
         (TrainingError("a: cannot be read (Permission denied)."), "a: cannot be read (Permission"),
         (RuntimeError("Function not implemented"), "RuntimeError: Function not implemented"),
         (ValueError(""), "ValueError: no message"),

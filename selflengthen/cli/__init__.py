@@ -1,4 +1,4 @@
-"""The commands. What a command needs is imported when it is called, so that help is quick."""
+"""The commands. Each imports what it needs only when it is called, so that help is quick."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ COMMANDS = {
     "curate": "select the rows to train on, from any data set",
     "pocket": "rebuild the embedded model from scratch",
 }
-_FILES = 64  # that a process must be allowed to have open
+_FILES = 64
+"""Open files that a process needs at least."""
 _USAGE = """usage: python -m selflengthen COMMAND ...
 
-Teach a language model to write long from nothing but itself (arXiv 2410.23933).
+Teach a language model to write long texts, using only its own texts (arXiv 2410.23933).
 
 commands:
 {commands}
@@ -36,11 +37,11 @@ options:
   -h, --help     show this text; COMMAND --help describes a command
   --version      show the version
 
-`python -m selflengthen run` by itself runs three rounds with the embedded model."""
+Without options, `python -m selflengthen run` runs three rounds with the embedded model."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Do what the command line asks and return the exit code; 2 is a mistake in what was asked."""
+    """Run the command and return its exit code; 2 means bad input."""
     words = list(sys.argv[1:] if argv is None else argv)
     with safe_streams():
         try:
@@ -51,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt:
             _complain("interrupted.")
             return 130
-        except ReaderGone:  # `status | head`: who reads has seen enough
+        except ReaderGone:  # as after `status | head`
             return 1
         except (OSError, UnicodeEncodeError) as error:
             message = refused(error)
@@ -62,17 +63,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _check_limit() -> None:
-    """Refuse a limit on open files under which not even an event loop starts."""
+    """Raise UserError where the limit on open files is too low to start an event loop."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if 0 <= files < _FILES:
         raise UserError(
-            f"this process may open {files} files, which is too few to work with; raise the limit "
-            "(`ulimit -n 1024`), then give the same command again."
+            f"this process may open only {files} files; raise the limit (`ulimit -n 1024`), then "
+            "run the same command again."
         )
 
 
 def _complain(message: str) -> None:
-    """Print what went wrong, in one line; a password in an address is not shown."""
+    """Print an error in one line; a password in an address is not shown."""
     line = re.sub(r"://[^\s/@]+@", "://…@", " ".join(message.split()))
     print(f"selflengthen: {line}", file=sys.stderr)
 
@@ -99,5 +100,5 @@ def _main(words: list[str]) -> int:
         from selflengthen.cli.options.parser import nearest
 
         raise UserError(f"no command {name!r}{nearest(name, COMMANDS)}; see --help.")
-    sys.stdout.flush()  # here it can still be told apart who has gone
+    sys.stdout.flush()  # inside safe_streams, which knows whether the reader is gone
     return code

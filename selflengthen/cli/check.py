@@ -1,12 +1,15 @@
-"""`check`: whether every file of a run is what was written."""
+"""`check`: verifies that every file of a run is as it was written."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from selflengthen.cli.options.parser import Parser, file_name
+from selflengthen.cli.output.format import counted
 
 if TYPE_CHECKING:
     from selflengthen.errors import DamagedFile
@@ -14,17 +17,50 @@ if TYPE_CHECKING:
     from selflengthen.storage.stage_folder import StageFolder
 
 _ABOUT = """\
-Compare every file of a run with what its stages wrote down about it: digests, counts, figures.
+Compare every file of a run with what its stages recorded: digests, counts, figures.
 
-Exits with 0 where all is sound, with 1 where a file is damaged or missing; each gets a line that
-says what makes it again. A stage that is still in work is sound as long as it can be read."""
+Exits with 0 if all files are sound, with 1 if one is damaged or missing; a line for each says how
+to make it again. A stage in progress is sound as long as its files can be read."""
+
+
+class CheckedPart(msgspec.Struct, frozen=True):
+    """A stage or file that was checked."""
+
+    name: str
+    """`01/2-draft`, `config.yaml`."""
+    state: str
+    """`sound`, `in work` (not finished yet) or `damaged`."""
+
+
+class Damage(msgspec.Struct, frozen=True):
+    """A damaged or missing file."""
+
+    file: str
+    """Its path."""
+    what: str
+    """What is wrong with it."""
+    remedy: str
+    """How to restore it or make it again."""
+
+
+class CheckReport(msgspec.Struct, frozen=True):
+    """What `check --json` prints."""
+
+    run: str
+    """The run's folder."""
+    sound: bool
+    """Whether no file is damaged."""
+    checked: list[CheckedPart]
+    """All that was checked, in order."""
+    damaged: list[Damage]
+    """One entry for each damaged file."""
 
 
 def main(words: Sequence[str]) -> int:
     """Check a run, and list what was checked."""
     parser = Parser("check", _ABOUT)
     parser.add_argument(
-        "run", metavar="RUN", type=file_name, help="folder of a run, or its name below runs/"
+        "run", metavar="RUN", type=file_name, help="folder of a run, or its name in runs/"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     args = parser.parse(words)
@@ -32,41 +68,44 @@ def main(words: Sequence[str]) -> int:
     from selflengthen.cli.run_state import find_run
 
     run = find_run(args.run)
-    found = list(examine(run))
-    faults = _distinct(fault for _, _, listed in found for fault in listed)
+    results = list(examine(run))
+    faults = _distinct(fault for _, _, listed in results for fault in listed)
+    parts = [CheckedPart(name, "damaged" if listed else state) for name, state, listed in results]
     if args.json:
-        print(json.dumps(_plain(run, found, faults), indent=1))
+        damaged = [Damage(str(fault.path), fault.what, fault.remedy) for fault in faults]
+        report = CheckReport(str(run.path), not damaged, parts, damaged)
+        print(json.dumps(msgspec.to_builtins(report), indent=1))
         return int(bool(faults))
-    for name, state, listed in found:
-        print(f"{name:<24} {'damaged' if listed else state}")
+    for part in parts:
+        print(f"{part.name:<24} {part.state}")
     print()
     for fault in faults:
         print(" ".join(str(fault).split()))
-    count = f"{len(faults)} damaged file(s)" if faults else "all sound"
-    print(f"{run.path}: {count}, {len(found)} stages and files checked.")
+    result = counted(len(faults), "damaged file") if faults else "all sound"
+    print(f"{run.path}: {result}, {len(results)} stages and files checked.")
     return int(bool(faults))
 
 
 Checked = tuple[str, str, "list[DamagedFile]"]
-"""What was checked, its state (sound, in work), and what is wrong with it."""
+"""What was checked, its state unless damaged (sound, in work), and what is wrong with it."""
 
 
 def examine(run: RunFolder) -> Iterator[Checked]:
-    """Check all of a run, in the order in which it was made."""
+    """Check all of a run, stage by stage."""
     from selflengthen.cli.run_state import read_config
     from selflengthen.release.products import product_faults
     from selflengthen.runner import metrics
     from selflengthen.storage.stage_folder import StageFolder
     from selflengthen.storage.stage_table import FINAL_STAGES, ROUND_STAGES
 
-    yield "config.yaml", "sound", _caught(_nothing(read_config, run))
-    if faults := _caught(_nothing(run.round_numbers)):
+    yield "config.yaml", "sound", _caught(_reads(read_config, run))
+    if faults := _caught(_reads(run.round_numbers)):
         yield "rounds", "", faults
         return
     for number in run.round_numbers():
         yield from _stages(run, (f for spec in ROUND_STAGES for f in run.parts(spec, number)))
         if run.metrics(number).exists():
-            faults = _caught(_nothing(metrics.on_file, run, number))
+            faults = _caught(_reads(metrics.on_file, run, number))
             yield f"{number:02d}/metrics.json", "sound", faults
     yield from _stages(run, (f for spec in FINAL_STAGES for f in run.parts(spec)))
     if (run.final / "figures.json").exists():
@@ -78,7 +117,7 @@ def examine(run: RunFolder) -> Iterator[Checked]:
 
 
 def _stages(run: RunFolder, folders: Iterable[StageFolder]) -> Iterator[Checked]:
-    """Check stages, as far as they were begun."""
+    """Check the stages that were begun."""
     from selflengthen.runner.verify import thorough_faults
 
     for folder in folders:
@@ -95,7 +134,7 @@ def _begun(folder: StageFolder) -> Iterator[DamagedFile]:
 
 
 def _made_of(run: RunFolder, folder: StageFolder) -> Iterator[DamagedFile]:
-    """Compare a stage with those it was made of: they must be there, and be the same."""
+    """Check that the stages which a stage was made from exist and are unchanged."""
     from selflengthen.errors import DamagedFile
     from selflengthen.runner.sources import gaps, sources
 
@@ -105,8 +144,8 @@ def _made_of(run: RunFolder, folder: StageFolder) -> Iterator[DamagedFile]:
     for source, digest in sources(run, folder, folder.identity() or {}):
         same = (folder.number is None) == (source.number is None)
         done = source.done()
-        if same and done and done["digest"] != digest:
-            what = f"this stage was made from another {source.title} than the one that is here"
+        if same and done and done.digest != digest:
+            what = f"this stage was made from another version of {source.title}"
             yield DamagedFile(folder.path / "stage.json", what, folder.remedy)
 
 
@@ -114,36 +153,24 @@ def _state(folder: StageFolder) -> str:
     return "sound" if (folder.path / "DONE.json").exists() else "in work"
 
 
-def _nothing(read: Any, *args: Any) -> Iterator[DamagedFile]:
-    """Read something for the sake of what it raises."""
+def _reads(read: Callable[..., object], *args: object) -> Iterator[DamagedFile]:
+    """Read something only for the errors it raises."""
     read(*args)
     yield from ()
 
 
 def _caught(faults: Iterator[DamagedFile]) -> list[DamagedFile]:
-    """Return all faults, and the one that ends the search."""
+    """Return all faults; a DamagedFile that is raised is the last one."""
     from selflengthen.errors import DamagedFile
 
-    found: list[DamagedFile] = []
+    caught: list[DamagedFile] = []
     try:
-        found.extend(faults)
+        caught.extend(faults)
     except DamagedFile as fault:
-        found.append(fault)
-    return found
+        caught.append(fault)
+    return caught
 
 
 def _distinct(faults: Iterable[DamagedFile]) -> list[DamagedFile]:
-    """Keep one fault a file: the first."""
+    """Keep the first fault of each file."""
     return list({fault.path: fault for fault in reversed(list(faults))}.values())[::-1]
-
-
-def _plain(
-    run: RunFolder, found: Iterable[Checked], faults: Iterable[DamagedFile]
-) -> dict[str, Any]:
-    damaged = [
-        {"file": str(fault.path), "what": fault.what, "remedy": fault.remedy} for fault in faults
-    ]
-    checked = [
-        {"name": name, "state": "damaged" if listed else state} for name, state, listed in found
-    ]
-    return {"run": str(run.path), "sound": not damaged, "checked": checked, "damaged": damaged}

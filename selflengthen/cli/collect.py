@@ -1,20 +1,21 @@
-"""`collect`: more texts by the last generator, and those of all rounds as one data set."""
+"""`collect`: more texts by the last generator, and one data set of all rounds."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from selflengthen.cli.finish import go, parser_of
+from selflengthen.cli.finish import carry_out, parser_of
 
 _ABOUT = """\
-Make more instructions and drafts with a run's last generator (collect.instructions), and write the
-texts of all its rounds and those drafts as one data set: final/3-union/union.jsonl in its folder.
+Write more instructions and drafts with a run's last generator (collect.instructions), and build one
+data set from these drafts and the texts of all rounds: final/3-union/union.jsonl in the run's
+folder.
 
-The settings are those that the run was last started with; options go before them. Running the same
-command again goes on with it."""
+The settings are those of the run's last start; options override them. Run the same command again to
+resume."""
 
 
 def main(words: Sequence[str]) -> int:
-    """Check all there is to check, then collect."""
+    """Check everything first, then collect."""
     parser = parser_of("collect", _ABOUT, "instruct, draft, union")
-    return go("collect", words, parser.parse(words))
+    return carry_out("collect", words, parser.parse(words))

@@ -1,4 +1,4 @@
-"""Finds and checks the models and runs that `evaluate` names."""
+"""Finds and checks the models and runs that `evaluate` is to measure."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from selflengthen.cli.options.settings import resolve
-from selflengthen.cli.preflight import check_lengths, prompts_folder
+from selflengthen.cli.options.settings import Settings, resolve
+from selflengthen.cli.preflight import fit_lengths, prompts_folder
 from selflengthen.config import Config, EngineConfig
 from selflengthen.engines import require
 from selflengthen.engines.base import Adapter
@@ -18,8 +18,10 @@ from selflengthen.evaluate.targets import EvaluationTarget, Judge, ModelState
 from selflengthen.evaluate.tasks import Task
 from selflengthen.inputs import models, prompts
 from selflengthen.inputs.models import Model
+from selflengthen.planning.lengths import fit_judge
 from selflengthen.storage.records import fingerprint
 from selflengthen.storage.run_dir import RunFolder
+from selflengthen.storage.schemas import TrainedDone
 from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.storage.stage_table import ANNEAL, FINISH_TRAIN, TRAIN
 
@@ -51,6 +53,7 @@ def judge(config: Config, task: Task) -> Judge | None:
         return None
     require(config.judge.engine.kind)
     model = _model(name, config.judge.engine, "judge.model")
+    config = fit_judge(config, model.positions)
     return Judge(config.judge, _short(name), model, task.rubric)
 
 
@@ -58,7 +61,8 @@ def _run_target(
     run: RunFolder, name: str, task: Task, fields: Mapping[str, str], *, state: str = ""
 ) -> EvaluationTarget:
     """Return a run as a target, with all its states, or with the one called `state`."""
-    config = resolve(str(run.config), fields, str(run.path)).config
+    settings = resolve(str(run.config), fields, str(run.path))
+    config = settings.config
     title = run.path.resolve().name
     states = _states(run, config)
     if state:
@@ -68,7 +72,7 @@ def _run_target(
             raise UserError(f"{name}: the run has no state {state!r}; it has {names}.")
         states = chosen
     model = _model(config.model, config.engine, "model")
-    _check_config(config, model)
+    config = _fitted(settings, model)
     return EvaluationTarget(
         name=f"{title}-{state}" if state else title,
         title=title,
@@ -77,14 +81,14 @@ def _run_target(
         prompts=prompts.load(prompts_folder(config)),
         folder=paths.of_run(run.path, task.name),
         states=tuple(states),
-        whole=not state,
+        all_states=not state,
     )
 
 
 def _model_target(name: str, task: Task, fields: Mapping[str, str]) -> EvaluationTarget:
-    config = resolve(None, {**fields, "model": name}, None).config
-    model = _model(name, config.engine, name)
-    _check_config(config, model)
+    settings = resolve(None, {**fields, "model": name}, None)
+    model = _model(name, settings.config.engine, name)
+    config = _fitted(settings, model)
     return EvaluationTarget(
         name=_short(name),
         title=_short(name),
@@ -96,9 +100,9 @@ def _model_target(name: str, task: Task, fields: Mapping[str, str]) -> Evaluatio
     )
 
 
-def _check_config(config: Config, model: Model) -> None:
-    require(config.engine.kind)
-    check_lengths(config, model, trains=False)
+def _fitted(settings: Settings, model: Model) -> Config:
+    require(settings.config.engine.kind)
+    return fit_lengths(settings, model, trains=False)
 
 
 def _states(run: RunFolder, config: Config) -> list[ModelState]:
@@ -119,10 +123,10 @@ def _states(run: RunFolder, config: Config) -> list[ModelState]:
 def _adapter(
     folder: StageFolder, name: str, config: Config
 ) -> tuple[Adapter, str, StageFolder] | None:
-    done = folder.done()
-    if not done or done.get("skipped"):
+    done = folder.done_as(TrainedDone)
+    if done is None:
         return None
-    return Adapter(name, folder.path, config.train.lora_r), done["digest"], folder
+    return Adapter(name, folder.path, config.train.lora_r), done.digest, folder
 
 
 def _run(name: str) -> RunFolder | None:
@@ -137,7 +141,7 @@ def _model(name: str, engine: EngineConfig, source: str) -> Model:
     """Find a model; errors begin with `source`, the option that named it, or the name itself."""
     if model := served(name, engine):
         return model
-    if name != "pocket" and not Path(name).is_dir() and "/" not in name:
+    if name != "pocket" and not Path(name).exists() and "/" not in name:
         raise UserError(
             f"{source}: {'' if source == name else name + ' '}is neither a model nor a run; give "
             "the folder of a run or its name under runs/, a model folder, a hub id, or `pocket`."
@@ -147,11 +151,12 @@ def _model(name: str, engine: EngineConfig, source: str) -> Model:
 
 def served(name: str, engine: EngineConfig) -> Model | None:
     """Return a model that only a server has, known by its name and address; None for others."""
-    if name == "pocket" or Path(name).is_dir() or engine.kind != "openai":
+    if name == "pocket" or Path(name).exists() or engine.kind != "openai":
         return None
     return Model(name, Path(name), {}, fingerprint([name, engine.url]).hex())
 
 
 def _short(name: str) -> str:
-    """Return a folder's name, or a hub id as it is."""
-    return Path(name).resolve().name if Path(name).is_dir() else name
+    """Return the name of a folder or of a file without its suffix, or a hub id as it is."""
+    path = Path(name)
+    return path.stem if path.is_file() else path.resolve().name if path.is_dir() else name

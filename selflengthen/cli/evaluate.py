@@ -75,7 +75,7 @@ def _parser() -> Parser:
         nargs="+",
         metavar="MODEL|RUN",
         type=file_name,
-        help="model folder, hub id or `pocket`; folder of a run, or its name under runs/",
+        help="model folder, hub id or `pocket`; folder of a run, or its name in runs/",
     )
     parser.add_argument(
         "--benchmark", required=True, choices=NAMES, metavar="BENCHMARK", help=", ".join(NAMES)
@@ -150,7 +150,7 @@ def _output_folder(targets: Sequence[EvaluationTarget], benchmark: str) -> Evalu
     """Return the folder for the scores: that of the only target, or one for several."""
     from selflengthen.evaluate.paths import side_by_side
 
-    if len(targets) == 1 and targets[0].whole:
+    if len(targets) == 1 and targets[0].all_states:
         return targets[0].folder
     return side_by_side([target.name for target in targets], benchmark)
 

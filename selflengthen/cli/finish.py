@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from selflengthen.cli.options.parser import Parser, file_name
+from selflengthen.cli.run import command
 from selflengthen.errors import UserError
 from selflengthen.storage.stage_table import (
     COLLECT_STAGES,
@@ -23,6 +24,8 @@ from selflengthen.storage.stage_table import (
 
 if TYPE_CHECKING:
     from selflengthen.inputs.models import Model
+    from selflengthen.pipeline.fingerprints import Fingerprints
+    from selflengthen.runner.context import RunContext
     from selflengthen.storage.run_dir import RunFolder
 
 _ABOUT = """\
@@ -36,7 +39,7 @@ resume."""
 
 
 def main(words: Sequence[str]) -> int:
-    """Check all there is to check, then finish."""
+    """Check everything first, then finish."""
     stages = "instruct, draft, union, demand, train, anneal, held-out, merge"
     parser = parser_of("finish", _ABOUT, stages)
     parser.add_argument(
@@ -44,30 +47,32 @@ def main(words: Sequence[str]) -> int:
         action="store_true",
         help="also write the base model with the adapter merged into it, to final/merged",
     )
-    return go("finish", words, parser.parse(words))
+    return carry_out("finish", words, parser.parse(words))
 
 
 def parser_of(name: Literal["collect", "finish"], about: str, stages: str) -> Parser:
-    """Return a parser with what both commands take; `stages` are those that it can make again."""
+    """Return a parser with what both commands take; `stages` are those that it can redo."""
     parser = Parser(name, about, config=True, takes="RUN")
     parser.add_argument(
-        "run", metavar="RUN", type=file_name, help="folder of a run, or its name below runs/"
+        "run", metavar="RUN", type=file_name, help="folder of a run, or its name in runs/"
     )
     parser.add_argument(
         "--redo",
         metavar="STAGE",
-        help=f"make it and all that follows again: {stages}; the old files are set aside",
+        help=f"redo this stage and all that follows: {stages}; old files are set aside",
     )
     return parser
 
 
-def go(name: Literal["collect", "finish"], words: Sequence[str], args: argparse.Namespace) -> int:
-    """Check, play what is not done, and say where it stands."""
-    from selflengthen.cli.final_state import ending, lines
+def carry_out(
+    name: Literal["collect", "finish"], words: Sequence[str], args: argparse.Namespace
+) -> int:
+    """Check everything first, play the stages that are not done, and print the result."""
+    from selflengthen.cli.final_state import final_status, print_final
     from selflengthen.cli.options.settings import resolve
     from selflengthen.cli.preflight import gather, prompts_folder
     from selflengthen.cli.run_state import open_run
-    from selflengthen.cli.runner import require_free, start
+    from selflengthen.cli.runner import require_free
     from selflengthen.inputs.prompts import require
     from selflengthen.pipeline.fingerprints import Fingerprints
     from selflengthen.release.products import product_faults
@@ -82,26 +87,37 @@ def go(name: Literal["collect", "finish"], words: Sequence[str], args: argparse.
     fingerprints = Fingerprints(context)
     fingerprints.check()
     if not run.finished():
-        raise UserError(f"{run.path}: has no finished round yet; `run` makes them.")
+        raise UserError(f"{run.path}: no round is finished yet; finish one with `run` first.")
     require_free(run, args.redo, fingerprints.check_last(redo))
     if merge:
         _check_disk(run, context.model)
     if redo or not _is_done(run, name, merge):
-        from selflengthen.cli.run import command
-        from selflengthen.pipeline.final import Final
-
-        with run.locked():
-            if again := fingerprints.check_last(redo):
-                print(f"set aside: {run.set_aside(again)}", file=sys.stderr)
-            make = partial(Final, context, until=name, merge=merge)
-            again_words = [*words, "--merge"] if redo is MERGE else words
-            start(make, context, command(again_words, name))
+        resume = command([*words, "--merge"] if redo is MERGE else words, name)
+        _play(context, fingerprints, redo, until=name, merge=merge, resume=resume)
     elif name == "finish":
         for fault in product_faults(run):
             raise fault
-    for line in lines(ending(run, config)):
-        print(f"{run.path}: {line}" if line.startswith("Collected") else line)
+    print_final(final_status(run, config), prefix=f"{run.path}: ")
     return 0
+
+
+def _play(
+    context: RunContext,
+    fingerprints: Fingerprints,
+    redo: StageSpec | None,
+    *,
+    until: Literal["collect", "finish"],
+    merge: bool,
+    resume: str,
+) -> None:
+    """Set aside what `redo` replaces, and play the stages; `resume` is the command that resumes."""
+    from selflengthen.cli.runner import start
+    from selflengthen.pipeline.final import Final
+
+    with context.run.locked():
+        if outdated := fingerprints.check_last(redo):
+            print(f"set aside: {context.run.set_aside(outdated)}", file=sys.stderr)
+        start(partial(Final, context, until=until, merge=merge), context, resume)
 
 
 def _is_done(run: RunFolder, name: str, merge: bool) -> bool:
@@ -114,27 +130,27 @@ def _is_done(run: RunFolder, name: str, merge: bool) -> bool:
     return done and all((run.final / product).exists() for product in WRITTEN)
 
 
-def _stage(text: str | None, command: str) -> StageSpec | None:
+def _stage(text: str | None, name: str) -> StageSpec | None:
     """Read the stage of --redo, with or without its number."""
     if text is None:
         return None
-    stages = COLLECT_STAGES if command == "collect" else FINAL_STAGES
+    stages = COLLECT_STAGES if name == "collect" else FINAL_STAGES
     stage = find_stage(text, stages)
     if stage is None:
         names = ", ".join(spec.name for spec in stages)
-        raise UserError(f"--redo: {text!r} is not allowed; it takes a stage, one of {names}.")
+        raise UserError(f"--redo: {name} has no stage {text!r}; choose one of {names}.")
     return stage
 
 
 def _check_disk(run: RunFolder, model: Model) -> None:
     """Raise UserError where the disk has no room for the merged model."""
     from selflengthen.inputs.model_files import weight_files
-    from selflengthen.planning.estimate import size
+    from selflengthen.planning.units import size
 
     needed = sum(path.stat().st_size for path in weight_files(model.path))
     free = shutil.disk_usage(run.path).free
     if needed > free and not run.stage(MERGE).done():
         raise UserError(
-            f"{run.path}: --merge writes about {size(needed)} and its disk has {size(free)} left; "
-            "free some, or finish without --merge."
+            f"{run.path}: --merge needs about {size(needed)} and the disk has {size(free)} left; "
+            "free some space, or finish without --merge."
         )

@@ -1,37 +1,45 @@
-"""What a run consists of: gathered and checked before anything is written."""
+"""Reads and checks the inputs of a run before anything is written."""
 
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 from selflengthen.cli.options.settings import Settings
+from selflengthen.cli.run_state import read_config
 from selflengthen.config import Config
 from selflengthen.engines import require
 from selflengthen.errors import UserError
 from selflengthen.inputs import models, prompts, seeds
 from selflengthen.inputs.models import Model
-from selflengthen.planning.estimate import estimate, size
+from selflengthen.inputs.prompts import Prompts
+from selflengthen.inputs.seeds import Seed
+from selflengthen.planning import lengths
+from selflengthen.planning.estimate import estimate
+from selflengthen.planning.units import size
 from selflengthen.runner.context import RunContext
 from selflengthen.storage.atomic import check_folder
 from selflengthen.storage.run_dir import RunFolder
 from selflengthen.storage.stage_table import EXPAND, ROUND_STAGES, StageSpec, find_stage
 
+SEEDS_OF_0_1 = 63
+"""How many seed instructions version 0.1 shipped for a language; its runs kept no copy of them."""
+
 
 def gather(settings: Settings) -> RunContext:
-    """Read and check all that a run is made of; raise UserError for the first fault."""
+    """Read and check the inputs of a run; raise UserError for the first fault."""
     config, run = settings.config, RunFolder(settings.folder)
     check_folder(run.path, "--run-dir")
     check_batch(config)
     require(config.engine.kind)
-    texts = prompts.load(prompts_folder(config))
+    texts, pool = starting_texts(config, run)
     if config.expand.strategy != "two-stage":
-        by = f"expand.strategy {config.expand.strategy}"
-        prompts.require(texts, prompts_folder(config), prompts.SECTION, by)
-    pool = seeds.load(config.seeds or config.language)
-    held = seeds.load(config.held_out.source or f"held-out-{config.language}")
+        needed_by = f"expand.strategy {config.expand.strategy}"
+        prompts.require(texts, prompts_folder(config), prompts.SECTION, needed_by=needed_by)
+    held_out = seeds.load(config.held_out.source or f"held-out-{config.language}")
     model = models.find(config.model)
-    check_lengths(config, model)
+    config = fit_lengths(settings, model)
     check_steps(config)
     return RunContext(
         config=config,
@@ -39,17 +47,38 @@ def gather(settings: Settings) -> RunContext:
         run=run,
         prompts=texts,
         seeds=pool,
-        held_out=held[: config.held_out.texts],
+        held_out=held_out[: config.held_out.texts],
     )
 
 
+def starting_texts(config: Config, run: RunFolder) -> tuple[Prompts, list[Seed]]:
+    """Return prompts and seed instructions: those the configuration names, else shipped ones.
+
+    A run that exists keeps the shipped ones it was begun with: another version of the program may
+    ship others.
+    """
+    source, folder = config.seeds or config.language, prompts_folder(config)
+    saved = read_config(run) if run.is_begun() else None
+    if saved is None or saved.language != config.language:
+        return prompts.load(folder), seeds.load(source)
+    if config.prompts is None and saved.prompts is None:
+        texts = prompts.load_copy(run.prompts, shipped=folder)
+    else:
+        texts = prompts.load(folder)
+    if source not in seeds.shipped() or saved.seeds != config.seeds:
+        return texts, seeds.load(source)
+    if run.seeds.exists():
+        return texts, seeds.load(run.seeds)
+    return texts, seeds.load(source)[:SEEDS_OF_0_1]
+
+
 def prompts_folder(config: Config) -> Path:
-    """Return the folder of the prompts that a configuration means."""
+    """Return the folder of a configuration's prompts."""
     return Path(config.prompts or prompts.shipped(config.language))
 
 
 def check_disk(context: RunContext) -> None:
-    """Raise UserError where what the run still needs is more than what the disk has left."""
+    """Raise UserError if the run needs more space than the disk has left."""
     needed = estimate(context.config, context.model, context.run).disk_left
     place = context.run.path.absolute()
     while not place.exists():
@@ -57,8 +86,8 @@ def check_disk(context: RunContext) -> None:
     free = shutil.disk_usage(place).free
     if needed.value > free:
         raise UserError(
-            f"{context.run.path}: this run needs about {size(needed.value)} more and its disk has "
-            f"{size(free)} left; free some, name another disk with --run-dir, or lower "
+            f"{context.run.path}: this run still needs about {size(needed.value)} and the disk has "
+            f"{size(free)} left; free some space, choose another disk with --run-dir, or lower "
             "instruct.per_round or iterations."
         )
 
@@ -72,14 +101,14 @@ def parse_redo(text: str | None) -> tuple[int, StageSpec] | None:
     if not number.isdecimal() or stage is None:
         names = ", ".join(spec.name for spec in ROUND_STAGES)
         raise UserError(
-            f"--redo: {text!r} is not allowed; it takes ROUND/STAGE, as in 2/{EXPAND.name}; the "
+            f"--redo: {text!r} is not allowed; write ROUND/STAGE, as in 2/{EXPAND.name}; the "
             f"stages are {names}."
         )
     return int(number), stage
 
 
 def check_batch(config: Config) -> None:
-    """Raise UserError where a step's rows cannot be parted evenly among devices."""
+    """Raise UserError if a batch cannot be split evenly among the devices."""
     train = config.train
     devices = train.processes if train.launcher == "accelerate" else 1
     if train.batch % (train.per_device_batch * devices):
@@ -90,37 +119,24 @@ def check_batch(config: Config) -> None:
 
 
 def check_steps(config: Config) -> None:
-    """Raise UserError where what curation steps name is not there."""
+    """Raise UserError if a file or model that a curation step names does not exist."""
     for field, listed in config.steps().items():
         if listed:
             from selflengthen.curate import steps
 
-            for number, (name, step) in enumerate(steps.made(listed, field), 1):
+            for number, (name, step) in enumerate(steps.parse_steps(listed, field), 1):
                 try:
-                    step.check(steps.Setting())
+                    step.check(steps.StepContext())
                 except UserError as error:
                     raise UserError(f"{field}, step {number}: {name}: {error}") from error
 
 
-def check_lengths(config: Config, model: Model, *, trains: bool = True) -> None:
-    """Refuse lengths beyond the model's positions, and say what would fit."""
-    positions = model.positions
-    if positions is None:
-        return
-    asked = {
-        "engine.context": (config.engine.context, positions),
-        "train.max_length": (config.train.max_length, positions),
-        "sampling.max_tokens": (config.sampling.max_tokens, positions * 3 // 4),
-    }
-    if not trains:
-        del asked["train.max_length"]
-    over = {name: (is_, fits) for name, (is_, fits) in asked.items() if is_ > positions}
-    if over:
-        found = ", ".join(f"{name} is {is_}" for name, (is_, _) in over.items())
-        if config.sampling.max_tokens >= min(positions, config.engine.context):
-            over.setdefault("sampling.max_tokens", asked["sampling.max_tokens"])
-        fitting = " ".join(f"--{name} {fits}" for name, (_, fits) in over.items())
-        raise UserError(
-            f"model {config.model} has {positions} positions, but {found}; say {fitting}, or take "
-            "a model with a longer context."
-        )
+def fit_lengths(settings: Settings, model: Model, *, trains: bool = True) -> Config:
+    """Return the configuration with lengths that fit the model; name the chosen ones on stderr.
+
+    Raises UserError for a given length that is over the model's positions.
+    """
+    config = lengths.fit(settings.config, model, settings.auto, trains=trains)
+    if line := lengths.summary(config, model, settings.auto, trains=trains):
+        print(line, file=sys.stderr)
+    return config

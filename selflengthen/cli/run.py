@@ -7,8 +7,14 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from selflengthen.cli.options.parser import Parser, file_name
+
+if TYPE_CHECKING:
+    from selflengthen.pipeline.fingerprints import Fingerprints
+    from selflengthen.runner.context import RunContext
+    from selflengthen.storage.stage_table import StageSpec
 
 _ABOUT = """\
 Run rounds of instructions, drafts, expansions and training, or resume a run.
@@ -20,63 +26,83 @@ file, then the run's last start, then defaults. Run the same command again to re
 
 
 def main(words: Sequence[str]) -> int:
-    """Check everything first, then play the rounds."""
+    """Check everything first, then play the rounds that are not done."""
+    args = _parser().parse(words)
+
+    from selflengthen.cli.options.settings import resolve
+    from selflengthen.cli.preflight import gather, parse_redo
+    from selflengthen.cli.run_state import is_complete, run_status
+    from selflengthen.cli.runner import require_free
+    from selflengthen.cli.status import print_rounds, verdict
+    from selflengthen.pipeline.fingerprints import Fingerprints
+
+    redo = parse_redo(args.redo)
+    settings = resolve(args.source, args.fields, args.run_dir, resumes=True)
+    context = gather(settings)
+    fingerprints = Fingerprints(context)
+    require_free(context.run, args.redo, fingerprints.check(redo))
+    if redo or not is_complete(context.run, context.config):
+        _play(context, fingerprints, redo, resume=command(words))
+    status = run_status(context.run, context.config)
+    print(f"{context.run.path}: {verdict(status)}")
+    print()
+    print_rounds(status)
+    return 0
+
+
+def _parser() -> Parser:
     parser = Parser("run", _ABOUT, config=True)
     parser.add_argument(
-        "source", nargs="?", metavar="CONFIG", type=file_name, help="a YAML file, or paper, pocket"
+        "source",
+        nargs="?",
+        metavar="CONFIG",
+        type=file_name,
+        help="a YAML file, or a preset: paper, pocket",
     )
     parser.add_argument(
         "--run-dir",
         metavar="DIR",
         type=file_name,
-        help="the run's folder; by default runs/ and the config's name",
+        help="the run's folder; default: runs/ and the name of CONFIG",
     )
     parser.add_argument(
         "--redo",
         metavar="ROUND/STAGE",
-        help="make it and all that follows again, as in 2/3-expand; the old files are set aside",
+        help="redo this stage, as in 2/3-expand, and all that follows; old files are set aside",
     )
-    args = parser.parse(words)
+    return parser
 
-    from selflengthen.cli.options.settings import resolve
-    from selflengthen.cli.preflight import check_disk, gather, parse_redo
-    from selflengthen.cli.run_state import is_complete, standing
-    from selflengthen.cli.runner import require_free, start
-    from selflengthen.cli.status import table, verdict
-    from selflengthen.pipeline.fingerprints import Fingerprints
 
-    redo = parse_redo(args.redo)
-    settings = resolve(args.source, args.fields, args.run_dir, goes_on=True)
-    context = gather(settings)
-    run, config = context.run, context.config
-    fingerprints = Fingerprints(context)
-    require_free(run, args.redo, fingerprints.check(redo))
-    if redo or not is_complete(run, config):
-        from selflengthen.pipeline.rounds import Rounds
+def _play(
+    context: RunContext,
+    fingerprints: Fingerprints,
+    redo: tuple[int, StageSpec] | None,
+    *,
+    resume: str,
+) -> None:
+    """Set aside what `redo` replaces, and play the rounds; `resume` is the command that resumes."""
+    from selflengthen.cli.preflight import check_disk
+    from selflengthen.cli.runner import start
+    from selflengthen.pipeline.rounds import Rounds
 
-        if not redo:
-            check_disk(context)
-        with run.locked():
-            if again := fingerprints.check(redo):
-                print(f"set aside: {run.set_aside(again)}", file=sys.stderr)
-                check_disk(context)  # after that: it reads what is there, which may be damaged
-            start(partial(Rounds, context), context, command(words))
-    figures = standing(run, config)
-    print(f"{run.path}: {verdict(figures)}")
-    for line in ["", *table(figures)]:
-        print(line)
-    return 0
+    if not redo:
+        check_disk(context)
+    with context.run.locked():
+        if outdated := fingerprints.check(redo):
+            print(f"set aside: {context.run.set_aside(outdated)}", file=sys.stderr)
+            check_disk(context)  # only now: it reads the files of the run, which may be damaged
+        start(partial(Rounds, context), context, resume)
 
 
 def command(words: Sequence[str], name: str = "run") -> str:
-    """Return the command that goes on: the same one without --redo."""
-    kept: list[str] = []
+    """Return the command that resumes: the same one without --redo."""
+    options: list[str] = []
     rest = iter(words)
     for word in rest:
         if word == "--redo":
             next(rest, None)
         elif not word.startswith("--redo="):
-            kept.append(word)
-    called = Path(sys.argv[0]).name
-    program = called if called == "selflengthen" else "python -m selflengthen"
-    return f"{program} {shlex.join([name, *kept])}"
+            options.append(word)
+    script = Path(sys.argv[0]).name
+    program = script if script == "selflengthen" else "python -m selflengthen"
+    return f"{program} {shlex.join([name, *options])}"

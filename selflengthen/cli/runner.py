@@ -1,4 +1,4 @@
-"""Puts a run's parts together and plays its stages, until they are done or it is told to stop."""
+"""Plays the stages of a run until they are done or a signal stops them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any, Protocol, TextIO, TypeVar
 from selflengthen.cli.options.settings import dump
 from selflengthen.cli.output.logs import quiet
 from selflengthen.cli.output.progress import Reporter
-from selflengthen.cli.run_state import steps_of
+from selflengthen.cli.run_state import training_steps
 from selflengthen.config import EngineConfig
 from selflengthen.engines import open_engine
 from selflengthen.engines.base import Adapters, Engine
@@ -34,18 +34,18 @@ from selflengthen.training.launch import train
 T = TypeVar("T")
 
 LOOK_SECONDS = 0.5
-"""How often a command looks whether its lock and its folder are still there."""
+"""Seconds between two checks that the lock and the run's folder still exist."""
 PATIENCE = 18.0
-"""Seconds after a signal in which engine and training may end by themselves."""
+"""Seconds that engine and training have to end after a signal."""
 
 
 class Stopper:
-    """Takes SIGTERM and Ctrl-C: the first cancels, a second Ctrl-C ends the process at once."""
+    """Handles SIGTERM and Ctrl-C: the first cancels, a second Ctrl-C ends the process at once."""
 
     def __init__(self, message: str, out: TextIO, note: Callable[[str], None]) -> None:
-        """Keep what is said at the end; `code` is the exit code once a signal came.
+        """Print `message` to `out` if the process must end at once.
 
-        `note` prints a line while all is well, `out` takes the last words where nothing is.
+        `note` prints a line while work is being saved. `code` is the exit code after a signal.
         """
         self.message, self.code = message, None
         self._out, self._note = out, note
@@ -62,11 +62,11 @@ class Stopper:
     def _stop(self, number: signal.Signals, task: asyncio.Task[Any]) -> None:
         if self.code is None:
             self.code = 128 + number
-            # A thread that is importing, or a child that will not end, must not hold up the exit.
+            # A thread that imports, or a child that does not end, must not hold up the exit.
             self._timer = threading.Timer(PATIENCE, self._leave)
             self._timer.daemon = True
             self._timer.start()
-            self._note("Stopping; a second Ctrl-C ends at once.")
+            self._note("Stopping and saving; press Ctrl-C again to quit at once.")
             task.cancel()
         elif number == signal.SIGINT:
             self.code = 130
@@ -77,13 +77,13 @@ class Stopper:
         os._exit(self.code or 1)
 
     def disarm(self) -> None:
-        """All has ended in time."""
+        """Cancel the timer: everything has ended in time."""
         if self._timer is not None:
             self._timer.cancel()
 
 
 class Playable(Protocol):
-    """Whatever brings its stages to their end."""
+    """Something that plays stages until they are done."""
 
     async def play(self) -> None:
         """Play every stage that is not done."""
@@ -102,15 +102,19 @@ class Attempt:
 
 
 def perform(make: Callable[[Services], Playable], attempt: Attempt) -> None:
-    """Play with all output in the log but progress; turn a stop into its message."""
+    """Play the stages, with progress at the terminal and all other output in the log."""
     attend(partial(play, make, attempt), attempt.run.path, attempt.log, attempt.resume)
 
 
 def start(make: Callable[[Services], Playable], context: RunContext, resume: str) -> None:
-    """Save what a run is started with, then play its stages; `resume` is the command for that."""
+    """Save the inputs of a run, then play its stages; `resume` is the command that resumes it."""
     run, config = context.run, context.config
-    instructions = {seed.id: seed.instruction for seed in context.held_out}
-    run.keep(dump(config), files(context.prompts), instructions)
+    run.keep(
+        dump(config),
+        prompts=files(context.prompts),
+        seeds={seed.id: seed.instruction for seed in context.seeds},
+        held_out={seed.id: seed.instruction for seed in context.held_out},
+    )
     attempt = Attempt(
         engine=config.engine, model=context.model, run=run, log=run.new_log(), resume=resume
     )
@@ -118,9 +122,11 @@ def start(make: Callable[[Services], Playable], context: RunContext, resume: str
 
 
 def require_free(run: RunFolder, redo: str | None, again: Sequence[StageFolder]) -> None:
-    """Raise UserError where another process works on a run, or --redo names nothing in it."""
+    """Raise UserError if another process works on the run, or --redo names a stage not begun."""
     if redo and not again:
-        raise UserError(f"--redo {redo}: {run.path} has nothing there yet; see status.")
+        raise UserError(
+            f"--redo {redo}: {run.path} has not reached this stage; `status` lists the stages."
+        )
     if holder := run.holder():
         raise run.in_use(holder)
 
@@ -128,16 +134,16 @@ def require_free(run: RunFolder, redo: str | None, again: Sequence[StageFolder])
 def attend(
     act: Callable[[Reporter], Coroutine[Any, Any, T]], place: Path, log: Path, again: str
 ) -> T:
-    """Await what `act` makes, with all output in the log but what it reports.
+    """Await the coroutine of `act`; all output but its reports goes to the log.
 
-    A signal cancels it; then all that is finished must be on disk. Raises Interrupted after that.
-    The locked folder `place` may be moved or deleted meanwhile; that cancels it, too.
+    A signal cancels it; it must then save what is finished, and Interrupted is raised. It is also
+    cancelled if the locked folder `place` goes away. `again` is the command that resumes.
     """
     presence = Presence(place / "lock")
     with quiet(log) as terminal:
         reporter = Reporter(terminal)
         reporter.note(f"{place}: log in {log}")
-        saved = f"Everything finished is saved. To go on: {again}"
+        saved = f"Everything finished is saved. To resume: {again}"
         stopper = Stopper(saved, terminal, reporter.note)
 
         async def watched() -> T:
@@ -145,11 +151,11 @@ def attend(
             stopper.watch(task)
             return await while_there(task, presence)
 
-        # A run outlives its terminal. Child processes inherit that the hang-up is ignored.
+        # A run outlives its terminal. Child processes inherit the ignored SIGHUP.
         hang_up = signal.signal(signal.SIGHUP, signal.SIG_IGN)
         try:
             with saying_lost(presence, again), asyncio.Runner() as runner:
-                runner.get_loop()  # where no file can be opened, this fails before any work
+                runner.get_loop()  # fails before any work if no file can be opened
                 return runner.run(watched())
         except asyncio.CancelledError:
             if stopper.code is None:
@@ -160,7 +166,7 @@ def attend(
             logging.getLogger(__name__).error("%s", error)
             raise
         except BaseException:
-            logging.getLogger(__name__).exception("ended by an error")
+            logging.getLogger(__name__).exception("stopped by an unexpected error")
             raise
         finally:
             signal.signal(signal.SIGHUP, hang_up)
@@ -168,7 +174,7 @@ def attend(
 
 
 async def while_there(task: asyncio.Task[T], presence: Presence) -> T:
-    """Await a task, and cancel it when its lock or the folder that it works in is gone."""
+    """Await a task; cancel it when its lock or its folder is gone."""
     while not (await asyncio.wait([task], timeout=LOOK_SECONDS))[0]:
         if presence.lost():
             task.cancel()
@@ -178,7 +184,7 @@ async def while_there(task: asyncio.Task[T], presence: Presence) -> T:
 
 @contextlib.contextmanager
 def saying_lost(presence: Presence, again: str) -> Iterator[None]:
-    """Say of whatever ends the body that its lock or its folder is gone, where it is."""
+    """Replace an error of the body by one that says so, if its lock or its folder is gone."""
     try:
         yield
     except (asyncio.CancelledError, OSError, SelfLengthenError) as error:
@@ -214,10 +220,10 @@ async def play(make: Callable[[Services], Playable], attempt: Attempt, reporter:
 
 
 def training(reporter: Reporter) -> Train:
-    """Return how a model is trained: in a child process whose steps are reported."""
+    """Return a function that trains a model in a child process and reports its steps."""
 
     async def trained(job: TrainingJob, folder: StageFolder) -> TrainingResult:
-        steps = steps_of({"rows": job.rows, "batch": job.batch, "epochs": job.epochs})
+        steps = training_steps(job.rows, batch=job.batch, epochs=job.epochs)
         stage = folder.title.removesuffix(f"/{folder.part}")
         reporter.train(f"{stage} {folder.part}".rstrip(), steps or 0, 0)
         try:

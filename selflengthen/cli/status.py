@@ -1,128 +1,168 @@
-"""`status`: where a run stands."""
+"""`status`: the progress of a run."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
-from typing import Any
+
+import msgspec
 
 from selflengthen.cli.options.parser import Parser, file_name
-from selflengthen.cli.output.format import duration, reasons, visible
+from selflengthen.cli.output.format import counted, duration, reasons, visible
+from selflengthen.cli.output.tables import print_table
+from selflengthen.cli.status_json import HeldOutFigures, RoundFigures, RunStatus, StageStatus
+from selflengthen.storage.schemas import Spread
 
 
 def main(words: Sequence[str]) -> int:
-    """Print where a run stands."""
-    parser = Parser("status", "Say where a run stands, from its files; also while it goes on.")
+    """Print the progress of a run."""
+    parser = Parser(
+        "status",
+        "Show the progress of a run, read from its files; works while the run is going on.",
+    )
     parser.add_argument(
-        "run", metavar="RUN", type=file_name, help="folder of a run, or its name below runs/"
+        "run", metavar="RUN", type=file_name, help="folder of a run, or its name in runs/"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    asked = parser.parse(words)
+    args = parser.parse(words)
 
-    from selflengthen.cli.final_state import ending
-    from selflengthen.cli.final_state import lines as last_lines
-    from selflengthen.cli.run_state import open_run, standing
+    from selflengthen.cli.final_state import final_status, print_final
+    from selflengthen.cli.run_state import open_run, run_status
 
-    run, config = open_run(asked.run)
-    figures = standing(run, config) | {"final": ending(run, config)}
-    if asked.json:
-        print(json.dumps(figures, indent=1))
+    run, config = open_run(args.run)
+    status = run_status(run, config)
+    status = msgspec.structs.replace(status, final=final_status(run, config))
+    if args.json:
+        print(status.to_json())
         return 0
-    last = last_lines(figures["final"])
-    for line in [*_where(figures), *last, "", *_stages(figures), "", *table(figures)]:
-        print(line)
+    _print_verdict(status)
+    print_final(status.final)
+    print()
+    width = max((len(stage.stage) for stage in status.stages), default=0)
+    for stage in status.stages:
+        mark = "" if stage.done else " …"
+        print(f"{stage.stage:<{width}}  {', '.join(_counts(stage))}{mark}")
+    print()
+    print_rounds(status)
     return 0
 
 
-def table(figures: dict[str, Any]) -> Iterator[str]:
-    """Write the table of rounds; in brackets, how many times the round before."""
-    if figures["base"] is None:
+def print_rounds(status: RunStatus) -> None:
+    """Print the table of rounds; in brackets, how many times the figure of the round before."""
+    base = status.base
+    if base is None:
         return
-    heads = (
-        "round", "draft words", "expansion words", "accepted", "held-out words", "end", "repeat",
-    )  # fmt: skip
-    rows = [heads, ("base", "", "", "", *_held(figures["base"], None))]
-    before: dict[str, Any] = dict(figures["base"])
-    for row in figures["rounds"]:
+    rows = [
+        [
+            "round",
+            "draft words",
+            "expansion words",
+            "accepted",
+            "held-out words",
+            "end",
+            "repeat",
+        ],
+        ["base", "", "", "", *_held_out(base, None)],
+    ]
+    before: RoundFigures | None = None
+    for figures in status.rounds:
         rows.append(
-            (
-                str(row["round"]), _grown(row, before, "draft_words"),
-                _grown(row, before, "expansion_words"), f"{row['acceptance']:.0%}",
-                *_held(row, before),
-            )
-        )  # fmt: skip
-        before = row
-    widths = [max(len(row[i]) for row in rows) for i in range(len(heads))]
-    for row in rows:
-        yield "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-    if figures["rounds"] and figures["base"]["held_out_words"]:
-        growth = before["held_out_words"] / figures["base"]["held_out_words"]
-        yield ""
-        yield f"Held-out texts are {growth:.1f} times as long as the base model's."
+            [
+                str(figures.round),
+                _grown(figures.draft_words, before.draft_words if before else None),
+                _grown(figures.expansion_words, before.expansion_words if before else None),
+                f"{figures.acceptance:.0%}",
+                *_held_out(figures, before or base),
+            ]
+        )
+        before = figures
+    print_table(rows)
+    if before and base.held_out_words:
+        growth = before.held_out_words / base.held_out_words
+        print(f"\nHeld-out texts are {growth:.1f} times as long as the base model's.")
 
 
-def verdict(figures: dict[str, Any]) -> str:
-    """Say in a line whether a run is complete, stopped, at work, or standing still."""
-    rounds = len(figures["rounds"])
-    if figures["stopped"]:
-        return f"Stopped after round {rounds}: {figures['stopped']}."
-    if figures["complete"]:
-        return f"Complete: {rounds} of {figures['iterations']} rounds."
-    holder = figures["controller"]
-    state = f"At work ({holder})" if holder else "Standing still; the same `run` command goes on"
-    return f"{state}: {rounds} of {figures['iterations']} rounds done."
+def verdict(status: RunStatus) -> str:
+    """Say in a line whether a run is complete, stopped, running, or interrupted."""
+    rounds = len(status.rounds)
+    if status.stopped:
+        return f"Stopped after round {rounds}: {status.stopped}."
+    if status.complete:
+        return f"Complete: {rounds} of {status.iterations} rounds."
+    state = "Interrupted; the same `run` command resumes it"
+    if status.controller:
+        state = f"Running ({status.controller})"
+    return f"{state}: {rounds} of {status.iterations} rounds done."
 
 
-def _where(figures: dict[str, Any]) -> Iterator[str]:
-    yield f"{visible(figures['run'])}: {verdict(figures)}"
-    now = figures["current"]
-    if now:
-        total = "?" if now["total"] is None else f"{now['total']:,}"
-        yield (
-            f"Round {now['round']}, {now['stage']}: {now['done']:,} of {total}, "
-            f"about {duration(now['seconds_left'])} left in this stage."
+def _print_verdict(status: RunStatus) -> None:
+    print(f"{visible(status.run)}: {verdict(status)}")
+    if now := status.current:
+        total = "?" if now.total is None else f"{now.total:,}"
+        print(
+            f"Round {now.round}, {now.stage}: {now.done:,} of {total}, "
+            f"about {duration(now.seconds_left)} left in this stage."
         )
 
 
-def _stages(figures: dict[str, Any]) -> Iterator[str]:
-    """Write a line a stage: texts, their words, rejections by reason."""
-    for stage in figures["stages"]:
-        mark = "" if stage["done"] else " …"
-        said = []
-        if "accepted" in stage:
-            spread = stage["words"]
-            said.append(f"{stage['accepted']:,} texts")
-            said.append(f"{spread['mean']:,.0f} words (median {spread['median']:,.0f})")
-        if stage.get("dropped") and isinstance(stage["dropped"], dict):
-            said.append("dropped: " + reasons(stage["dropped"]))
-        if stage.get("refusals"):
-            said.append("rejected: " + reasons(stage["refusals"]))
-        if "strategy" in stage:
-            said.append(f"chosen: {stage['strategy']}")
-        if "rows" in stage:
-            of = f" of {stage['of']:,}" if "added" in stage else ""
-            said.append(f"{stage['rows']:,}{of} rows")
-        if stage.get("expander_rows") is not None:
-            said.append(f"{stage['expander_rows']:,} of parts")
-            if stage.get("added"):
-                said.append(f"{stage['added']:,} of them general")
-        if stage.get("last_loss") is not None:
-            said.append(f"loss {stage['first_loss']:.3g} to {stage['last_loss']:.3g}")
-        if stage.get("skipped"):
-            said.append("too few to train")
-        if "step" in stage:
-            said.append(f"step {stage['step']} of {stage['steps'] or '?'}")
-        if stage.get("seconds"):
-            said.append(duration(stage["seconds"]))
-        yield f"{stage['stage']:<20} {', '.join(said)}{mark}"
+class _Counts(msgspec.Struct, kw_only=True):
+    """What is shown of a stage, of whatever kind."""
+
+    accepted: int | None = None
+    words: Spread | None = None
+    dropped: dict[str, int] | int = 0
+    refusals: dict[str, int] = {}
+    strategy: str | None = None
+    rows: int | None = None
+    expander_rows: int | None = None
+    of: int | None = None
+    added: int | None = None
+    first_loss: float | None = None
+    last_loss: float | None = None
+    skipped: bool = False
+    step: int | None = None
+    steps: int | None = None
+    seconds: float = 0
 
 
-def _held(row: dict[str, Any], before: dict[str, Any] | None) -> tuple[str, str, str]:
-    words = _grown(row, before or {}, "held_out_words")
-    return words, f"{row['held_out_ends']:.0%}", f"{row['held_out_repeats']:.0%}"
+def _counts(stage: StageStatus) -> Iterator[str]:
+    """Yield texts, their words, rejections by reason; rows; steps and losses; the time taken."""
+    counts = msgspec.convert(msgspec.to_builtins(stage.counts), _Counts)
+    if counts.accepted is not None and counts.words is not None:
+        yield counted(counts.accepted, "text")
+        yield f"{counts.words.mean:,.0f} words (median {counts.words.median:,.0f})"
+    if counts.dropped and isinstance(counts.dropped, dict):
+        yield "dropped: " + reasons(counts.dropped)
+    if counts.refusals:
+        yield "rejected: " + reasons(counts.refusals)
+    if counts.strategy is not None:
+        yield f"chosen: {counts.strategy}"
+    if counts.rows is not None:
+        rows = counted(counts.rows, "row")
+        yield rows if counts.added is None else f"{rows} of {counts.of:,}"
+    if counts.expander_rows is not None:
+        yield f"{counts.expander_rows:,} of parts"
+    if counts.added:
+        yield f"{counts.added:,} of them general"
+    if counts.last_loss is not None:
+        yield f"loss {counts.first_loss:.3g} to {counts.last_loss:.3g}"
+    if counts.skipped:
+        yield "too few to train"
+    if counts.step is not None:
+        yield f"step {counts.step} of {counts.steps or '?'}"
+    if counts.seconds:
+        yield duration(counts.seconds)
 
 
-def _grown(row: dict[str, Any], before: dict[str, Any], name: str) -> str:
-    earlier = before.get(name)
-    factor = f" (×{row[name] / earlier:.2f})" if earlier else ""
-    return f"{row[name]:,.0f}{factor}"
+def _held_out(
+    figures: HeldOutFigures | RoundFigures, before: HeldOutFigures | RoundFigures | None
+) -> list[str]:
+    return [
+        _grown(figures.held_out_words, before.held_out_words if before else None),
+        f"{figures.held_out_ends:.0%}",
+        f"{figures.held_out_repeats:.0%}",
+    ]
+
+
+def _grown(words: float, before: float | None) -> str:
+    factor = f" (×{words / before:.2f})" if before else ""
+    return f"{words:,.0f}{factor}"

@@ -1,10 +1,9 @@
-"""Finds a text in a run, what it came from, and what was made of it."""
+"""Traces a text of a run: what it came from, and what was made from it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -25,7 +24,7 @@ from selflengthen.storage.stage_table import (
 )
 from selflengthen.text.measures import word_count
 
-# The stages that have texts, of a round and after the last, as they are called in ids.
+# The stages of texts, of a round and after the last round, by their names in ids.
 _TEXTS = {spec.title: spec.name for spec in ROUND_STAGES if spec.makes == "texts"}
 _LAST = {
     folder.partition("-")[2].replace("/", "-"): folder
@@ -41,30 +40,19 @@ _ID = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Found:
-    """A text of a stage with the attempts that were refused before it; the text may be missing.
-
-    A held-out instruction, which no model wrote here, has the stage `instruction` and a record
-    without attempts. `left_out` is the line of what curation dropped, where this text was not
-    trained on for that.
-    """
+class TracedText(msgspec.Struct, frozen=True):
+    """A text of a stage, as `show --json` prints it."""
 
     stage: str
+    """Its stage's folder, as in `2-draft`; `instruction` for a held-out one, which has no stage."""
     id: str
+    """Its id."""
     record: Record | None
-    rejections: list[Rejection]
+    """The accepted text; None where every attempt was rejected."""
+    rejections: list[Rejection] = msgspec.field(name="refusals")
+    """The rejected attempts, in order."""
     left_out: dict[str, Any] | None = None
-
-    def plain(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        return {
-            "stage": self.stage,
-            "id": self.id,
-            "record": msgspec.to_builtins(self.record),
-            "refusals": msgspec.to_builtins(self.rejections),
-            "left_out": self.left_out,
-        }
+    """Its line in generator.dropped.jsonl, where curation left it out of training."""
 
 
 class _LeftOut(msgspec.Struct):
@@ -75,52 +63,50 @@ class _LeftOut(msgspec.Struct):
     id: str | None = None
 
 
-def stage_of(run: RunFolder, asked: str, number: int | None) -> StageFolder:
-    """Return the stage of texts that is asked for: `draft` is 2-draft of round `number`.
+def stage_of(run: RunFolder, name: str, number: int | None) -> StageFolder:
+    """Return the stage of texts that `name` means: `draft` is 2-draft of round `number`.
 
-    Without a number it is the last round that has the stage.
-
-    After the last round: `demand`, `held-out-base`; `final/draft` where a round has such a stage.
-    Each may be written as its folder is called: 2-draft, final/4-demand, 6-held-out/base.
+    Without a number, it is the last round that has the stage. Names after the last round are
+    `demand`, `held-out-base` and, where a round has the same stage, `final/draft`. The names of
+    folders work too: 2-draft, final/4-demand, 6-held-out/base.
     """
-    here = _TEXTS.get(asked, asked)
-    if here in _TEXTS.values():
-        return run.named(here, _last_with(run, here) if number is None else number)
-    later = asked.removeprefix("final/")
-    later = _LAST.get(later, later)
-    if later not in _LAST.values():
-        stages = [*_TEXTS.values(), *(f"final/{name}" for name in _LAST.values())]
-        raise UserError(f"--stage: {asked!r} has no texts; say one of {', '.join(stages)}.")
+    of_round = _TEXTS.get(name, name)
+    if of_round in _TEXTS.values():
+        return run.named(of_round, _last_with(run, of_round) if number is None else number)
+    last = name.removeprefix("final/")
+    last = _LAST.get(last, last)
+    if last not in _LAST.values():
+        stages = [*_TEXTS.values(), *(f"final/{folder}" for folder in _LAST.values())]
+        raise UserError(f"--stage: no stage of texts {name!r}; choose one of {', '.join(stages)}.")
     if number is not None:
-        raise UserError(f"--stage: {asked!r} comes after the last round; leave out --round.")
-    return run.named(later)
+        raise UserError(f"--stage: {name!r} comes after the last round; leave out --round.")
+    return run.named(last)
 
 
 def listing(run: RunFolder, folder: StageFolder) -> list[Record]:
-    """Return the accepted texts of a stage, those set aside included."""
+    """Return the accepted texts of a stage, the dropped ones included."""
     if folder.identity() is None:
-        raise UserError(f"{run.path}: has no stage {folder.title} yet; see status.")
+        raise UserError(f"{run.path}: no stage {folder.title} yet; `status` lists the stages.")
     _require_sound(folder)
     return list(folder.records(dropped=True))
 
 
-def lineage(run: RunFolder, name: str) -> list[Found]:
-    """Return the chain that a text stands in, instruction first, its longest offspring last.
+def lineage(run: RunFolder, name: str) -> list[TracedText]:
+    """Return a text in the chain it belongs to, from the instruction to the longest expansion.
 
-    The id of a training row is as good as that of the text that the row was made of.
+    The id of a training row stands for the text that the row was made from.
     """
-    here = _find(run, text_of_row(name))
-    chain = [here]
+    chain = [_find(run, text_of_row(name))]
     while source := _source(chain[0]):
         if chain[0].stage.startswith(HELD_OUT.name):
             chain[:0] = _held_out(run, chain[0], source)
             break
-        if not _ID.fullmatch(source) or source in {found.id for found in chain}:
-            break  # a seed; or a stage in work is damaged, which nothing can tell yet
+        if not _ID.fullmatch(source) or source in {text.id for text in chain}:
+            break  # a seed; or a circle in a stage in progress, which has no digest to show damage
         chain.insert(0, _find(run, source))
-    while child := _offspring(run, chain[-1]):
+    while child := _longest_child(run, chain[-1]):
         chain.append(child)
-    return [replace(found, left_out=_left_out(run, found)) for found in chain]
+    return [msgspec.structs.replace(text, left_out=_left_out(run, text)) for text in chain]
 
 
 def median_example(run: RunFolder, number: int | None) -> str:
@@ -134,15 +120,16 @@ def median_example(run: RunFolder, number: int | None) -> str:
             return sorted(records, key=lambda r: (r.words, r.id))[len(records) // 2].id
     where = "" if number is None else f" in round {number}"
     raise UserError(
-        f"{run.path}: has no expansions{where} yet; list a stage with --stage {DRAFT.title}."
+        f"{run.path}: no expansions{where} yet; list another stage, as in --stage {DRAFT.title}."
     )
 
 
-def _find(run: RunFolder, name: str) -> Found:
+def _find(run: RunFolder, name: str) -> TracedText:
     match = _ID.fullmatch(name)
     if match is None:
         raise UserError(
-            f"--id: {name!r:.80} is no id of a text; `show RUN --round 1 --stage draft` lists some."
+            f"--id: {name!r:.80} is not the id of a text; "
+            "`show RUN --round 1 --stage draft` lists some."
         )
     stage, folder = _stage(run, match)
     _require_sound(folder)
@@ -150,15 +137,15 @@ def _find(run: RunFolder, name: str) -> Found:
     rejections = sorted(_rejections(folder, name), key=lambda r: r.attempt)
     if record is None and not rejections:
         raise _no_text(run, name)
-    return Found(stage, name, record, rejections)
+    return TracedText(stage, name, record, rejections)
 
 
 def _no_text(run: RunFolder, name: str) -> UserError:
-    return UserError(f"{run.path}: has no text {name!r:.80}; --round and --stage list them.")
+    return UserError(f"{run.path}: no text {name!r:.80}; list texts with --round and --stage.")
 
 
 def _stage(run: RunFolder, match: re.Match[str]) -> tuple[str, StageFolder]:
-    """Return the name and the folder of the stage that an id stands for."""
+    """Return the name and the folder of the stage that an id belongs to."""
     if match["round"]:
         name = _TEXTS.get(match["stage"], _TEXTS["held-out"])
         return name, run.named(name, int(match["round"]))
@@ -172,57 +159,63 @@ def _rejections(folder: StageFolder, name: str) -> Iterator[Rejection]:
     return (r for r in folder.rejections() if r.id == name)
 
 
-def _source(found: Found) -> str | None:
-    if found.record is not None:
-        return found.record.source
-    return found.rejections[0].source
+def _source(text: TracedText) -> str | None:
+    if text.record is not None:
+        return text.record.source
+    return text.rejections[0].source
 
 
-def _held_out(run: RunFolder, answer: Found, name: str) -> list[Found]:
+def _held_out(run: RunFolder, answer: TracedText, name: str) -> list[TracedText]:
     """Return the held-out instruction that a text answers; runs of old versions have none."""
     for row in run.held_out(final=answer.stage != HELD_OUT.name):
         if row.id == name:
-            text = row.instruction
             record = Record(
-                id=name, source=None, text=text, attempts=0, words=word_count(text), tokens=0,
-                seed=0, finish_reason="", seconds=0.0,
-            )  # fmt: skip
-            return [Found("instruction", name, record, [])]
+                id=name,
+                source=None,
+                text=row.instruction,
+                attempts=0,
+                words=word_count(row.instruction),
+                tokens=0,
+                seed=0,
+                finish_reason="",
+                seconds=0.0,
+            )
+            return [TracedText("instruction", name, record, [])]
     return []
 
 
-def _offspring(run: RunFolder, found: Found) -> Found | None:
-    """Return the longest text that was made of this one, or None."""
-    later = {INSTRUCT.name: DRAFT.name, DRAFT.name: EXPAND.name}.get(found.stage)
-    match = _ID.fullmatch(found.id)
-    if later is None or match is None:
+def _longest_child(run: RunFolder, text: TracedText) -> TracedText | None:
+    """Return the longest text that was made from this one, or None."""
+    stage = {INSTRUCT.name: DRAFT.name, DRAFT.name: EXPAND.name}.get(text.stage)
+    match = _ID.fullmatch(text.id)
+    if stage is None or match is None:
         return None
-    if later == EXPAND.name and not match["round"]:
-        return None  # what is drafted after the last round is not expanded
-    folder = run.named(later, int(match["round"]) if match["round"] else None)
+    if stage == EXPAND.name and not match["round"]:
+        return None  # drafts after the last round are not expanded
+    folder = run.named(stage, int(match["round"]) if match["round"] else None)
     _require_sound(folder)
-    made = [r for r in folder.records(dropped=True) if r.source == found.id]
-    if not made:
+    children = (r for r in folder.records(dropped=True) if r.source == text.id)
+    longest = max(children, key=lambda r: (r.words, r.id), default=None)
+    if longest is None:
         return None
-    longest = max(made, key=lambda r: (r.words, r.id))
-    return Found(later, longest.id, longest, list(_rejections(folder, longest.id)))
+    return TracedText(stage, longest.id, longest, list(_rejections(folder, longest.id)))
 
 
 def _require_sound(folder: StageFolder) -> None:
     """Raise DamagedFile where the texts of a stage are not what was written."""
-    from selflengthen.runner.verify import require_sound  # late: help must not wait for pydantic
+    from selflengthen.runner.verify import require_sound  # late: `show --help` needs no pydantic
 
     require_sound(folder)
 
 
-def _left_out(run: RunFolder, found: Found) -> dict[str, Any] | None:
-    match = _ID.fullmatch(found.id)
-    if found.stage != EXPAND.name or match is None or not match["round"]:
+def _left_out(run: RunFolder, text: TracedText) -> dict[str, Any] | None:
+    match = _ID.fullmatch(text.id)
+    if text.stage != EXPAND.name or match is None or not match["round"]:
         return None
     folder = run.stage(CURATE, int(match["round"]))
     path = folder.path / "generator.dropped.jsonl"
     lines = zip(read_structs(path, _LeftOut, folder.remedy), read_raw(path), strict=True)
-    return next((msgspec.json.decode(raw) for line, raw in lines if line.id == found.id), None)
+    return next((msgspec.json.decode(raw) for line, raw in lines if line.id == text.id), None)
 
 
 def _last(run: RunFolder) -> int:

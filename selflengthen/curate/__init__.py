@@ -2,13 +2,13 @@
 
 A method is a function from rows to a choice: the rows it keeps, and those it drops with a reason.
 
-    steps.py     methods by name, with their options, and lists of them
-    methods/     the methods; refine.py, in which a model improves what `longest` kept
+    steps.py     methods by name with their options, and lists of them
+    methods/     the methods; refine.py, where a model improves the rows that `longest` keeps
     indicators/  what `quality` measures of a row, or has models score
-    rule/        from indicators to a predicted loss: fitted by tunings, and searched
-    io/          data sets and their fields, the row, what is kept and dropped, the work folder
+    rule/        rules that predict a loss from indicators: fitted by tunings, and searched
+    io/          data sets and their fields, rows, the output files, the work folder
     nltk_words.py  NLTK's word tokens, for `longest`
-    in_run.py    choosing inside a run
+    in_run.py    choosing rows inside a run
 
-Sets may be larger than memory: what is held of a row is its number.
+Data sets may be larger than memory: of a row, only its number is kept there.
 """

@@ -1,9 +1,9 @@
-"""Choosing inside a run: between the rows of a round and its trainings, and before an anneal.
+"""Choosing rows inside a run: between a round's data set and its trainings, and before an anneal.
 
-What differs from the command: it runs in a child process, so that no memory of a model that
-scores rows is held while another trains; a `k` larger than the set keeps all of it, since how many
-rows a round makes is not known when it starts; the lot of `mix` is drawn by the run's seed; and
-general rows get ids, as training rows have.
+This differs from the command in four ways. It runs in a child process, so that the memory of models
+that score rows is free again before training. A `k` larger than the data set keeps all rows, since
+the number of rows in a round is not known in advance. The random draw of `mix` depends on the run's
+seed. General rows get ids, as training rows have them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from __future__ import annotations
 import hashlib
 import itertools
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,135 +21,153 @@ import msgspec
 from selflengthen.curate import steps
 from selflengthen.curate.io import write
 from selflengthen.curate.io.load import open_rows
-from selflengthen.curate.io.rows import Choice, Rows, digest
+from selflengthen.curate.io.rows import AppliedStep, Rows, digest
 from selflengthen.errors import SelfLengthenError, UserError
-from selflengthen.storage.atomic import read_json, rewrite
+from selflengthen.runner.verify import digest_of as digest_of_file
+from selflengthen.storage.atomic import RESTORE, read_json, rewrite
 from selflengthen.storage.jsonl import read_ids
-from selflengthen.storage.records import Row, derive_seed, encode, text_of_row
+from selflengthen.storage.records import TrainingRow, derive_seed, encode, text_of_row
+from selflengthen.storage.schemas import Selection
 from selflengthen.training import child, guard
 
 GENERAL = "general-"
-"""How the id of a general row begins."""
+"""The prefix of a general row's id."""
 
-_MISTAKE = 2
+_USER_ERROR = 2
 
 
-async def choose(listed: Sequence[Any], source: Path, out: Path, seed: int) -> dict[str, Any]:
-    """Play steps (plain values) on training rows; write what is kept to `out`; return the report.
+class StepCounts(msgspec.Struct):
+    """What is read of a step in the report: the rows it dropped, by reason."""
 
-    Beside it stand what was dropped and the report, as after `curate`. Raises UserError for what
-    the steps refuse, SelfLengthenError where the child fails otherwise.
+    dropped: dict[str, int]
+
+
+class InRunReport(msgspec.Struct):
+    """What is read of the report.
+
+    Attributes:
+        rows: how many rows there were.
+        kept: how many are left, general ones included.
+        general: how many general rows were added.
+        steps: the steps in order.
     """
-    asked = msgspec.json.encode(listed).decode()
+
+    rows: int
+    kept: int
+    general: int
+    steps: list[StepCounts]
+
+
+async def choose(listed: Sequence[Any], source: Path, out: Path, seed: int) -> InRunReport:
+    """Apply steps (plain values) to training rows, and write the kept ones to `out`.
+
+    The dropped rows and the report are written next to it, as by `curate`. Raises UserError if a
+    step rejects its input, SelfLengthenError if the child fails otherwise.
+    """
+    encoded = msgspec.json.encode(listed).decode()
     log = write.beside(out, "log")
-    words = (asked, source, out, str(seed))
-    code, said = await child.run("selflengthen.curate.in_run", *words, log=log)
-    if code == _MISTAKE:
-        raise UserError(said)
+    args = (encoded, source, out, str(seed))
+    code, message = await child.run("selflengthen.curate.in_run", *args, log=log)
+    if code == _USER_ERROR:
+        raise UserError(message)
     if code:
-        raise SelfLengthenError(f"Choosing rows failed: {said:.300} The log: {log}")
-    report: dict[str, Any] = read_json(write.beside(out, "report.json"))
-    return report
+        raise SelfLengthenError(f"Choosing rows failed: {message:.300} The log: {log}")
+    return msgspec.convert(read_json(write.beside(out, "report.json")), InRunReport)
 
 
-def follow(kept: Path, source: Path, out: Path) -> int:
-    """Write the rows of `source` whose text has a row in `kept`, in their order.
+def copy_matching(chosen: Path, source: Path, out: Path) -> int:
+    """Write the rows of `source` whose text has a row in `chosen`, in their order.
 
     Returns their number; a text may have several.
     """
-    texts = set(read_ids(kept))
-    chosen = [text_of_row(name) in texts for name in read_ids(source)]
+    texts = set(read_ids(chosen))
+    matching = [text_of_row(name) in texts for name in read_ids(source)]
     with open(source, "rb") as lines:
-        rewrite(out, itertools.compress(lines, chosen))
-    return sum(chosen)
+        rewrite(out, itertools.compress(lines, matching))
+    return sum(matching)
 
 
 def digest_of(files: Iterable[Path]) -> str:
-    """Return the digest of files by content, in their order."""
-    digest = hashlib.sha256()
+    """Return the SHA-256 over the SHA-256 of each file, in their order."""
+    hasher = hashlib.sha256()
     for path in files:
-        with open(path, "rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
+        hasher.update(bytes.fromhex(digest_of_file(path, RESTORE)))
+    return hasher.hexdigest()
 
 
-def summary(report: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what DONE.json says: rows kept, of how many, added general ones, dropped by reason."""
-    reasons: dict[str, int] = {}
-    for step in report["steps"]:
-        for reason, count in step["dropped"].items():
-            reasons[reason] = reasons.get(reason, 0) + count
-    return {
-        "rows": report["kept"],
-        "of": report["rows"],
-        "added": report["general"],
-        "dropped": reasons,
-    }
+def summary(report: InRunReport) -> Selection:
+    """Return what DONE.json says of a selection with this report."""
+    reasons: Counter[str] = Counter()
+    for step in report.steps:
+        reasons.update(step.dropped)
+    return Selection(rows=report.kept, of=report.rows, added=report.general, dropped=dict(reasons))
 
 
-def told(report: Mapping[str, Any]) -> str:
-    """Say in a few words what was chosen."""
-    general = f" and {report['general']:,} general ones" if report["general"] else ""
-    return f"{report['kept'] - report['general']:,} of {report['rows']:,} rows chosen{general}"
+def describe(report: InRunReport) -> str:
+    """Return how many rows were chosen, as a phrase."""
+    general = f" and {report.general:,} general ones" if report.general else ""
+    return f"{report.kept - report.general:,} of {report.rows:,} rows chosen{general}"
 
 
 def play(listed: Sequence[Any], source: Path, out: Path, seed: int) -> None:
-    """Do what `choose` says, in the child; the report is written last."""
+    """Do the work of `choose`, in the child; the report is written last."""
     rows = open_rows(str(source))
-    own, setting = len(rows), steps.Setting(tell=_tell)
-    made = steps.made(listed, "curate")
-    steps.check(made, setting)
-    played: list[tuple[str, Rows, Choice]] = []
-    fitted: list[tuple[str, steps.Step]] = []
-    for place, (name, step) in enumerate(made):
-        fitted.append((name, _fitted(step, rows, derive_seed(seed, place))))
-        choice = fitted[-1][1](rows, setting)
-        played.append((name, rows, choice))
+    total = len(rows)
+    context = steps.StepContext(on_progress=_print_progress)
+    configured = steps.parse_steps(listed, "curate")
+    steps.check(configured, context)
+    applied: list[AppliedStep] = []
+    adapted: list[tuple[str, steps.CurationStep]] = []
+    for place, (name, step) in enumerate(configured):
+        step = _adapted(step, rows, derive_seed(seed, place))
+        choice = step(rows, context)
+        adapted.append((name, step))
+        applied.append(AppliedStep(name, rows, choice))
         rows = choice.rows
     report = {
-        "rows": own,
+        "rows": total,
         "kept": len(rows),
-        "general": int((rows.numbers >= own).sum()),
-        "steps": steps.report(played, fitted),
+        "general": int((rows.numbers >= total).sum()),
+        "steps": [step.as_json() for step in steps.report(applied, adapted)],
     }
-    rewrite(out, _lines(rows, own))
-    write.write_dropped(played, out)
+    rewrite(out, _lines(rows, total))
+    write.write_dropped(applied, out)
     write.write_report(report, out)
 
 
-def _fitted(step: steps.Step, rows: Rows, chance: int) -> steps.Step:
-    """Lower a `k` that is larger than what there is to keep; draw a lot by the run's seed."""
-    if isinstance(step, steps.Mix):
-        return msgspec.structs.replace(step, seed=derive_seed(chance, step.seed))
-    if isinstance(step, steps.Longest):
+def _adapted(step: steps.CurationStep, rows: Rows, seed: int) -> steps.CurationStep:
+    """Lower a `k` above the number of rows, and mix the run's seed into that of `mix`."""
+    if isinstance(step, steps.MixStep):
+        return msgspec.structs.replace(step, seed=derive_seed(seed, step.seed))
+    if isinstance(step, steps.LongestStep):
         return msgspec.structs.replace(step, k=min(step.k, len({digest(row) for row in rows})))
-    if isinstance(step, steps.Quality):
+    if isinstance(step, steps.QualityStep):
         return msgspec.structs.replace(step, k=min(step.k, len(rows)))
     return step
 
 
-def _lines(rows: Rows, own: int) -> Iterator[bytes]:
-    """Yield training rows: those of the set as they are, general ones with an id."""
+def _lines(rows: Rows, total: int) -> Iterator[bytes]:
+    """Yield training rows: the first `total` numbers unchanged, general ones with an id."""
     for number, raw in zip(rows.numbers.tolist(), rows.originals(), strict=True):
-        if number < own:
+        if number < total:
             yield raw
         else:
-            made = msgspec.json.decode(raw)
-            name = f"{GENERAL}{number - own:06d}"
-            yield encode(Row(id=name, prompt=made["prompt"], completion=made["completion"]))
+            row = msgspec.json.decode(raw)
+            name = f"{GENERAL}{number - total:06d}"
+            yield encode(TrainingRow(id=name, prompt=row["prompt"], completion=row["completion"]))
 
 
-def _tell(name: str, done: int, total: int) -> None:
+def _print_progress(name: str, done: int, total: int) -> None:
     print(f"{name}: {done:,}/{total:,} rows", flush=True)
 
 
-def main(asked: str, source: str, out: str, seed: str) -> int:
-    """Choose; say a user's mistake in the last line."""
+def main(listed: str, source: str, out: str, seed: str) -> int:
+    """Choose rows; a user's mistake is the last line of the output."""
     try:
-        play(msgspec.json.decode(asked), Path(source), Path(out), int(seed))
+        play(msgspec.json.decode(listed), Path(source), Path(out), int(seed))
     except UserError as error:
         print(error, flush=True)
-        return _MISTAKE
+        return _USER_ERROR
     return 0
 
 

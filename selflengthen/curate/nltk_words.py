@@ -1,8 +1,8 @@
 """NLTK's word tokens, by which the 1,000 longest of Alpaca were taken (arXiv 2402.04833).
 
-NLTK splits a text into sentences first, by Punkt, because a full stop is a token of its own at a
-sentence's end alone. Punkt's English model is a download. Where it is not installed, the same
-algorithm runs with the abbreviations below in its place.
+NLTK splits a text into sentences first, by Punkt, because a full stop is a token of its own at
+the end of a sentence only. Punkt's English model is a download. If it is not installed, the same
+algorithm uses the abbreviations below.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Literal
 from selflengthen.errors import UserError
 
 Sentences = Literal["punkt", "abbreviations"]
-"""What tells the ends of sentences: Punkt's English model, or a list of abbreviations."""
+"""How sentence ends are found: with Punkt's English model, or a list of abbreviations."""
 
 # Abbreviations that Punkt's model knows as well. It does not know "e.g." or "etc.".
 _ABBREVIATIONS = frozenset(
@@ -27,11 +27,11 @@ _ABBREVIATIONS = frozenset(
 
 
 def check() -> None:
-    """Raise UserError where NLTK is not installed."""
+    """Raise UserError if NLTK is not installed."""
     if importlib.util.find_spec("nltk") is None:
         raise UserError(
             "longest: --unit nltk needs NLTK, which is not installed; install the extra `curate` "
-            "(`make install` does), or count words or tokens of a tokenizer."
+            "(as `make install` does), or count words or a tokenizer's tokens."
         )
 
 
@@ -39,13 +39,13 @@ class NltkWords:
     """Counts NLTK's word tokens.
 
     Attributes:
-        sentences: what tells the ends of sentences here.
+        sentences: how sentence ends are found here.
     """
 
     sentences: Sentences
 
     def __init__(self) -> None:
-        """Load the tokenizers; raises UserError where NLTK is not installed."""
+        """Load the tokenizers; raises UserError if NLTK is not installed."""
         check()
         from nltk.tokenize import NLTKWordTokenizer, sent_tokenize
 

@@ -1,4 +1,4 @@
-"""Engines: what completes requests. `base` is the contract, `open_engine` the door."""
+"""Engines complete requests. `base` is their contract, `open_engine` opens one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from selflengthen.config import EngineConfig
 from selflengthen.engines.base import Adapters, Engine
 from selflengthen.errors import UserError
 
-_NEEDS = {"vllm": "vllm", "transformers": "transformers", "openai": "httpx", "scripted": ""}
+_LIBRARIES = {"vllm": "vllm", "transformers": "transformers", "openai": "httpx", "scripted": ""}
 
 
 async def open_engine(
@@ -23,12 +23,12 @@ async def open_engine(
     on_note: Callable[[str], None],
     log: Path | None = None,
 ) -> Engine:
-    """Open the engine that the configuration names, with the adapters of a phase.
+    """Open the configured engine with the adapters of a phase.
 
-    `model` is a folder, `name` what a server may know it by. `on_note` takes one line for people
-    at a time. `log` is a file for what an engine's own processes say; without it that is thrown
-    away when the engine closes. Raises UserError where the kind is not installed or the model
-    cannot be used, EngineError where the engine does not start.
+    `model` is a folder, `name` what a server may call it. `on_note` takes one line at a time, for
+    people. Processes of the engine log to `log`; without it, their log is deleted when the engine
+    closes. Raises UserError if the engine is not installed or the model cannot be used,
+    EngineError if the engine does not start.
     """
     kind = await asyncio.to_thread(choose, config.kind, on_note)
     if kind == "vllm":
@@ -49,23 +49,23 @@ async def open_engine(
 
 
 def choose(kind: str, on_note: Callable[[str], None]) -> str:
-    """Return the engine to use; `auto` becomes the best that works here, and a note says why.
+    """Return the kind of engine to use; for `auto`, a note gives the choice and its reason.
 
-    Looking for vLLM imports it, which takes seconds.
+    Whether vLLM works is found out by importing it, which takes seconds.
     """
     if kind in ("auto", "vllm"):
-        from selflengthen.engines.vllm import trouble as trouble_with_vllm
+        from selflengthen.engines.vllm import why_unusable
 
-        trouble = trouble_with_vllm()
+        reason = why_unusable()
     if kind == "auto":
-        if trouble is None:
+        if reason is None:
             on_note("engine: vllm (it is installed and works on this machine)")
             return "vllm"
-        on_note(f"engine: transformers ({trouble})")
+        on_note(f"engine: transformers ({reason})")
         kind = "transformers"
-    elif kind == "vllm" and trouble:
+    elif kind == "vllm" and reason:
         raise UserError(
-            f"engine.kind vllm: {trouble}; `make install` installs it where it can, or use "
+            f"engine.kind vllm: {reason}; `make install` installs it where it can, or use "
             "--engine.kind transformers."
         )
     require(kind)
@@ -73,10 +73,10 @@ def choose(kind: str, on_note: Callable[[str], None]) -> str:
 
 
 def require(kind: str) -> None:
-    """Raise UserError where the library that a kind of engine needs is not installed."""
-    need = _NEEDS.get(kind)
-    if need and importlib.util.find_spec(need) is None:
+    """Raise UserError if the library that a kind of engine needs is not installed."""
+    library = _LIBRARIES.get(kind)
+    if library and importlib.util.find_spec(library) is None:
         raise UserError(
-            f"engine.kind {kind}: {need} is not installed; `make install` installs it where it "
+            f"engine.kind {kind}: {library} is not installed; `make install` installs it where it "
             "can, or use --engine.kind auto."
         )

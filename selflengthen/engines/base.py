@@ -2,8 +2,8 @@
 
 An engine is opened for one phase of a round with the adapters that the phase needs, and closed
 before training, so that its memory is really free. `complete` may be called from any number of
-coroutines at once; the engine batches. It raises `RequestRefused` for a request that can never be
-served (too long for the context) and `EngineError` when it cannot serve any more.
+coroutines at once; the engine batches. It raises `RequestRefused` for a request that it can never
+serve (too long for the context, say) and `EngineError` when it can serve no more requests.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ class Request:
 
     Attributes:
         messages: the turns so far, the last one the user's.
-        role: which adapter answers; `base` is the model without any.
-        sampling: how to draw; `max_tokens` is cut to what the context leaves.
-        seed: makes sampling independent of what else is in the batch.
-        prefix: how the model's own turn begins; the completion's text does not repeat it.
+        role: which adapter answers; `base` is the model without one.
+        sampling: `max_tokens` is reduced to what the context has room for.
+        seed: makes sampling independent of the rest of the batch.
+        prefix: the start of the model's own turn; the completion's text does not repeat it.
         choices: a closed list of answers; the text is then one of them.
-        schema: a JSON schema of the answer. Engines that can, hold the model to it; others leave it
-            to the model, so whoever asks parses the text and asks again.
+        schema: a JSON schema of the answer. Some engines enforce it, others leave it to the model,
+            so the caller parses the text and retries.
     """
 
     messages: tuple[Message, ...]
@@ -62,10 +62,14 @@ class Request:
 
 @dataclass(frozen=True)
 class Completion:
-    """What came back.
+    """An engine's answer.
 
-    `finish_reason` is "stop" where the model ended by itself or met a stop string, "length" where
-    tokens ran out, "repetition" where the engine noticed a loop.
+    Attributes:
+        text: what the model wrote after the prefix.
+        finish_reason: "stop" if the model ended by itself or at a stop string, "length" if it ran
+            out of tokens, "repetition" if the engine detected a loop.
+        prompt_tokens: tokens of the prompt.
+        tokens: tokens of the completion.
     """
 
     text: str
@@ -84,16 +88,16 @@ class Adapter:
 
 
 Adapters = Mapping[Role, Adapter]
-"""The adapters of a phase; a role that is missing is answered by the base model."""
+"""The adapters of a phase; the base model answers for roles without one."""
 
 
 class Engine(Protocol):
-    """What every engine does."""
+    """What `open_engine` returns."""
 
     async def complete(self, request: Request) -> Completion:
         """Answer one request."""
         ...
 
     async def close(self) -> None:
-        """Free everything; child processes have ended when this returns."""
+        """Free all memory; child processes have ended when this returns."""
         ...

@@ -1,9 +1,9 @@
 """From messages to token ids, by the model's own tokenizer and chat template.
 
-What a user or a model wrote is data. Where such text holds one of the tokenizer's own marks (an
-end-of-turn string, say), the mark is spelled out in ordinary tokens, so that it can neither end a
-turn nor begin one. Text without marks goes through the template and the tokenizer whole, exactly
-as in training.
+What a user or a model wrote is data. If such text contains one of the tokenizer's special tokens
+(an end of turn, say), it is spelled out in ordinary tokens, so it can neither end a turn nor start
+one. Text without them goes through the template and the tokenizer in one piece, exactly as in
+training. "Mark" is short for the text of a special token below.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from selflengthen.inputs import models, pretrained
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-_LONG = 20_000  # characters from which tokenising would hold up the event loop
+_LONG = 20_000  # characters; tokenizing more would block the event loop for too long
 _ANY_CHAT = [{"role": "user", "content": "x"}]
 TEMPLATE = {"enable_thinking": False}
-"""What a chat template is told. Many models think aloud first, and that is no part of a text;
-templates that know nothing of it pay no heed."""
+"""Variables for every chat template. Many models think aloud first, and thinking is not part of a
+text; templates without a switch for it ignore this."""
 
 
 class Chat:
@@ -42,18 +42,18 @@ class Chat:
         marks = [self.tokenizer.added_tokens_decoder[index].content for index in self._control]
         marks.sort(key=len, reverse=True)
         self._marks = re.compile("|".join(map(re.escape, marks))) if marks else None
-        # Stand-ins for marks; letters and digits pass through any template unchanged.
-        self._stand_in = f"q{secrets.token_hex(12)}q"
-        self._stood_in = re.compile(f"{self._stand_in}([0-9]+)z")
-        self._plain: dict[str, list[int]] = {}
+        # Letters and digits pass through any template unchanged.
+        self._placeholder = f"q{secrets.token_hex(12)}q"
+        self._placeholders = re.compile(f"{self._placeholder}([0-9]+)z")
+        self._spelled: dict[str, list[int]] = {}
 
     async def encode(self, request: Request) -> list[int]:
-        """Return the prompt's token ids; raise RequestRefused where no room for an answer is left.
+        """Return the prompt's token ids, with the model's turn started by `request.prefix`.
 
-        The model's turn is begun, and `request.prefix` stands at its start.
+        Raises RequestRefused if the prompt leaves no room for a completion.
         """
-        size = sum(len(m.content) for m in request.messages) + len(request.prefix)
-        if size > _LONG:
+        characters = sum(len(m.content) for m in request.messages) + len(request.prefix)
+        if characters > _LONG:
             ids = await asyncio.to_thread(self.render, request.messages, request.prefix)
         else:
             ids = self.render(request.messages, request.prefix)
@@ -62,115 +62,113 @@ class Chat:
         return ids
 
     def most_tokens(self, request: Request, prompt: list[int]) -> int:
-        """Return `max_tokens`, cut to what the context leaves."""
+        """Return the request's `max_tokens`, or fewer if the context has no room for them."""
         return min(request.sampling.max_tokens, self.context - len(prompt))
 
     def render(self, messages: Iterable[Message], prefix: str = "") -> list[int]:
-        """Return the token ids of a chat with the model's turn begun."""
-        met: list[str] = []
-        turns = [{"role": m.role, "content": self._shield(m.content, met)} for m in messages]
-        prefix = self._shield(prefix, met)
-        text = self.begun(turns) + prefix
-        if not met:
-            return self._ids(text)
-        ids: list[int] = []
-        for place, piece in enumerate(self._stood_in.split(text)):
-            ids += self._spell(met[int(piece)]) if place % 2 else self._ids(piece)
-        return ids
+        """Return the token ids of a chat with the model's turn started by `prefix`."""
+        marks: list[str] = []
+        turns = [{"role": m.role, "content": self._shield(m.content, marks)} for m in messages]
+        prefix = self._shield(prefix, marks)
+        return self._spelled_ids(self.prompt_text(turns) + prefix, marks)
 
-    def begun(self, turns: list[dict[str, str]]) -> str:
-        """Return a chat as the template writes it, with the model's turn begun."""
+    def prompt_text(self, turns: list[dict[str, str]]) -> str:
+        """Return a chat as the template writes it, with the model's turn started."""
         text: str = self.tokenizer.apply_chat_template(
             turns, add_generation_prompt=True, tokenize=False, **TEMPLATE
         )
         return text
 
-    def closing(self) -> str:
-        """Return what the template writes after an assistant's text; it ends the turn."""
-        turns = [*_ANY_CHAT, {"role": "assistant", "content": self._stand_in}]
-        whole = str(self.tokenizer.apply_chat_template(turns, tokenize=False, **TEMPLATE))
-        _, found, after = whole.rpartition(self._stand_in)
-        if not found:
-            raise UserError("The chat template leaves an assistant's text out; use another model.")
-        return after
+    def end_of_turn(self) -> str:
+        """Return what the template writes after an assistant's text."""
+        turns = [*_ANY_CHAT, {"role": "assistant", "content": self._placeholder}]
+        text = str(self.tokenizer.apply_chat_template(turns, tokenize=False, **TEMPLATE))
+        if self._placeholder not in text:
+            raise UserError("The chat template drops the assistant's text; use another model.")
+        return text.rpartition(self._placeholder)[2]
 
     def tokens(self, text: str) -> list[int]:
-        """Return the ids of `text` as data, without any turn around it."""
-        met: list[str] = []
-        pieces = self._stood_in.split(self._shield(text, met))
-        ids: list[int] = []
-        for place, piece in enumerate(pieces):
-            ids += self._spell(met[int(piece)]) if place % 2 else self._ids(piece)
-        return ids
+        """Return the token ids of `text` as data, without a turn around it."""
+        marks: list[str] = []
+        return self._spelled_ids(self._shield(text, marks), marks)
 
     def defuse(self, text: str) -> str:
-        """Return `text` with a zero-width space inside every mark, for servers that read text."""
+        """Return `text` with a zero-width space in every mark, for servers that take text."""
         text = clean(text)
         if self._marks is None:
             return text
         return self._marks.sub(lambda mark: mark[0][0] + "\u200b" + mark[0][1:], text)
 
-    def _shield(self, text: str, met: list[str]) -> str:
-        """Replace each mark by a stand-in, appending the mark to `met`."""
+    def _shield(self, text: str, marks: list[str]) -> str:
+        """Replace each mark by a placeholder and append the mark to `marks`."""
         text = clean(text)
         if self._marks is None:
             return text
 
-        def note(mark: re.Match[str]) -> str:
-            met.append(mark[0])
-            return f"{self._stand_in}{len(met) - 1}z"
+        def replace(mark: re.Match[str]) -> str:
+            marks.append(mark[0])
+            return f"{self._placeholder}{len(marks) - 1}z"
 
-        return self._marks.sub(note, text)
+        return self._marks.sub(replace, text)
+
+    def _spelled_ids(self, text: str, marks: list[str]) -> list[int]:
+        """Return the token ids of a shielded text, with its `marks` spelled out."""
+        if not marks:
+            return self._ids(text)
+        ids: list[int] = []
+        for index, piece in enumerate(self._placeholders.split(text)):
+            ids += self._spell(marks[int(piece)]) if index % 2 else self._ids(piece)
+        return ids
 
     def _spell(self, mark: str) -> list[int]:
         """Return ordinary tokens that read as `mark`."""
-        if mark not in self._plain:
+        if mark not in self._spelled:
             ids = self._ids(mark[:1]) + self._ids(mark[1:])
             if self._control.intersection(ids):  # a mark inside a mark
                 ids = [i for letter in mark for i in self._ids(letter)]
-            self._plain[mark] = [i for i in ids if i not in self._control]
-        return self._plain[mark]
+            self._spelled[mark] = [i for i in ids if i not in self._control]
+        return self._spelled[mark]
 
     def _ids(self, text: str) -> list[int]:
-        # Not through __call__, whose bookkeeping costs more than the tokenising.
+        # __call__ spends more time on bookkeeping than on tokenizing.
         ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
         return ids
 
 
 def clean(text: str) -> str:
-    """Return `text` without lone surrogates, which no tokenizer and no wire can carry."""
+    """Return `text` without lone surrogates, which can be neither tokenized nor sent."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def load(model: str | Path, context: int) -> Chat:
-    """Load a model's tokenizer; raise UserError where there is none, or no fit chat template.
+    """Load a model's tokenizer; raise UserError if it or a usable chat template is missing.
 
-    The context is cut to the positions that the model was made for.
+    The context is cut to the model's own positions.
     """
     config, tokenizer = pretrained.config(model), pretrained.tokenizer(model)
     chat = Chat(tokenizer, min(context, positions(config) or context))
     try:
-        begun = chat.begun(_ANY_CHAT)
+        prompt = chat.prompt_text(_ANY_CHAT)
     except ValueError as error:
         raise UserError(
-            f"model {model}: its tokenizer has no chat template; use an instruct model, or put a "
-            "chat_template.jinja beside its tokenizer."
+            f"model {model}: its tokenizer has no chat template; use an instruct model, or add a "
+            "chat_template.jinja next to the tokenizer."
         ) from error
-    if begun.rstrip().endswith("<think>"):
+    if prompt.rstrip().endswith("<think>"):
         raise UserError(
-            f"model {model}: always thinks aloud before it answers; use one whose chat template "
-            "has enable_thinking, or that does not think."
+            f"model {model}: always thinks before it answers; use a model whose chat template has "
+            "enable_thinking, or one that does not think."
         )
     return chat
 
 
 def positions(config: Any) -> int | None:
-    """Return how many positions a transformers config allows, under whatever name it has them."""
+    """Return how many positions a transformers config allows, whatever the field is called."""
     text = config.get_text_config()
     most = getattr(text, "max_position_embeddings", None)
     return models.positions({**text.to_dict(), "max_position_embeddings": most})
 
 
 def _is_mark(token: Any) -> bool:
-    """Say whether an added token is markup; some tokenizers add runs of spaces as well."""
+    """Return whether an added token is markup; some tokenizers add runs of spaces as well."""
     return bool(token.content.strip()) and (token.special or not token.content.isalnum())

@@ -1,10 +1,10 @@
 """Nothing an engine started outlives the controller, however the controller ends.
 
-An inference library starts processes that start processes, and a SIGKILL of the controller tells
-none of them. So all are started with a mark in their environment, and a watcher in a session of its
-own waits on a pipe that only the controller holds open. When the pipe closes, the watcher kills
-every process that carries the mark. The mark survives what process groups and parent ids do not:
-new sessions, and parents that died first.
+An inference library starts processes that start more processes, and none of them notices a SIGKILL
+of the controller. So all are started with a mark in their environment, and a watcher in its own
+session waits on a pipe that only the controller holds open. When the pipe closes, the watcher kills
+every process that carries the mark. Unlike process groups and parent ids, the mark survives new
+sessions and parents that die first.
 
 The watcher runs this file alone (`python -I guard.py MARK FOLDER`), so it imports nothing of ours.
 """
@@ -25,13 +25,13 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 
 VARIABLE = "SELFLENGTHEN_ENGINE"
-_QUIET_LOOKS = 3  # a process between fork and exec does not show its mark yet
+_EMPTY_SCANS = 3  # a process between fork and exec does not show its mark yet
 
 
 class Guard:
     """Watches over the processes of one engine, from before they start until `close`.
 
-    `folder` is theirs for sockets and the like, and goes when they go.
+    `folder` is for their sockets and the like; it is removed when they have ended.
     """
 
     def __init__(self) -> None:
@@ -48,20 +48,16 @@ class Guard:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """What must stand in the environment while the engine's processes are started."""
-        # A process that sets its own title would otherwise overwrite its environment with it.
+        """The environment variables that the engine's processes must be started with."""
+        # Without SPT_NOENV, a process that sets its title overwrites its environment with it.
         return {VARIABLE: self._mark, "SPT_NOENV": "1"}
 
-    def alive(self) -> list[psutil.Process]:
-        """Return the engine's processes."""
-        return marked(self._mark)
-
     def kill(self, patience: float = 10) -> None:
-        """Kill the engine's processes and wait until none is left, at most `patience` seconds."""
+        """Kill the engine's processes and wait at most `patience` seconds until all are gone."""
         kill_marked(self._mark, patience)
 
     def close(self) -> None:
-        """Kill what is left, and end the watcher, which removes the folder."""
+        """Kill the remaining processes, and end the watcher, which removes the folder."""
         self.kill()
         if self._watcher.stdin:
             self._watcher.stdin.close()
@@ -70,25 +66,25 @@ class Guard:
 
 def marked(mark: str) -> list[psutil.Process]:
     """Return the living processes of this user that were started with the mark."""
-    found = []
+    processes = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
             if process.environ().get(VARIABLE) != mark or process.pid == os.getpid():
                 continue
-            # Trackers end by themselves, after they have freed what the killed ones shared.
+            # Trackers end by themselves, after they have freed the killed processes' shared memory.
             if not any("resource_tracker" in word for word in process.cmdline()):
-                found.append(process)
-    return found
+                processes.append(process)
+    return processes
 
 
 def kill_marked(mark: str, patience: float) -> None:
-    """Kill every marked process until a few looks in a row find none."""
+    """Kill every marked process until a few scans in a row find none."""
     deadline = time.monotonic() + patience
-    quiet = 0
-    while quiet < _QUIET_LOOKS and time.monotonic() < deadline:
-        living = marked(mark)
-        quiet = 0 if living else quiet + 1
-        for process in living:
+    empty = 0
+    while empty < _EMPTY_SCANS and time.monotonic() < deadline:
+        alive = marked(mark)
+        empty = 0 if alive else empty + 1
+        for process in alive:
             with contextlib.suppress(psutil.Error):
                 process.kill()
         time.sleep(0.05)

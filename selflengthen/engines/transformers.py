@@ -1,8 +1,8 @@
 """The transformers engine: for machines where vLLM cannot be installed.
 
-Whatever waits for the same role with the same sampling becomes one padded batch of `generate`, in a
-thread of its own. A request draws from its own generator, one number a token, so that its seed and
-not its neighbours in the batch decide what is drawn; rounding may still differ from batch to batch.
+Waiting requests for the same role with the same sampling become one padded batch of `generate`, in
+a thread of its own. Each request has its own random generator, which gives one number a token, so
+sampling does not depend on the batch (rounding still may).
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from selflengthen.config import EngineConfig
-from selflengthen.engines import chat
+from selflengthen.engines import cpu
 from selflengthen.engines.base import Adapters, Completion, Request, Role, Sampling
+from selflengthen.engines.chat import Chat, load
 from selflengthen.errors import EngineError, UserError
 from selflengthen.inputs import model_files, pretrained
 
-_BATCH = 32
+_MAX_BATCH = 32
 
 
 @dataclass(frozen=True)
@@ -35,14 +36,17 @@ class _Waiting:
 
 
 class TransformersEngine:
-    """A model in this process, with the adapters of a phase beside each other."""
+    """A model in this process, with all adapters of a phase loaded."""
 
     def __init__(
-        self, model: Any, chat: chat.Chat, roles: frozenset[Role], device: str, batch: int
+        self, model: Any, chat: Chat, roles: frozenset[Role], device: str, max_batch: int
     ) -> None:
-        """Use `open` instead; this takes what it made."""
-        self._model, self._chat, self._roles = model, chat, roles
-        self._device, self._batch = device, batch
+        """Use `open` instead."""
+        self._model = model
+        self._chat = chat
+        self._roles = roles
+        self._device = device
+        self._max_batch = max_batch
         self._waiting: deque[_Waiting] = deque()
         self._thread = ThreadPoolExecutor(1, "generate")
         self._worker: asyncio.Task[None] | None = None
@@ -57,22 +61,22 @@ class TransformersEngine:
         *,
         on_note: Callable[[str], None],
     ) -> TransformersEngine:
-        """Load the model and the adapters; raises UserError or EngineError where that fails."""
-        conversation = await asyncio.to_thread(chat.load, model, config.context)
+        """Load the model and the adapters; raises UserError or EngineError if that fails."""
+        chat = await asyncio.to_thread(load, model, config.context)
         try:
-            loaded, device = await asyncio.to_thread(_load, model, adapters)
+            loaded, device = await asyncio.to_thread(_load, config, model, adapters)
         except (UserError, OSError, ValueError, RuntimeError) as error:
             reason = str(error).strip().split("\n")[0]
             raise EngineError(f"model {model}: transformers cannot load it: {reason}") from error
         on_note(f"engine: transformers on {device}")
-        batch = min(_BATCH, config.in_flight)
-        return cls(loaded, conversation, frozenset(adapters), device, batch)
+        max_batch = min(_MAX_BATCH, config.in_flight)
+        return cls(loaded, chat, frozenset(adapters), device, max_batch)
 
     async def complete(self, request: Request) -> Completion:
-        """Answer one request, together with what else is waiting."""
+        """Answer one request, in a batch with others that are waiting."""
         prompt = await self._chat.encode(request)
         if self._closed:
-            raise EngineError("the transformers engine is closed.")
+            raise EngineError("The transformers engine is closed.")
         answer: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(request, prompt, answer))
         if self._worker is None or self._worker.done():
@@ -80,11 +84,11 @@ class TransformersEngine:
         return await answer
 
     async def close(self) -> None:
-        """Finish the batch in work, refuse what waits, and free the model."""
+        """Finish the current batch, fail the waiting requests, and free the model."""
         self._closed = True
         for waiting in self._waiting:
             if not waiting.answer.done():
-                waiting.answer.set_exception(EngineError("the transformers engine was closed."))
+                waiting.answer.set_exception(EngineError("The transformers engine was closed."))
         self._waiting.clear()
         if self._worker is not None:
             await asyncio.wait([self._worker])
@@ -94,31 +98,31 @@ class TransformersEngine:
 
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()
-        await asyncio.sleep(0)  # whoever was released together gets into one batch
+        await asyncio.sleep(0)  # requests made at the same time get into one batch
         while batch := self._take():
             try:
-                done = await loop.run_in_executor(self._thread, self._generate, batch)
+                completions = await loop.run_in_executor(self._thread, self._generate, batch)
             except Exception as error:
                 for waiting in batch:
                     if not waiting.answer.done():
                         waiting.answer.set_exception(_failed(error))
                 continue
-            for waiting, completion in zip(batch, done, strict=True):
+            for waiting, completion in zip(batch, completions, strict=True):
                 if not waiting.answer.done():
                     waiting.answer.set_result(completion)
 
     def _take(self) -> list[_Waiting]:
-        """Take the first that waits, and those that can go with it."""
+        """Take the first waiting request, and those that fit into one batch with it."""
         batch: list[_Waiting] = []
-        left: deque[_Waiting] = deque()
+        rest: deque[_Waiting] = deque()
         for waiting in self._waiting:
-            if waiting.answer.done():  # given up
+            if waiting.answer.done():  # cancelled
                 continue
-            if not batch or (len(batch) < self._batch and _alike(waiting, batch[0])):
+            if not batch or (len(batch) < self._max_batch and _batchable(waiting, batch[0])):
                 batch.append(waiting)
             else:
-                left.append(waiting)
-        self._waiting = left
+                rest.append(waiting)
+        self._waiting = rest
         return batch
 
     def _generate(self, batch: Sequence[_Waiting]) -> list[Completion]:
@@ -134,7 +138,7 @@ class TransformersEngine:
         from transformers import LogitsProcessorList
 
         tokenizer, sampling = self._chat.tokenizer, batch[0].request.sampling
-        room = [self._chat.most_tokens(w.request, w.prompt) for w in batch]
+        limits = [self._chat.most_tokens(w.request, w.prompt) for w in batch]
         width = max(len(w.prompt) for w in batch)
         pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
         ids = [[pad] * (width - len(w.prompt)) + w.prompt for w in batch]
@@ -143,23 +147,23 @@ class TransformersEngine:
             input_ids=torch.tensor(ids, device=self._device),
             attention_mask=torch.tensor(mask, device=self._device),
             do_sample=False,
-            # Cleared, or the model's own defaults would cut what is drawn once more.
+            # Cleared, or the model's own defaults would filter the distribution once more.
             temperature=None,
             top_p=None,
             top_k=None,
             repetition_penalty=None,
             no_repeat_ngram_size=None,
             pad_token_id=pad,
-            max_new_tokens=max(room),
+            max_new_tokens=max(limits),
             stop_strings=list(sampling.stop) or None,
             tokenizer=tokenizer if sampling.stop else None,
             logits_processor=LogitsProcessorList(
                 [*_warpers(sampling, width), _Draw([w.request.seed for w in batch], sampling)]
             ),
         )[:, width:]
-        ends = self._ends()
-        rows = zip(batch, out.tolist(), room, strict=True)
-        return [self._completion(w, row[:most], ends) for w, row, most in rows]
+        ends = self._end_tokens()
+        rows = zip(batch, out.tolist(), limits, strict=True)
+        return [self._completion(w, row[:limit], ends) for w, row, limit in rows]
 
     def _completion(self, waiting: _Waiting, row: list[int], ends: frozenset[int]) -> Completion:
         length = next((i for i, token in enumerate(row) if token in ends), None)
@@ -174,26 +178,27 @@ class TransformersEngine:
         return Completion(text, reason, len(waiting.prompt), tokens)
 
     def _choose(self, waiting: _Waiting) -> Completion:
-        """Draw one of the choices by what the model gives each as a whole."""
+        """Draw one of the choices by the probability that the model gives each as a whole."""
         import torch
 
-        request, answers = waiting.request, []
+        request = waiting.request
+        scored: list[tuple[float, int]] = []  # log-probability and tokens of each choice
         for choice in request.choices:
             ids = self._chat.tokens(choice)
             row = torch.tensor([waiting.prompt + ids], device=self._device)
             logits = self._model(input_ids=row).logits[0, -len(ids) - 1 : -1].float()
-            answers.append((logits.log_softmax(-1)[range(len(ids)), ids].sum().item(), ids))
-        if request.sampling.temperature:
-            best = max(score for score, _ in answers)
-            heat = request.sampling.temperature
-            weights = [math.exp((score - best) / heat) for score, _ in answers]
-            (place,) = random.Random(request.seed).choices(range(len(answers)), weights)
+            score = logits.log_softmax(-1)[range(len(ids)), ids].sum().item()
+            scored.append((score, len(ids)))
+        temperature = request.sampling.temperature
+        if temperature:
+            best = max(score for score, _ in scored)
+            weights = [math.exp((score - best) / temperature) for score, _ in scored]
+            (index,) = random.Random(request.seed).choices(range(len(scored)), weights)
         else:
-            place = max(range(len(answers)), key=lambda i: answers[i][0])
-        tokens = len(answers[place][1])
-        return Completion(request.choices[place], "stop", len(waiting.prompt), tokens)
+            index = max(range(len(scored)), key=lambda i: scored[i][0])
+        return Completion(request.choices[index], "stop", len(waiting.prompt), scored[index][1])
 
-    def _ends(self) -> frozenset[int]:
+    def _end_tokens(self) -> frozenset[int]:
         ends = self._model.generation_config.eos_token_id
         ends = ends if isinstance(ends, list) else [ends]
         return frozenset(e for e in (*ends, self._chat.tokenizer.eos_token_id) if e is not None)
@@ -208,7 +213,7 @@ class TransformersEngine:
 
 
 class _Draw:
-    """Make `generate` take, for each row, the token that the row's own generator draws."""
+    """Make `generate` take the token that each row's own random generator draws."""
 
     def __init__(self, seeds: Sequence[int], sampling: Sampling) -> None:
         self._generators = [random.Random(seed) for seed in seeds]
@@ -219,10 +224,10 @@ class _Draw:
 
         if self._greedy:
             return scores
-        share = scores.float().softmax(-1).cumsum(-1)
-        numbers = [generator.random() for generator in self._generators]
-        drawn = torch.tensor(numbers, device=scores.device)[:, None] * share[:, -1:]
-        token = torch.searchsorted(share, drawn, right=True).clamp_(max=scores.shape[-1] - 1)
+        cumulative = scores.float().softmax(-1).cumsum(-1)
+        uniform = torch.tensor([g.random() for g in self._generators], device=scores.device)
+        drawn = uniform[:, None] * cumulative[:, -1:]
+        token = torch.searchsorted(cumulative, drawn, right=True).clamp_(max=scores.shape[-1] - 1)
         return torch.full_like(scores, float("-inf")).scatter_(-1, token, 0.0)
 
 
@@ -246,7 +251,7 @@ def _warpers(sampling: Sampling, prompt: int) -> list[Any]:
     return warpers
 
 
-def _alike(one: _Waiting, other: _Waiting) -> bool:
+def _batchable(one: _Waiting, other: _Waiting) -> bool:
     a, b = one.request, other.request
     return (a.role, a.sampling, a.choices) == (b.role, b.sampling, b.choices)
 
@@ -257,13 +262,13 @@ def _failed(error: Exception) -> EngineError:
     return failure
 
 
-def _load(model: str | Path, adapters: Adapters) -> tuple[Any, str]:
+def _load(config: EngineConfig, model: str | Path, adapters: Adapters) -> tuple[Any, str]:
     import torch
     from transformers import AutoModelForCausalLM
 
     mps = torch.backends.mps.is_available()
     device = "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
-    dtype = torch.float32 if device == "cpu" else "auto"
+    dtype = cpu.number_type(config, model) if device == "cpu" else config.dtype
     loaded: Any = pretrained.model(AutoModelForCausalLM, model, dtype=dtype).to(device).eval()
     if adapters:
         (first, adapter), *others = adapters.items()

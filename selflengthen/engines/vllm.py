@@ -1,14 +1,15 @@
 """The vLLM engine: AsyncLLM in this process, its engine core in child processes.
 
-Both adapters of a phase are loaded at once. Only finished outputs are passed on, and prompts are
-token ids. Each request has its own seed, so its sampling does not depend on the batch (rounding may
-still differ from batch to batch). vLLM writes to a log file, never to the terminal, and its
-processes end with this one (see `guard`).
+Both adapters of a phase are loaded at once. Prompts are token ids; a text comes in pieces of many
+tokens, and is searched for loops in between (see `loops`). Each request has its own seed, so
+sampling does not depend on the batch (rounding still may). vLLM writes to a log file, never to the
+terminal, and its processes end with this one (see `guard`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import importlib.util
 import itertools
@@ -21,35 +22,33 @@ from pathlib import Path
 from typing import Any
 
 from selflengthen.config import EngineConfig
-from selflengthen.engines import chat, vllm_log, vllm_start
+from selflengthen.engines import vllm_arguments, vllm_log, vllm_start
 from selflengthen.engines.base import Adapters, Completion, Request, Role
+from selflengthen.engines.chat import Chat, load
+from selflengthen.engines.cpu import cache_gib
 from selflengthen.engines.guard import Guard
+from selflengthen.engines.loops import EVERY, Writing
 from selflengthen.errors import EngineError, RequestRefused
 from selflengthen.inputs import model_files
 
-# vLLM compares the end of a text with what stands before it, in Python and for each token, so every
-# length it tries costs about 1.6 microseconds a token (8 to 64 took a quarter of the speed on two
-# cores). These four lengths are multiples of half of all periods up to 40 and of all up to 10.
-_PATTERN, _TIMES = (117, 120), 2
-_LEAST_RANK = 8  # vLLM knows ranks from 8 up, in powers of two
 _SEEDS = 2**63
-_REAPED = 5.0  # seconds in which a killed process is gone
-# On a CPU vLLM puts its worker into a process of its own, only to pin it to all cores but one. The
-# engine core can do the work itself: one process less to start, and nothing left in shared memory.
-_ONE_PROCESS = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
-_ids = itertools.count(1)  # of adapters: unique in this process, whatever engine loads them
+_REAP_SECONDS = 5.0  # a killed process is gone by then
+_adapter_ids = itertools.count(1)  # unique in this process, whatever engine loads the adapters
 
 
 class VllmEngine:
     """An engine on this machine's GPUs, or on its CPU with vLLM's CPU build."""
 
     def __init__(
-        self, llm: Any, chat: chat.Chat, adapters: Mapping[Role, Any], guard: Guard, log: Path
+        self, llm: Any, chat: Chat, loras: Mapping[Role, Any], guard: Guard, log: Path
     ) -> None:
-        """Use `open` instead; this takes what it made."""
-        self._llm, self._chat, self._adapters = llm, chat, adapters
-        self._guard, self._log = guard, log
-        self._numbers = itertools.count()
+        """Use `open` instead."""
+        self._llm = llm
+        self._chat = chat
+        self._loras = loras
+        self._guard = guard
+        self._log = log
+        self._request_ids = itertools.count()
         self._closed = False
 
     @classmethod
@@ -62,39 +61,26 @@ class VllmEngine:
         on_note: Callable[[str], None],
         log: Path | None = None,
     ) -> VllmEngine:
-        """Start vLLM and wait until it answers; `log` takes what it says, else a temporary file.
+        """Start vLLM and wait until it answers; it logs to `log`, by default to a temporary file.
 
         Raises UserError for a model that cannot be used, EngineError when vLLM does not start.
         """
-        conversation = await asyncio.to_thread(chat.load, model, config.context)
+        chat = await asyncio.to_thread(load, model, config.context)
         for adapter in adapters.values():
             model_files.check_adapter(adapter.path)
         on_note("engine: starting vLLM (half a minute or more) ...")
         guard = Guard()
         log = log or guard.folder / "vllm.log"
-        start = asyncio.ensure_future(
-            asyncio.to_thread(_start, config, model, adapters, conversation.context, guard, log)
+        llm = await _start_in_thread(
+            lambda: _start(config, model, adapters, chat.context, guard, log), guard, log
         )
-        try:
-            llm = await asyncio.shield(start)
-        except Exception as error:
-            reason = vllm_log.last_error(log) or str(error)
-            await asyncio.to_thread(_end, guard)
-            raise EngineError(f"vLLM did not start: {reason}{vllm_log.whereabouts(log)}") from error
-        except asyncio.CancelledError:
-            # A thread cannot be stopped; without its engine core it ends by itself.
-            while not start.done():
-                await asyncio.to_thread(guard.kill)
-            start.exception()
-            await asyncio.to_thread(_end, guard)
-            raise
         from vllm.lora.request import LoRARequest
 
-        loaded = {
-            role: LoRARequest(adapter.name, next(_ids), str(adapter.path))
+        loras = {
+            role: LoRARequest(adapter.name, next(_adapter_ids), str(adapter.path))
             for role, adapter in adapters.items()
         }
-        return cls(llm, conversation, loaded, guard, log)
+        return cls(llm, chat, loras, guard, log)
 
     async def complete(self, request: Request) -> Completion:
         """Answer one request."""
@@ -102,24 +88,29 @@ class VllmEngine:
         from vllm.inputs import tokens_input
 
         prompt = await self._chat.encode(request)
-        output: Any = None
+        writing = Writing()
         try:
-            params = self._params(request, prompt)
-            async for finished in self._llm.generate(
+            outputs = self._llm.generate(
                 tokens_input(prompt),
-                params,
-                request_id=str(next(self._numbers)),
-                lora_request=self._adapters.get(request.role),
-            ):
-                output = finished
+                self._params(request, prompt),
+                request_id=str(next(self._request_ids)),
+                lora_request=self._loras.get(request.role),
+            )
+            async with contextlib.aclosing(outputs):  # which ends a request that loops
+                async for output in outputs:
+                    piece = output.outputs[0]
+                    if writing.add(piece.text, piece.token_ids, piece.finish_reason):
+                        break
         except (VLLMClientError, ValueError) as error:
             raise RequestRefused(str(error)) from error
         except Exception as error:
-            raise EngineError(self._obituary()) from error
-        if output is None or output.outputs[0].finish_reason in (None, "abort", "error"):
-            raise EngineError(self._obituary())
-        best = output.outputs[0]
-        return Completion(best.text, best.finish_reason, len(prompt), len(best.token_ids))
+            raise EngineError(self._death_message()) from error
+        if writing.reason is None or writing.reason in ("abort", "error"):
+            raise EngineError(self._death_message())
+        text = writing.text
+        if writing.reason == "repetition":
+            text = self._chat.tokenizer.decode(writing.tokens, skip_special_tokens=True)
+        return Completion(text, writing.reason, len(prompt), len(writing.tokens))
 
     async def close(self) -> None:
         """End vLLM and all its processes."""
@@ -127,23 +118,23 @@ class VllmEngine:
             return
         self._closed = True
         await _stop_reading(self._llm)
-        # The core takes seconds to leave in good order and has nothing to put in order.
+        # An orderly shutdown takes the core seconds, and it has nothing to save.
         await asyncio.to_thread(self._llm.shutdown, 0.1)
         self._llm = None
         await asyncio.to_thread(_end, self._guard)
-        # What is left of AsyncLLM complains when it goes, most of all at interpreter exit.
+        # The remains of AsyncLLM warn when they are collected, most of all at interpreter exit.
         with warnings.catch_warnings(action="ignore"):
             gc.collect()
 
     def _params(self, request: Request, prompt: list[int]) -> Any:
         from vllm.sampling_params import (
-            RepetitionDetectionParams,
             RequestOutputKind,
             SamplingParams,
             StructuredOutputsParams,
         )
 
-        sampling, structured = request.sampling, None
+        sampling = request.sampling
+        structured = None
         if request.choices:
             structured = StructuredOutputsParams(choice=list(request.choices))
         elif request.schema:
@@ -156,26 +147,24 @@ class VllmEngine:
             max_tokens=self._chat.most_tokens(request, prompt),
             stop=list(sampling.stop) or None,
             seed=request.seed % _SEEDS,
-            output_kind=RequestOutputKind.FINAL_ONLY,
+            output_kind=RequestOutputKind.DELTA,
+            stream_interval=EVERY,
             structured_outputs=structured,
-            repetition_detection=RepetitionDetectionParams(
-                min_pattern_size=_PATTERN[0], max_pattern_size=_PATTERN[1], min_count=_TIMES
-            ),
             skip_clone=True,
         )
 
-    def _obituary(self) -> str:
+    def _death_message(self) -> str:
         if self._closed:
-            return "vLLM was closed while a request was in work."
-        reason = vllm_log.last_error(self._log) or "it said nothing"
-        return f"vLLM died: {reason}{vllm_log.whereabouts(self._log)}"
+            return "vLLM was closed while a request was in progress."
+        reason = vllm_log.last_error(self._log) or "it logged no error"
+        return f"vLLM died: {reason}{vllm_log.location(self._log)}"
 
 
 async def _stop_reading(llm: Any) -> None:
-    """End the task that reads what the core writes, before the core goes.
+    """Stop the task that reads the core's output, before the core ends.
 
-    It would take the end for an accident and log that. Requests in work, which would then wait for
-    ever, fail.
+    It would log the core's end as an accident. Requests in progress fail; without their reader they
+    would wait for ever.
     """
     from vllm.v1.engine.exceptions import EngineDeadError
 
@@ -186,12 +175,22 @@ async def _stop_reading(llm: Any) -> None:
     llm.output_processor.propagate_error(EngineDeadError())
 
 
-def _end(guard: Guard) -> None:
-    """Kill what vLLM started, and collect the core: else it stays as a zombie until we end."""
-    guard.close()
-    for process in multiprocessing.active_children():  # collects those that have ended
-        if process.name.startswith("EngineCore"):
-            process.join(_REAPED)
+async def _start_in_thread(start: Callable[[], Any], guard: Guard, log: Path) -> Any:
+    """Run `start` in a thread; where it fails or is cancelled, end all its processes."""
+    starting = asyncio.ensure_future(asyncio.to_thread(start))
+    try:
+        return await asyncio.shield(starting)
+    except Exception as error:
+        reason = vllm_log.last_error(log) or str(error)
+        await asyncio.to_thread(_end, guard)
+        raise EngineError(f"vLLM did not start: {reason}{vllm_log.location(log)}") from error
+    except asyncio.CancelledError:
+        # A thread cannot be stopped, but without its engine core it ends by itself.
+        while not starting.done():
+            await asyncio.to_thread(guard.kill)
+        starting.exception()
+        await asyncio.to_thread(_end, guard)
+        raise
 
 
 def _start(
@@ -202,75 +201,46 @@ def _start(
     guard: Guard,
     log: Path,
 ) -> Any:
-    logging = guard.folder / "logging.json"
-    logging.write_text(json.dumps(vllm_log.configuration(log)))
-    # Its own environment would otherwise carry over into this process and the trainer's.
-    settings = vllm_start.settings(model, logging, guard.folder) | dict(guard.environment)
+    """Return a running AsyncLLM; blocks until it answers."""
+    logging_config = guard.folder / "logging.json"
+    logging_config.write_text(json.dumps(vllm_log.configuration(log)))
+    cache = cache_gib(config, model, context)
+    settings = vllm_start.settings(model, logging_config, guard.folder, cache)
+    settings |= dict(guard.environment)
     with (
+        # Set back afterwards: this process and the trainer must not inherit vLLM's settings.
         vllm_start.environment(settings),
-        vllm_start.interrupts_held(),
+        vllm_start.interrupts_blocked(),
         warnings.catch_warnings(action="ignore"),
     ):
-        from vllm.config.logging import LoggingConfig
-        from vllm.config.structured_outputs import StructuredOutputsConfig
-        from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.platforms import current_platform
         from vllm.v1.engine.async_llm import AsyncLLM
 
         cpu = current_platform.is_cpu()
-        options: dict[str, Any] = _on_a_cpu(context) if cpu else {}
-        if cpu and config.tensor_parallel == 1:
-            os.environ.update(_ONE_PROCESS)
-            os.environ.setdefault("OMP_NUM_THREADS", str(_threads()))
-            os.environ["TMPDIR"] = str(guard.folder)  # a file by which processes would meet
-            options["distributed_executor_backend"] = "uni"
-        if adapters:
-            rank = max(_LEAST_RANK, *(a.rank for a in adapters.values()))
-            options |= {
-                "enable_lora": True,
-                # On a CPU, a request without an adapter gets the one in the last slot (an index of
-                # -1), so that slot stays empty.
-                "max_loras": len(adapters) + cpu,
-                "max_lora_rank": 1 << (rank - 1).bit_length(),
-            }
+        if vllm_arguments.runs_in_single_process(config, cpu):
+            os.environ.update(vllm_arguments.single_process_environment(guard.folder))
         return AsyncLLM.from_engine_args(
-            AsyncEngineArgs(
-                model=str(model),
-                trust_remote_code=False,  # code of a model's folder is never run
-                load_format="safetensors",  # and its pickled weights are never read
-                max_model_len=context,
-                max_num_seqs=config.in_flight,
-                gpu_memory_utilization=config.gpu_memory,
-                tensor_parallel_size=config.tensor_parallel,
-                enable_prefix_caching=True,
-                disable_log_stats=True,
-                use_tqdm_on_load=False,
-                # A weak model that must write JSON writes blank lines for as long as it may.
-                structured_outputs_config=StructuredOutputsConfig(
-                    backend="xgrammar", disable_any_whitespace=True
-                ),
-                logging_config=LoggingConfig(pylogging_config_file=str(logging)),
-                **options,
+            vllm_arguments.build(
+                config,
+                model,
+                adapters.values(),
+                context=context,
+                cpu=cpu,
+                logging_config=logging_config,
             )
         )
 
 
-def _on_a_cpu(context: int) -> dict[str, Any]:
-    """Return what vLLM needs to be told on a CPU.
-
-    A prompt must not be read in parts: after a part, a GPU's random generator is set back, which a
-    CPU's cannot be, and the engine core dies of it ("CPU Generator does not use offset").
-    """
-    return {
-        "dtype": "float32",
-        "enforce_eager": True,
-        "enable_chunked_prefill": False,
-        "max_num_batched_tokens": max(context, 8192),
-    }
+def _end(guard: Guard) -> None:
+    """Kill vLLM's processes and reap the core, which would else stay a zombie until we end."""
+    guard.close()
+    for process in multiprocessing.active_children():  # reaps those that have ended
+        if process.name.startswith("EngineCore"):
+            process.join(_REAP_SECONDS)
 
 
-def trouble() -> str | None:
-    """Return why vLLM cannot be used on this machine, or none; imports it, which takes a while."""
+def why_unusable() -> str | None:
+    """Return why vLLM cannot be used on this machine, or None; the import takes seconds."""
     if importlib.util.find_spec("vllm") is None:
         return "vllm is not installed"
     try:
@@ -280,11 +250,5 @@ def trouble() -> str | None:
     except Exception as error:  # whatever a broken installation raises
         return f"vllm cannot be imported: {(str(error) or repr(error)).splitlines()[0]}"
     if current_platform.is_unspecified():
-        return "vllm is installed, but for other hardware than this machine has"
+        return "vllm is installed, but not for this machine's hardware"
     return None
-
-
-def _threads() -> int:
-    """Return the threads that compute on a CPU: all cores but the one for this process."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, (cores or 1) - 1)

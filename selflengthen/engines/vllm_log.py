@@ -1,8 +1,7 @@
 """The log of vLLM's processes: how it is written, and what is read from it.
 
 vLLM configures logging in each of its processes from a file, which names `handler`. In a child
-process it also takes the standard streams, since what a dying process has to say does not pass
-through logging.
+process the handler also takes the standard streams: a dying process writes its last words there.
 """
 
 from __future__ import annotations
@@ -15,11 +14,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-_AN_ERROR = re.compile(r"[A-Za-z_.]*(Error|Exception|Killed|signal)\b: .*")
+_ERROR = re.compile(r"[A-Za-z_.]*(Error|Exception|Killed|signal)\b: .*")
 
 
 def handler(log: str, controller: int) -> logging.Handler:
-    """Write to the file `log`; in any process but `controller` stdout and stderr go there too."""
+    """Return a handler that writes to `log`; except in `controller`, stdout and stderr follow.
+
+    `controller` is a process id.
+    """
     if os.getpid() != controller:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -31,7 +33,7 @@ def handler(log: str, controller: int) -> logging.Handler:
 
 
 def configuration(log: Path) -> dict[str, Any]:
-    """Return a logging configuration that writes vLLM's log to a file."""
+    """Return vLLM's logging configuration (`logging.config.dictConfig`), which writes to `log`."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -49,13 +51,13 @@ def configuration(log: Path) -> dict[str, Any]:
 
 
 def last_error(log: Path) -> str:
-    """Return the last error that a log tells of, in one line; empty where it tells of none."""
+    """Return the last error in a log, as one line; empty if there is none."""
     with contextlib.suppress(OSError):
-        told = [found[0] for found in _AN_ERROR.finditer(log.read_text("utf-8", "replace"))]
-        return told[-1].strip()[:300] if told else ""
+        errors = [match[0] for match in _ERROR.finditer(log.read_text("utf-8", "replace"))]
+        return errors[-1].strip()[:300] if errors else ""
     return ""
 
 
-def whereabouts(log: Path) -> str:
-    """Say where all of a log stands, if it outlives the engine."""
-    return f" (all of it: {log})" if log.exists() else ""
+def location(log: Path) -> str:
+    """Return a parenthesis that names the log, if the log outlives the engine."""
+    return f" (log: {log})" if log.exists() else ""

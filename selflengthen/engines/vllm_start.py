@@ -1,4 +1,4 @@
-"""What surrounds vLLM while it starts: the environment it reads, and signals that are held back."""
+"""What surrounds vLLM while it starts: the environment that it reads, and Ctrl-C blocked."""
 
 from __future__ import annotations
 
@@ -15,28 +15,34 @@ SILENT = {
     "VLLM_LOGGING_LEVEL": "ERROR",
     "TRANSFORMERS_VERBOSITY": "error",
     "PYTHONWARNINGS": "ignore",
-    "TORCH_LOGS": "-torch._library",  # warns of a missing Triton, which a CPU does not need
+    "TORCH_LOGS": "-torch._library",  # warns that Triton is missing, which a CPU does not need
 }
-_SOCKET_FOLDER = 64  # longest path of a folder in which a socket can still be opened
+_MAX_SOCKET_FOLDER = 64  # characters; in a folder with a longer path no socket can be opened
 
 
-def settings(model: str | Path, logging: Path, folder: Path) -> dict[str, str]:
-    """Return the environment in which vLLM is started."""
-    chosen = SILENT | {
-        "VLLM_LOGGING_CONFIG_PATH": str(logging),
+def settings(
+    model: str | Path, logging_config: Path, folder: Path, cache_gib: int
+) -> dict[str, str]:
+    """Return the environment in which vLLM is started.
+
+    `logging_config` is the logging configuration's file; sockets lie in `folder`.
+    On a CPU, the cache takes `cache_gib`.
+    """
+    variables = SILENT | {
+        "VLLM_LOGGING_CONFIG_PATH": str(logging_config),
         "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # a fork does not show the guard's mark
-        "VLLM_CPU_KVCACHE_SPACE": os.environ.get("VLLM_CPU_KVCACHE_SPACE", "1"),
+        "VLLM_CPU_KVCACHE_SPACE": os.environ.get("VLLM_CPU_KVCACHE_SPACE", str(cache_gib)),
     }
-    if len(str(folder)) < _SOCKET_FOLDER:
-        chosen["VLLM_RPC_BASE_PATH"] = str(folder)  # its sockets go when the folder goes
+    if len(str(folder)) < _MAX_SOCKET_FOLDER:
+        variables["VLLM_RPC_BASE_PATH"] = str(folder)  # its sockets are removed with the folder
     if Path(model).is_dir():
-        chosen |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
-    return chosen
+        variables |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+    return variables
 
 
 @contextlib.contextmanager
 def environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables, and put the environment back as it was."""
+    """Set environment variables, and restore the environment afterwards."""
     before = dict(os.environ)
     os.environ.update(values)
     try:
@@ -48,9 +54,9 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def interrupts_held() -> Iterator[None]:
-    """Hold Ctrl-C back from processes started here: it is the controller's to handle."""
-    # The tracker's start would release it again, and the guard must not take it for vLLM's.
+def interrupts_blocked() -> Iterator[None]:
+    """Block Ctrl-C in processes that are started here: the controller handles it."""
+    # Started here, the tracker would unblock it again, and the guard would take it for vLLM's.
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:

@@ -1,8 +1,6 @@
-"""What the scores of responses consist of. Fields are the keys of the JSON, in its order."""
+"""The figures of scored responses. The fields are the keys of the JSON, in its order."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import msgspec
 
@@ -18,7 +16,7 @@ class KindMeans(msgspec.Struct, frozen=True):
 
 
 class LongenScores(msgspec.Struct, frozen=True):
-    """LonGen's scores, 0 to 1; those of `KindMeans`, and the same by language and band."""
+    """LonGen's mean scores, 0 to 1: those of `KindMeans`, and the same by language and by band."""
 
     overall: float | None
     about: float | None
@@ -44,7 +42,7 @@ class LongbenchScores(msgspec.Struct, frozen=True):
 
 
 class LifebenchMeans(msgspec.Struct, frozen=True):
-    """LIFEBench's means: LD and |LD| as fractions, LS from 0 to 100."""
+    """LIFEBench's means: LD and |LD| as fractions, LS from 0 to 100; None without responses."""
 
     responses: int
     ld: float | None
@@ -70,9 +68,9 @@ class LengthFigures(msgspec.Struct, frozen=True):
     Attributes:
         responses: The number of responses.
         empty: How many of them have no words.
-        counter: What counts as a word, for people.
+        counter: What counts as a word, in words.
         words: Mean, median and 90th percentile of their lengths.
-        scores: The benchmark's scores; their fields stand beside these in the JSON.
+        scores: The benchmark's scores; in the JSON, their fields follow these.
     """
 
     responses: int
@@ -81,10 +79,11 @@ class LengthFigures(msgspec.Struct, frozen=True):
     words: dict[str, float]
     scores: LongenScores | LongbenchScores | LifebenchScores
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return the figures as one flat JSON object."""
-        fields: dict[str, Any] = msgspec.to_builtins(self)
-        scores: dict[str, Any] = fields.pop("scores")
+        fields: dict[str, object] = msgspec.to_builtins(self)
+        scores: dict[str, object] = msgspec.to_builtins(self.scores)
+        del fields["scores"]
         return fields | scores
 
 
@@ -93,11 +92,11 @@ class DecileFigures(msgspec.Struct, frozen=True):
 
     Attributes:
         decile: 1 to 10.
-        rep_4: Share of the 4-grams that occurred anywhere before in the text.
-        distinct_2: Share of different 2-grams.
-        distinct_3: Share of different 3-grams.
-        gzip_ratio: Compressed size over size.
-        mtld: Lexical diversity of parts that are long enough; None if there is none.
+        rep_4: Share of the 4-grams that occurred earlier in the text.
+        distinct_2: Distinct 2-grams ÷ all 2-grams.
+        distinct_3: Distinct 3-grams ÷ all 3-grams.
+        gzip_ratio: Size before ÷ after gzip.
+        mtld: Lexical diversity of the parts that are long enough; None if none is.
         first_repeat: Share of the texts whose first repeat ends in this tenth.
     """
 
@@ -111,7 +110,7 @@ class DecileFigures(msgspec.Struct, frozen=True):
 
 
 class QualityFigures(msgspec.Struct, frozen=True):
-    """Quality that can be measured without a judge; shares and means over texts.
+    """Quality as measured without a judge; shares and means over texts.
 
     Attributes:
         responses: The number of texts.
@@ -121,10 +120,10 @@ class QualityFigures(msgspec.Struct, frozen=True):
         ends: Share of the known finish reasons that are `stop`; None if none is known.
         repeats: Share of the texts that repeat themselves.
         rep_4: Share of repeated 4-grams.
-        distinct_2: Share of different 2-grams.
-        distinct_3: Share of different 3-grams.
-        gzip_ratio: Compressed size over size.
-        mtld: Lexical diversity of long texts; None if there is none.
+        distinct_2: Distinct 2-grams ÷ all 2-grams.
+        distinct_3: Distinct 3-grams ÷ all 3-grams.
+        gzip_ratio: Size before ÷ after gzip.
+        mtld: Lexical diversity of the long texts; None without any.
         long: The number of long texts.
         by_decile: The variety of each tenth of the long texts.
     """

@@ -1,6 +1,6 @@
 """Scores the length of responses as LonGen, LongBench-Write and LIFEBench do.
 
-The required length is the benchmark's own field if the row has it; otherwise it is read from the
+The required length is the benchmark's own field if the row has it; otherwise, it is read from the
 instruction.
 """
 
@@ -28,7 +28,7 @@ from selflengthen.length.requirement import LengthRequirement, read_requirement
 from selflengthen.text.statistics import spread
 
 NO_GROUP = "(none)"
-"""The group of rows without the field that names one."""
+"""The group of rows that lack the field with its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +36,10 @@ class ScoredResponse:
     """The length score of one response.
 
     Attributes:
-        required: The length asked for; of a range, the upper end.
+        required: The required length; of a range, the upper end.
         words: The length of the response.
         score: The benchmark's score.
-        groups: The groups it belongs to: kind, language, band and the like.
+        groups: The groups it belongs to, by type: kind, language, band and so on.
         counts: Whether the benchmark includes the response in its means.
     """
 
@@ -55,7 +55,7 @@ class LengthBenchmark:
     """How a benchmark scores lengths.
 
     Attributes:
-        counter: What counts as a word, for people.
+        counter: What counts as a word, in words.
         read: Scores one row.
         sum_up: Averages the scores of all rows.
     """
@@ -109,7 +109,7 @@ def _requirement(row: ResponseRow, *fields: str) -> LengthRequirement:
 
 
 def _with_kind(row: ResponseRow, requirement: LengthRequirement, kind: str) -> LengthRequirement:
-    """Change the kind of a requirement, but not its numbers: LonGen's field decides on the kind."""
+    """Change the kind of a requirement, but not its numbers: LonGen's field determines the kind."""
     if kind == requirement.kind:
         return requirement
     numbers = [n for n in (requirement.low, requirement.high) if n is not None]
@@ -214,7 +214,7 @@ def _sum_lifebench(scored: Sequence[ScoredResponse]) -> LifebenchScores:
 
 
 def _lifebench_means(counted: Sequence[ScoredResponse]) -> LifebenchMeans:
-    """Average over cells of one control and one length, each the mean of its responses."""
+    """Average the means of the cells; a cell has the responses to one control and one length."""
     cells: dict[tuple[str, float], list[ScoredResponse]] = {}
     for response in counted:
         key = (response.groups["control"], response.required)

@@ -1,8 +1,8 @@
-"""Reads LIFEBench's public files (arXiv 2505.16234) as instructions.
+"""Turns LIFEBench's public files (arXiv 2505.16234) into instructions.
 
-A line has a language and a `task` with two placeholders: one for the kind of length constraint and
-one for the number. The benchmark combines each task with three kinds and ten lengths. In one of its
-files, refactor, the length is part of the task instead.
+A line has a language and a `task` with two placeholders: one for the kind of length constraint, one
+for the number. The benchmark combines each task with three kinds and ten lengths. In one of its
+files, refactor, each task has its length in the text instead.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _CONTROL_OF_KIND = {"about": "equal to", "below": "at most", "above": "at least"
 def instructions(row: ResponseRow) -> Iterator[ResponseRow]:
     """Yield the instructions of a line, with `prompt`, `control_method` and `length_constraint`.
 
-    A line with a `prompt` is a single instruction and stays as it is. A task with placeholders
-    yields one for each combination of control and length, unless the line's own `control_method` or
-    `length_constraint` choose one.
+    A line with a `prompt` is one instruction and is not changed. A task with placeholders gives one
+    for each combination of control and length; the line's own `control_method` or
+    `length_constraint` restrict these.
     """
     if "prompt" in row or "task" not in row:
         yield row
@@ -39,13 +39,13 @@ def instructions(row: ResponseRow) -> Iterator[ResponseRow]:
         control, length = required_length(row, "task")
         yield _filled(row, task, control, length)
     elif len(present) == 1:
-        row.fail(f"field 'task' has {present[0]} alone; it needs both {_CONTROL} and {_LENGTH}.")
+        row.fail(f"field 'task' has only {present[0]}; it needs both {_CONTROL} and {_LENGTH}.")
     else:
         yield from _combinations(row, task)
 
 
 def required_length(row: ResponseRow, field: str) -> tuple[str, float]:
-    """Return the control and the length of a line, from its fields or else the text `field`."""
+    """Return the control and the length of a line: from its fields, or else from text `field`."""
     if "length_constraint" in row:
         return row.one_of("control_method", *CONTROLS), row.length("length_constraint")
     text = row.text(field)
@@ -86,6 +86,6 @@ def _filled(row: ResponseRow, prompt: str, control: str, length: float) -> Respo
 
 
 def _without_material(row: ResponseRow, text: str) -> str:
-    """Remove the text to be worked on, which may mention lengths of its own."""
+    """Remove the text to work on, which may mention lengths of its own."""
     material = row.optional_text("raw_data")
     return text.replace(material, " ") if material else text

@@ -51,7 +51,7 @@ def of_run(run: Path, benchmark: str) -> EvaluationFolder:
 
 
 def of_model(name: str, digest: str, benchmark: str) -> EvaluationFolder:
-    """Return the folder of a model's evaluation; the digest separates models of the same name."""
+    """Return the folder of a model's evaluation; the digest distinguishes models of one name."""
     return EvaluationFolder(ROOT / f"{slug(name)}-{digest[:8]}" / benchmark)
 
 
@@ -61,5 +61,5 @@ def side_by_side(names: list[str], benchmark: str) -> EvaluationFolder:
 
 
 def slug(name: str) -> str:
-    """Return a name with only the characters that a folder's name may have."""
+    """Return a name with only the characters that are safe in the name of a folder."""
     return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "model"

@@ -1,7 +1,7 @@
-"""Collects answers to a benchmark and has them graded, in stages that resume as a run's do.
+"""Collects answers to a benchmark and has them graded, in stages that resume like those of a run.
 
-`Answering` has the states of one target answer each instruction. `Grading` has the judge grade the
-answers of any number of targets; the judge has an engine of its own.
+`Answering` has each state of a target answer every instruction. `Grading` has the judge grade the
+answers of one or more targets; the judge has its own engine.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Answering:
     def _adapters(self, state: ModelState) -> Adapters:
         """Return the adapters to open the engine with; for the bare model, those of the next state.
 
-        An engine with adapters also serves the bare model, so it need not be restarted in between.
+        An engine with adapters also serves the bare model, so it need not restart in between.
         """
         upcoming = (other.adapter for other in self._unanswered() if other.adapter)
         adapter = state.adapter or next(upcoming, None)
@@ -88,7 +88,7 @@ class GradeRequest:
 class GradeResponse:
     """The stage that grades one response per item.
 
-    An answer without valid grades is rejected, and the judge is asked again.
+    An answer without valid grades is rejected; then the judge gets another attempt.
     """
 
     def __init__(self, config: JudgeConfig, rubric: Rubric) -> None:
@@ -104,7 +104,7 @@ class GradeResponse:
         )
 
     async def attempt(self, item: Item[GradeRequest], ask: Ask) -> Verdict:
-        """Ask the judge; an empty response gets the lowest grades without a request."""
+        """Ask the judge; an empty response gets the lowest grades without asking."""
         request = item.input
         if not request.response.strip():
             return Verdict("", "empty", None, {"grades": self.rubric.lowest()})
@@ -131,7 +131,7 @@ class Grading:
         judge: Judge,
         services: Services,
     ) -> None:
-        # All but the judge's engine, as `seed`, is as for the first target.
+        # The settings of the first target (such as `seed`), with the judge's engine.
         config = targets[0].config.model_copy(update={"engine": judge.config.engine})
         self.targets = targets
         self.benchmark = benchmark

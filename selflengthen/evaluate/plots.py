@@ -29,7 +29,7 @@ _FAR = 5  # factor beyond the required lengths at which the axes end
 
 
 def lengths(scores: ScoresByLabel) -> bytes:
-    """Return a PNG with one panel per model: each text by required and produced words.
+    """Return a PNG with one panel per model: required words against produced words, per text.
 
     Texts on the line have the required length; texts in the band are within a fifth of it. Empty
     texts and those far outside are drawn at the edge.
@@ -47,7 +47,7 @@ def lengths(scores: ScoresByLabel) -> bytes:
         panel = panels.flat[place]
         _panel(panel, scored, low, high)
         panel.set_title(label, fontsize=10, parse_math=False)
-        if place + columns >= len(scores):  # no panel below it has the labels
+        if place + columns >= len(scores):  # there is no panel below with the labels
             panel.tick_params(labelbottom=True)
     _legend(figure, panels.flat[0], responses)
     figure.supxlabel("words required", fontsize=10)
@@ -143,7 +143,7 @@ def _kind(response: ScoredResponse) -> str:
 
 
 def _edges(scored: Sequence[ScoredResponse]) -> tuple[float, float]:
-    """Return the limits of both axes: all required lengths, and produced ones near them."""
+    """Return the limits of both axes: all required lengths, and the produced ones near them."""
     required = [response.required for response in scored]
     words = [response.words for response in scored if response.words]
     low = max(min([*required, *words]), min(required) / _FAR)
@@ -176,7 +176,7 @@ def _colours(count: int) -> list[str]:
 
 
 def _labels(scores: ScoresByLabel) -> list[str]:
-    """Return short labels, without the run's name if all begin with it."""
+    """Return short labels, without the run's name if all have the same one."""
     labels = list(scores)
     names = {label.partition(" ")[0] for label in labels}
     if len(labels) > 1 and len(names) == 1:
@@ -195,6 +195,8 @@ def _figure(width: float, height: float) -> Figure:
 def _png(figure: Figure) -> bytes:
     file = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")  # a missing one in a name becomes a box
+        warnings.filterwarnings(
+            "ignore", message="Glyph"
+        )  # one that is missing in the font becomes a box
         figure.savefig(file, format="png", dpi=120, metadata={"Software": None})
     return file.getvalue()

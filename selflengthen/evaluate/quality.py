@@ -1,8 +1,8 @@
-"""Measures the quality of texts without a judge: of whole texts, and by decile of position.
+"""Measures the quality of texts without a judge: overall, and by decile of position.
 
 The deciles show where texts begin to repeat themselves: `rep_4` counts 4-grams that occurred
-anywhere before in the text, and `first_repeat` gives the share of texts whose first repeat, as
-`has_repeat` defines it (10 words, 13 CJK characters), ends in that decile.
+earlier in the text, and `first_repeat` is the share of texts whose first repeat, as defined by
+`has_repeat` (10 words, 13 CJK characters), ends in that decile.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from selflengthen.text.statistics import mean, spread, variety
 
 DECILES = 10
 LONG = 100
-"""Words: shorter texts have no deciles, and shorter texts and parts no MTLD."""
+"""Words. Shorter texts have no deciles, and shorter texts and parts no MTLD."""
 
 
 def read_quality(rows: Iterable[ResponseRow]) -> QualityFigures:
-    """Measure the field `response` of all rows; `finish_reason` is read if it is there."""
+    """Measure the field `response` of all rows, and `finish_reason` if it is present."""
     texts: list[str] = []
     reasons: list[str | None] = []
     for row in rows:
@@ -35,7 +35,7 @@ def read_quality(rows: Iterable[ResponseRow]) -> QualityFigures:
 def quality(texts: Sequence[str], finish_reasons: Sequence[str | None] = ()) -> QualityFigures:
     """Measure texts.
 
-    `truncated` is the share that does not end (`checks.ending`), `ends` the share of finish reasons
+    `truncated` is the share without an ending (`checks.ending`), `ends` the share of finish reasons
     that are `stop` (None if no reason is known). Measures of variety are means over the texts that
     are not blank. The other figures include blank texts, which count as truncated.
     """

@@ -1,9 +1,8 @@
-"""Presents an evaluation: the figures as JSON, tables, plots and the report."""
+"""Presents an evaluation as JSON, tables, plots and a report."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import msgspec
 
@@ -15,7 +14,7 @@ from selflengthen.evaluate.tasks import Task
 from selflengthen.storage.atomic import rewrite, write_json
 
 Table = list[list[str]]
-"""A head, then rows; the first cell of each is its name."""
+"""A header and rows; the first cell of each row is its name."""
 
 _COLUMNS = {
     "longen": ("overall", "about", "range", "above", "below"),
@@ -23,14 +22,18 @@ _COLUMNS = {
     "longbench-write": ("s_l",),
     "lifebench": ("ls", "ld", "abs_ld"),
 }
-_IN_LENGTH = ("responses", "empty", "words")  # figures of `quality` that the length figures have
+_IN_LENGTH = (
+    "responses",
+    "empty",
+    "words",
+)  # figures of `quality` that are in the length figures, too
 
 
 def figures(
     states: Sequence[StateResult], benchmark: BenchmarkData, judge: Judge | None
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return the JSON object that `--json` prints and scores.json contains."""
-    grader: dict[str, Any] | None = None
+    grader: dict[str, object] | None = None
     if judge is not None:
         grader = {
             "model": judge.name,
@@ -48,9 +51,9 @@ def figures(
     }
 
 
-def _state_json(state: StateResult, task: Task) -> dict[str, Any]:
-    variety: dict[str, Any] = msgspec.to_builtins(state.quality)
-    judged: dict[str, Any] | None = None
+def _state_json(state: StateResult, task: Task) -> dict[str, object]:
+    variety: dict[str, object] = msgspec.to_builtins(state.quality)
+    judged: dict[str, object] | None = None
     if state.judged is not None:
         judged = {
             task.rubric.key: state.judged.figure,
@@ -147,8 +150,8 @@ def _dropped(state: StateResult) -> int:
     return getattr(state.length.scores, "dropped", 0)
 
 
-def _texts(states: Sequence[StateResult]) -> Iterator[dict[str, Any]]:
-    """Yield the lines of texts.jsonl; a benchmark's groups are fields of their own."""
+def _texts(states: Sequence[StateResult]) -> Iterator[dict[str, object]]:
+    """Yield the lines of texts.jsonl; each of a benchmark's groups is a field."""
     for state in states:
         rows = zip(state.answers, state.scored, state.grades, strict=True)
         for number, (answer, scored, grades) in enumerate(rows, 1):
@@ -175,7 +178,7 @@ def _share(value: float | None) -> str:
 
 
 def _markdown(states: Sequence[StateResult], benchmark: BenchmarkData, judge: Judge | None) -> str:
-    """Return the report; names are data and must not break its cells and lines."""
+    """Return the report; names are escaped, so that they cannot break its tables."""
     task = benchmark.task
     lines = [
         f"# {task.name}: {', '.join(_plain(state.label) for state in states)}",

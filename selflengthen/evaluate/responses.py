@@ -1,6 +1,6 @@
 """Reads files of responses: JSONL with one object per line.
 
-A line that cannot be used raises a UserError that names file, line and field; none is skipped.
+A line that cannot be used raises a UserError with file, line and field; no line is skipped.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _TYPE_NAMES: dict[type, str] = {
 
 @dataclass(frozen=True, slots=True)
 class ResponseRow:
-    """A line of a file: its place, for error messages, and its fields."""
+    """A line of a file: where it is, for error messages, and its fields."""
 
     where: str
     fields: Mapping[str, Any]
@@ -67,7 +67,7 @@ class ResponseRow:
         return value
 
     def fail(self, fault: str) -> NoReturn:
-        """Raise a UserError that begins with the place of the row."""
+        """Raise a UserError that begins with the file and line of the row."""
         raise UserError(f"{self.where}: {fault}")
 
     def _fail_type(self, name: str, expected: str) -> NoReturn:

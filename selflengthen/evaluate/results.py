@@ -33,13 +33,13 @@ class BandFigures(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class GradeFigures:
-    """What a judge made of a state's answers.
+    """A judge's grades of a state's answers.
 
     Attributes:
-        figure: The mean over all dimensions, as `Rubric.figure` gives it.
+        figure: The mean over all dimensions, as returned by `Rubric.figure`.
         judged: The number of graded answers.
         unjudged: The number of answers without valid grades.
-        reasons: How often each reason was why an answer has no grades.
+        reasons: The reasons why answers have no grades, with their counts.
         grades: The mean grade of each dimension.
     """
 
@@ -55,7 +55,7 @@ class StateResult:
     """The results of one state.
 
     `answers`, `scored` and `grades` have one element per row of the benchmark. An answer is None if
-    the engine rejected the request; grades are None if the judge gave no valid ones.
+    the engine rejected the request; grades are None if the judge's were not valid.
     """
 
     label: str
@@ -79,7 +79,7 @@ class StateResult:
 def gather(
     targets: Sequence[EvaluationTarget], benchmark: BenchmarkData, judge: Judge | None
 ) -> list[StateResult]:
-    """Read and measure all answers and grades; raises DamagedFile where they were changed."""
+    """Read and measure all answers and grades; raises DamagedFile if they were changed."""
     return [
         _state_result(target, state, benchmark, judge)
         for target in targets

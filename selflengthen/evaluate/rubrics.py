@@ -1,4 +1,4 @@
-"""What a judge grades, the form of its answer, and how grades are averaged.
+"""The dimensions that a judge grades, the format of its answer, and how grades are averaged.
 
 LonGen: seven dimensions from 1 to 10 (arXiv 2410.23933). LongBench-Write: six from 1 to 5, and S_Q,
 the mean of (grade − 1)·25 (arXiv 2408.07055). The prompts are our own: prompts/*/grade-*.user.md.
@@ -26,10 +26,10 @@ class Rubric:
     """Dimensions that a judge grades.
 
     Attributes:
-        name: Part of the names of the prompts.
+        name: Its name, and part of those of the prompts.
         dimensions: What is graded, in the order of the judge's answer.
         max_grade: The best grade; the worst is 1.
-        key: What the figure over all dimensions is called: `quality` or `s_q`.
+        key: The name of the mean over all dimensions: `quality` or `s_q`.
     """
 
     name: str
@@ -84,7 +84,7 @@ class Rubric:
         }
 
     def digest(self) -> str:
-        """Return the digest of all that a judge is told: the prompts and the schema."""
+        """Return the digest of everything that the judge gets: the prompts and the schema."""
         return fingerprint([self.prompts(), self.schema()]).hex()
 
     def _is_grade(self, value: object) -> bool:

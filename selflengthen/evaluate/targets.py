@@ -1,10 +1,9 @@
-"""Who answers and who grades, and whether what is on disk still belongs to them."""
+"""Who answers and who grades, and whether the results on disk still belong to them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from selflengthen.config import Config, JudgeConfig
 from selflengthen.engines.base import Adapter
@@ -28,9 +27,9 @@ class ModelState:
     Attributes:
         name: The name of its folder: `model`, `base`, `01`, …, `final`.
         suffix: What tables append to the target's title, such as ` round 2`.
-        adapter: The run's adapter; None for the bare model.
+        adapter: The adapter; None for the bare model.
         digest: The adapter's digest.
-        training: The stage that made the adapter; it is verified before the adapter is used.
+        training: The stage that trained the adapter; it is verified before the adapter is used.
     """
 
     name: str
@@ -47,12 +46,12 @@ class EvaluationTarget:
     Attributes:
         name: Part of the name of a folder.
         title: Its name in tables.
-        config: The settings its answers are drawn with.
+        config: The settings for its answers.
         model: The base model.
-        prompts: The prompts its answers are drawn with.
+        prompts: The prompts for its answers.
         folder: Where its answers and grades are.
         states: The states that answer, in the order of the tables.
-        whole: Whether these are all states of a run.
+        all_states: Whether these are all states of the run.
     """
 
     name: str
@@ -62,7 +61,7 @@ class EvaluationTarget:
     prompts: Prompts
     folder: EvaluationFolder
     states: tuple[ModelState, ...]
-    whole: bool = True
+    all_states: bool = True
 
     def label(self, state: ModelState) -> str:
         """Return the name of a state in tables."""
@@ -94,7 +93,7 @@ class Judge:
 
 def answers_identity(
     target: EvaluationTarget, state: ModelState, benchmark: BenchmarkData
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return everything that a state's answers depend on."""
     prompts = {"draft.user": fingerprint(target.prompts.texts["draft.user"]).hex()}
     return {
@@ -107,9 +106,9 @@ def answers_identity(
     }
 
 
-def grades_identity(target: EvaluationTarget, state: ModelState, judge: Judge) -> dict[str, Any]:
+def grades_identity(target: EvaluationTarget, state: ModelState, judge: Judge) -> dict[str, object]:
     """Return everything that the grades of a state's answers depend on."""
-    done = target.folder.answers(state.name).done() or {}
+    done = target.folder.answers(state.name).done()
     settings = identity_of(judge.config)
     del settings["model"], settings["engine"]
     return {
@@ -118,7 +117,7 @@ def grades_identity(target: EvaluationTarget, state: ModelState, judge: Judge) -
         "settings": settings,
         "rubric": judge.rubric.name,
         "prompts": judge.rubric.digest(),
-        "answers": done.get("digest"),
+        "answers": done.digest if done else None,
     }
 
 
@@ -129,10 +128,10 @@ def check(
     *,
     redo: bool = False,
 ) -> list[StageFolder]:
-    """Return the folders on disk whose identity differs from today's and which must be redone.
+    """Return the folders that must be redone, because their identity is not what it would be now.
 
     Raises:
-        UserError: If anything differs and `redo` is false; names the difference.
+        UserError: If there are any and `redo` is false; names the differences.
     """
     outdated = []
     for state in target.states:
@@ -147,14 +146,14 @@ def check(
 
 
 def _differs(
-    target: EvaluationTarget, folder: StageFolder, identity: dict[str, Any], *, redo: bool
+    target: EvaluationTarget, folder: StageFolder, identity: dict[str, object], *, redo: bool
 ) -> bool:
     existing = folder.identity()
     shown = "; ".join(differences(existing, identity)) if existing else ""
     if shown and not redo:
         raise UserError(
             f"{target.folder.path}: {folder.title} was made with other settings, instructions or "
-            f"models ({shown:.200}). Restore those, or start again with --redo, which sets the old "
+            f"models ({shown:.200}); restore those, or start again with --redo, which sets the old "
             "results aside without deleting them."
         )
     return bool(shown)

@@ -1,7 +1,7 @@
 """Benchmarks that models can answer: where the instructions are, how answers are scored and graded.
 
-How lengths are counted and scored is in `length`. Public files are given by their path; the file of
-the pocket model's benchmark is shipped.
+`length` counts and scores lengths. Public files are named by their path; the file of the pocket
+model's benchmark is shipped.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ class Task:
     """A benchmark that models can answer.
 
     Attributes:
-        name: What the command line calls it.
+        name: Its name on the command line.
         field: The field with the instruction.
         benchmark: How lengths are scored.
         rubric: What a judge grades.
         key: The field with the mean score.
         best: The best possible score.
         shipped: The file of instructions, if it is shipped.
-        expand: Makes the instructions from a line of the file; by default each line is one.
+        expand: Returns the instructions of a line of the file; by default, each line is one.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Task:
 
     @property
     def figure(self) -> str:
-        """What reports call the mean score."""
+        """The name of the mean score in reports."""
         return "score" if self.key == "overall" else self.key
 
 
@@ -98,7 +98,7 @@ def load(task: Task, data: Path | None) -> list[ResponseRow]:
     path = data or task.shipped
     if path is None:
         raise UserError(
-            f"--benchmark {task.name}: its public file is not shipped; give it with --data FILE."
+            f"--benchmark {task.name}: its public file is not shipped; pass it with --data FILE."
         )
     rows = [row for line in read_rows(path) for row in task.expand(line)]
     for row in rows:
@@ -130,7 +130,7 @@ def _with_response(row: ResponseRow, answer: Record | None) -> ResponseRow:
 
 
 def _with_band(scored: ScoredResponse) -> ScoredResponse:
-    """Add a band if the benchmark has none; these four are those of LongBench-Write's paper."""
+    """Add a band if the benchmark has none: one of the four in LongBench-Write's paper."""
     if scored.groups.get("band", NO_GROUP) != NO_GROUP:
         return scored
     band = next((name for limit, name in _BANDS if scored.required < limit), "4k and more")

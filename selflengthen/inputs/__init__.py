@@ -1,1 +1,1 @@
-"""What a run starts from: the base model, prompts and seed instructions."""
+"""The inputs of a run: the base model, prompts, seed instructions and other files of the user."""

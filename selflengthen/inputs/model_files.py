@@ -1,8 +1,8 @@
-"""What a model's folder holds, checked before any library opens it.
+"""Checks the files of a model before a library opens them.
 
-A file of a model can be broken, or made to do harm: a length of 2^60 in a header, a list where an
-object belongs, a named pipe that never ends. What is read here is bounded, and each fault is a
-UserError of one line that names the file. Pickled weights are refused: loading them can run code.
+A model's file can be broken or malicious: a length of 2^60 in a header, a list in place of an
+object, a named pipe that never ends. All reads are bounded, and each fault raises a UserError of
+one line that names the file. Pickled weights are rejected, because loading them can run code.
 """
 
 from __future__ import annotations
@@ -21,26 +21,28 @@ import msgspec
 from selflengthen.errors import UserError
 
 SUFFIXES = (".json", ".safetensors", ".jinja", ".model", ".txt")
-"""Of the files that transformers and vLLM read, and that a model's digest is made of."""
+"""Suffixes of the files that transformers and vLLM read, and that go into a model's digest."""
 
-ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _OBJECTS = ("config.json", "generation_config.json", "tokenizer_config.json")
+# The largest sizes, in bytes.
 _OBJECT_BYTES = 8 << 20
-_INDEX_BYTES = 32 << 20  # of 280,000 tensors
+_INDEX_BYTES = 32 << 20  # an index of 280,000 tensors
 _TEMPLATE_BYTES = 1 << 20
-_TEXT_BYTES = 256 << 20  # of vocabularies; the largest in use take some 40 MiB
-_HEADER_BYTES = 16 << 20  # of a shard with 140,000 tensors
+_TEXT_BYTES = 256 << 20  # vocabularies; the largest in use take about 40 MiB
+_HEADER_BYTES = 16 << 20  # a shard with 140,000 tensors
 _AGAIN = "download it again"
-_CONVERT = "convert them to safetensors (`save_pretrained` of a model does)"
+_CONVERT = "convert them to safetensors (a model's `save_pretrained` writes that)"
 
-# Of a number, by the name that safetensors gives its type.
+# Bytes per number, by the name of the type in safetensors.
 _BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "I8": 1, "U8": 1}
 
 
 @dataclass(frozen=True)
 class Header:
-    """What the header of a safetensors file says: parameters, and bytes of their values."""
+    """The totals of a safetensors file's header: parameters, and bytes of their values."""
 
     parameters: int
     value_bytes: int
@@ -57,44 +59,44 @@ class _Index(msgspec.Struct, frozen=True):
 
 
 def check_folder(folder: Path) -> None:
-    """Check all files that a library may read of a model or tokenizer, but for the weights.
+    """Check the files of a model or tokenizer that a library may read, except the weights.
 
-    Raises UserError for what is no file, is too large, or is not JSON of the right kind.
+    Raises UserError for one that is not a regular file, is too large, or is not the right JSON.
     """
     for path in sorted(folder.iterdir()):
         if path.suffix in SUFFIXES:
             size = file_size(path)
             most = {".jinja": _TEMPLATE_BYTES, ".safetensors": size}.get(path.suffix, _TEXT_BYTES)
             if size > most:
-                raise _fault(path, f"has {size:,} bytes, more than any such file needs")
+                raise _fault(path, f"is larger than any such file ({size:,} bytes)")
     for name in _OBJECTS:
         if lexists(folder / name):
             read_object(folder / name)
 
 
 def check_weights(folder: Path) -> None:
-    """Check a model's weights: safetensors that are all there, and whole by their headers."""
+    """Check that a model's safetensors are all present and complete, by their headers."""
     if lexists(folder / ADAPTER_CONFIG):
         raise UserError(
-            f"{folder / ADAPTER_CONFIG}: this is the folder of an adapter; name the folder of a "
-            "whole model."
+            f"{folder / ADAPTER_CONFIG}: this folder has only an adapter; give the folder of a "
+            "complete model."
         )
     files = weight_files(folder)
     if not files:
         raise no_weights(folder)
     for path in files:
         if not lexists(path):
-            raise _fault(path, "is missing, though the model's index names it")
+            raise _fault(path, "is missing, but the model's index lists it")
         read_header(path)
 
 
 def check_adapter(folder: Path) -> None:
-    """Check a LoRA adapter's folder; raises UserError where no library should load it."""
+    """Check a LoRA adapter's folder; raises UserError if a library should not load it."""
     config = read_object(folder / ADAPTER_CONFIG)
     if config.get("peft_type") != "LORA" or not isinstance(config.get("r"), int):
         raise _fault(folder / ADAPTER_CONFIG, "is not the configuration of a LoRA adapter")
     if config.get("megatron_config"):  # peft would import the module that `megatron_core` names
-        raise _fault(folder / ADAPTER_CONFIG, "asks for Megatron, which is not used here")
+        raise _fault(folder / ADAPTER_CONFIG, "requires Megatron, which is not supported")
     if not lexists(folder / ADAPTER_WEIGHTS):
         raise no_weights(folder)
     read_header(folder / ADAPTER_WEIGHTS)
@@ -105,67 +107,71 @@ def no_weights(folder: Path) -> UserError:
     pickled = sorted(path.name for pattern in _PICKLED for path in folder.glob(pattern))
     if pickled:
         return UserError(
-            f"{folder / pickled[0]}: pickled weights can run code when they are loaded, so they "
-            f"are never loaded here; {_CONVERT}."
+            f"{folder / pickled[0]}: pickled weights are not loaded, because loading them can run "
+            f"code; {_CONVERT}."
         )
     return UserError(f"{folder}: has no weights (*.safetensors); {_AGAIN}.")
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """Return the files that transformers loads a model's weights from, there or not.
+    """Return the files that transformers loads a model's weights from; they may be missing.
 
-    Beside them a folder may hold the same weights in another format.
+    The folder may have the same weights in another format, too.
     """
     single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
     if lexists(single):
         return [single]
     if not lexists(index):
-        found = folder.glob("*.safetensors")
-        return sorted(path for path in found if not path.name.startswith("consolidated"))
+        shards = folder.glob("*.safetensors")
+        return sorted(path for path in shards if not path.name.startswith("consolidated"))
     data = _read(index, _INDEX_BYTES)
     try:
         names = set(msgspec.json.decode(data, type=_Index).weight_map.values())
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise _fault(index, f"is not the index of a model ({_reason(error)})") from error
+        raise _fault(index, f"is not a valid index of weights ({_reason(error)})") from error
     for name in names:
         if Path(name).name != name or not name.endswith(".safetensors"):
-            raise _fault(index, f"names {name!r:.80}, which is not a safetensors file beside it")
+            raise _fault(
+                index, f"lists {name!r:.80}, which is not a safetensors file in this folder"
+            )
     return sorted(folder / name for name in names)
 
 
 def file_size(path: Path) -> int:
-    """Return a file's bytes; raises UserError for a folder, a device, a pipe, a broken link."""
+    """Return a file's size in bytes; raises UserError unless it is a regular file."""
     try:
         status = path.stat()
     except OSError as error:
         raise _fault(path, f"cannot be read ({error.strerror})") from error
     if not stat.S_ISREG(status.st_mode):
         kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or a device"
-        raise UserError(f"{path}: is {kind} where a file belongs; {_AGAIN}.")
+        raise UserError(f"{path}: is {kind}, not a file; {_AGAIN}.")
     return status.st_size
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """Read a JSON object of at most 8 MiB; raises UserError where it is none."""
+    """Read a JSON object of at most 8 MiB; raises UserError for anything else."""
     data = _read(path, _OBJECT_BYTES)
     try:
-        value = json.loads(data)  # takes NaN and Infinity, which stand in some models' files
+        value = json.loads(data)  # accepts NaN and Infinity, which some models' files have
     except (ValueError, RecursionError) as error:
         raise _fault(path, f"is not valid JSON ({_reason(error)})") from error
     if not isinstance(value, dict):
-        raise _fault(path, "must hold a JSON object")
+        raise _fault(path, "must contain a JSON object")
     return value
 
 
 def read_header(path: Path) -> Header:
-    """Read a safetensors file's header; raises UserError where it does not fit the file."""
+    """Read a safetensors file's header; raises UserError if it does not match the file."""
     size = file_size(path)
     try:
         with path.open("rb") as file:
             start = file.read(8)
             length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
             if not 2 <= length <= min(_HEADER_BYTES, size - 8):
-                raise _fault(path, f"is cut off or not safetensors (a header of {length:,} bytes)")
+                raise _fault(
+                    path, f"is truncated or not safetensors (a header of {length:,} bytes)"
+                )
             data = file.read(length)
     except OSError as error:
         raise _fault(path, f"cannot be read ({error.strerror})") from error
@@ -174,51 +180,52 @@ def read_header(path: Path) -> Header:
         raw.pop("__metadata__", None)
         tensors = {name: msgspec.json.decode(text, type=_Tensor) for name, text in raw.items()}
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise _fault(path, f"its header is not that of safetensors ({_reason(error)})") from error
-    _check_places(path, tensors.values(), size - 8 - length)
+        raise _fault(path, f"has an invalid safetensors header ({_reason(error)})") from error
+    _check_offsets(path, tensors.values(), size - 8 - length)
     parameters = sum(_parameters(path, name, tensor) for name, tensor in tensors.items())
     return Header(parameters, size - 8 - length)
 
 
 def share(folder: Path) -> None:
-    """Give weights the mode of the JSON files beside them.
+    """Give weights the mode of the JSON files in their folder.
 
-    safetensors writes with mode 0600 whatever the umask, and others could not read the model.
+    safetensors writes them with mode 0600, whatever the umask, so others could not read the model.
     """
     mode = next(folder.glob("*.json")).stat().st_mode & 0o777
     for path in folder.glob("*.safetensors"):
         path.chmod(mode)
 
 
-def _check_places(path: Path, tensors: Iterable[_Tensor], value_bytes: int) -> None:
-    """Check that the tensors lie side by side and fill the file, as safetensors wants it."""
-    place = 0
-    for begin, end in sorted(tensor.data_offsets for tensor in tensors):
-        if begin != place or end < begin:
-            raise _fault(path, f"its header puts values at bytes {begin:,} to {end:,}")
-        place = end
-    if place != value_bytes:
-        raise _fault(path, f"holds {value_bytes:,} bytes of values, its header says {place:,}")
+def _check_offsets(path: Path, tensors: Iterable[_Tensor], value_bytes: int) -> None:
+    """Check that the tensors are contiguous and fill the file, as safetensors requires."""
+    position = 0
+    for start, end in sorted(tensor.data_offsets for tensor in tensors):
+        if start != position or end < start:
+            raise _fault(path, f"has a header that puts values at bytes {start:,} to {end:,}")
+        position = end
+    if position != value_bytes:
+        raise _fault(path, f"has {value_bytes:,} bytes of values, but its header says {position:,}")
 
 
 def _parameters(path: Path, name: str, tensor: _Tensor) -> int:
-    """Return a tensor's parameters; its shape must fit its bytes."""
-    begin, end = tensor.data_offsets
+    """Return a tensor's number of parameters; its shape must match its bytes."""
+    start, end = tensor.data_offsets
+    size = end - start
     count = 0 if 0 in tensor.shape else 1
     for length in tensor.shape:
         count *= length
-        if not 0 <= count <= 8 * (end - begin):  # no type takes less than a bit
-            raise _fault(path, f"the shape of {name!r:.80} does not fit its {end - begin:,} bytes")
+        if not 0 <= count <= 8 * size:  # no type takes less than a bit
+            raise _fault(path, f"has a tensor {name!r:.80} whose shape does not fit {size:,} bytes")
     width = _BYTES.get(tensor.dtype)
-    if width is not None and count * width != end - begin:
-        raise _fault(path, f"the shape of {name!r:.80} does not fit its {end - begin:,} bytes")
+    if width is not None and count * width != size:
+        raise _fault(path, f"has a tensor {name!r:.80} whose shape does not fit {size:,} bytes")
     return count
 
 
 def _read(path: Path, most: int) -> bytes:
     size = file_size(path)
     if size > most:
-        raise _fault(path, f"has {size:,} bytes, more than any such file needs")
+        raise _fault(path, f"is larger than any such file ({size:,} bytes)")
     try:
         return path.read_bytes()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The base model as a folder: found, checked and known by its digest, never by its path."""
+"""The base model: located, checked, and identified by its digest, never by its path."""
 
 from __future__ import annotations
 
@@ -10,21 +10,28 @@ from pathlib import Path
 from typing import Any
 
 from selflengthen.errors import UserError
-from selflengthen.inputs import model_files
+from selflengthen.inputs import gguf, model_files
 
 POCKET = Path(__file__).parents[1] / "pocket" / "weights"
-_SAMPLES, _SAMPLE_BYTES = 64, 1 << 16
-_MOST = 1 << 40  # of a width, a count or a length: far beyond any model
+_SAMPLES = 64
+_SAMPLE_BYTES = 1 << 16
+_MOST = 1 << 40  # for a width, a count or a length: far beyond any model
 _ORIGINAL = "original_max_position_embeddings"
-_WHOLE = (
-    "max_position_embeddings", "hidden_size", "num_hidden_layers", "num_attention_heads",
-    "num_key_value_heads", "head_dim", "intermediate_size", "vocab_size",
-)  # fmt: skip
+_INTEGER_FIELDS = (
+    "max_position_embeddings",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "head_dim",
+    "intermediate_size",
+    "vocab_size",
+)
 
 
 @dataclass(frozen=True)
 class Model:
-    """A base model: its name as configured, folder, config.json, and the digest that runs keep."""
+    """A base model: its configured name, folder, config.json, and the digest that runs store."""
 
     name: str
     path: Path
@@ -33,17 +40,17 @@ class Model:
 
     @property
     def positions(self) -> int | None:
-        """The longest context in tokens, where the configuration says one."""
+        """The longest context in tokens, or None if the configuration does not say."""
         return positions(self.text_config)
 
     @property
     def text_config(self) -> dict[str, Any]:
-        """What config.json says of the language model, where it says more than that."""
+        """The configuration of the language model, which config.json may have in `text_config`."""
         return {**self.config, **(self.config.get("text_config") or {})}
 
 
 def positions(config: Mapping[str, Any]) -> int | None:
-    """Return how many positions a (text) model's config.json allows, YaRN's stretch included."""
+    """Return the context length in tokens that config.json allows, including YaRN scaling."""
     most = config.get("max_position_embeddings")
     if not isinstance(most, int):
         return None
@@ -55,17 +62,20 @@ def positions(config: Mapping[str, Any]) -> int | None:
 
 
 def find(name: str) -> Model:
-    """Return the model that `name` means: `pocket`, a folder, or a hub id (fetched if need be).
+    """Return the model `name`: `pocket`, a folder, a GGUF file, or a hub id.
 
-    Raises UserError where it is none, lacks a chat template or safetensors, or is damaged.
+    A GGUF file is converted and a hub id downloaded if needed. Raises UserError if there is no such
+    model, or it lacks a chat template or safetensors, or is damaged.
     """
-    folder = POCKET if name == "pocket" else Path(name)
-    if not folder.is_dir():
+    folder, digest = POCKET if name == "pocket" else Path(name), ""
+    if folder.is_file():
+        folder, digest = gguf.convert(folder)
+    elif not folder.is_dir():
         folder = _fetch(name)
     if not lexists(folder / "config.json"):
         raise UserError(
-            f"model: {name} is no model folder (it has no config.json); give a folder that "
-            "transformers can load, a hub id, or `pocket`."
+            f"model: {name} is not a model folder (it has no config.json); give a folder that "
+            "transformers can load, a GGUF file, a hub id, or `pocket`."
         )
     model_files.check_folder(folder)
     model_files.check_weights(folder)
@@ -76,20 +86,23 @@ def find(name: str) -> Model:
             f"model: {name} has no chat template (tokenizer_config.json or chat_template.jinja); "
             "use an instruction-tuned model, or add a template to its tokenizer."
         )
-    return Model(name, folder, config, _digest(folder))
+    return Model(name, folder, config, digest or _digest(folder))
 
 
 def _fetch(name: str) -> Path:
-    """Download a model of the hub into its cache."""
+    """Download a model from the hub into its cache."""
     if name.count("/") != 1 or name.startswith((".", "/")) or name.endswith("/"):
-        raise UserError(f"model: no folder {name}; give a model folder, a hub id, or `pocket`.")
+        raise UserError(
+            f"model: there is no folder {name}; give a model folder, a GGUF file, a hub id, or "
+            "`pocket`."
+        )
     from huggingface_hub import snapshot_download
 
     try:
         return Path(
             snapshot_download(
                 name,
-                # The card is no part of the model, but it states the licence.
+                # The card is not part of the model, but it states the licence.
                 allow_patterns=[
                     *("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"),
                     "README.md",
@@ -97,22 +110,22 @@ def _fetch(name: str) -> Path:
                 ignore_patterns=["*/*", "consolidated*"],  # the same weights in other formats
             )
         )
-    except Exception as error:  # whatever a proxy, the line or the hub raises
+    except Exception as error:  # whatever a proxy, the network or the hub raises
         raise UserError(
-            f"model: {name} is no folder here and could not be had from the hub ({_short(error)}); "
-            "check the name, the network, or download it first."
+            f"model: {name} is not a folder and could not be downloaded from the hub "
+            f"({_short(error)}); check the name and the network, or download it first."
         ) from error
 
 
 def _check_numbers(path: Path, config: Mapping[str, Any]) -> None:
-    """Raise UserError for a number that this program reads from config.json and cannot use."""
+    """Raise UserError for a number in config.json that is read here but cannot be used."""
     nested = config.get("text_config")
     for part in (config, {} if nested is None else nested):
         if not isinstance(part, Mapping):
             raise _wrong(path, "text_config", part, "an object")
-        for name in _WHOLE:
+        for name in _INTEGER_FIELDS:
             value = part.get(name)
-            # Some models say one number a layer.
+            # Some models have one number per layer.
             for number in value if isinstance(value, list) else [value]:
                 if number is not None and not _is_number(number, int):
                     raise _wrong(path, name, value, f"a whole number from 0 to {_MOST:,}")
@@ -132,10 +145,10 @@ def _is_number(value: Any, *kinds: type) -> bool:
     return type(value) in kinds and bool(0 <= value <= _MOST)
 
 
-def _wrong(path: Path, name: str, value: Any, takes: str) -> UserError:
+def _wrong(path: Path, name: str, value: Any, expected: str) -> UserError:
     return UserError(
-        f"{path}: {name} is {value!r:.80}, but takes {takes}; correct it, or download the model "
-        "again."
+        f"{path}: {name} is {value!r:.80}, but must be {expected}; correct it, or download the "
+        "model again."
     )
 
 
@@ -147,9 +160,9 @@ def _has_chat_template(folder: Path) -> bool:
 
 
 def _digest(folder: Path) -> str:
-    """Hash names, sizes and contents; of a large file its header and 64 samples.
+    """Hash names, sizes and contents; of a large file, 64 samples, the first from its start.
 
-    A whole hash of tens of gigabytes would take minutes at every start.
+    Hashing tens of gigabytes would take minutes at every start.
     """
     digest = hashlib.sha256()
     for path in sorted(folder.iterdir()):
@@ -159,7 +172,7 @@ def _digest(folder: Path) -> str:
 
 
 def content(path: Path) -> str:
-    """Return the digest of a file, or of all files of a folder, sampled as those of a model."""
+    """Return the digest of a file or of all files in a folder; large ones are sampled."""
     digest = hashlib.sha256()
     for file in [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file()):
         _add(digest, file)

@@ -1,8 +1,8 @@
 """The one place where configurations, tokenizers, models and adapters are loaded.
 
-A model's folder is data. Its Python code is never run, whatever the answer on standard input, and
-pickled weights are never read. Whatever a library makes of files that are not ours, the user gets
-one line.
+A model's folder is data: its Python code is never run, whatever is typed on standard input, and
+pickled weights are never read. Whatever a library raises for a user's files becomes a one-line
+error.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from selflengthen.inputs import model_files
 
 
 def check(name: str | Path) -> None:
-    """Check a model's folder before a library reads it; a hub id passes."""
+    """Check a model's folder before a library reads it; a hub id is not checked."""
     folder = Path(name)
     if folder.is_dir():
         model_files.check_folder(folder)
@@ -24,14 +24,14 @@ def check(name: str | Path) -> None:
 
 
 def check_model(name: str | Path) -> None:
-    """Check a model's folder and its weights before a library reads them; a hub id passes."""
+    """Check a model's folder and weights before a library reads them; a hub id is not checked."""
     check(name)
     if Path(name).is_dir():
         model_files.check_weights(Path(name))
 
 
 def config(name: str | Path) -> Any:
-    """Load a model's configuration; raises UserError where that fails."""
+    """Load a model's configuration; raises UserError if that fails."""
     from transformers import AutoConfig
 
     check(name)
@@ -42,7 +42,7 @@ def config(name: str | Path) -> Any:
 
 
 def tokenizer(name: str | Path) -> Any:
-    """Load a model's tokenizer; raises UserError where that fails."""
+    """Load a model's tokenizer; raises UserError if that fails."""
     from transformers import AutoTokenizer
 
     check(name)
@@ -53,9 +53,9 @@ def tokenizer(name: str | Path) -> Any:
 
 
 def model(kind: Any, name: str | Path, what: str = "a model", **options: Any) -> Any:
-    """Load weights as `kind`, a class of transformers, with its `options`.
+    """Load a model as `kind`, a class of transformers, with its `options`.
 
-    Raises UserError where that fails; `what` says there what the model was to be.
+    Raises UserError if that fails; `what` is what the message calls the model.
     """
     check_model(name)
     try:
@@ -64,8 +64,15 @@ def model(kind: Any, name: str | Path, what: str = "a model", **options: Any) ->
         raise unusable(name, what, error) from error
 
 
+def of_gguf(kind: Any, path: Path, **options: Any) -> Any:
+    """Load what `kind`, a class of transformers, makes of a GGUF file; errors are transformers'."""
+    return kind.from_pretrained(
+        path.parent, gguf_file=path.name, trust_remote_code=False, **options
+    )
+
+
 def adapted(base: Any, folder: str | Path, **options: Any) -> Any:
-    """Put the LoRA adapter of a folder on a model; raises UserError where that fails."""
+    """Add the LoRA adapter in a folder to a model; raises UserError if that fails."""
     from peft import PeftModel
 
     model_files.check_adapter(Path(folder))
@@ -76,9 +83,9 @@ def adapted(base: Any, folder: str | Path, **options: Any) -> Any:
 
 
 def ends(name: str | Path) -> Any:
-    """Return the tokens that end generation by a model's own file, or None where it has none.
+    """Return the end-of-sequence tokens in a model's generation_config.json; None without one.
 
-    Raises UserError where the file cannot be used.
+    Raises UserError if the file cannot be used.
     """
     from transformers import GenerationConfig
 
@@ -88,18 +95,18 @@ def ends(name: str | Path) -> Any:
     except OSError:
         return None
     except Exception as error:
-        raise unusable(name, "settings of generation", error) from error
+        raise unusable(name, "generation settings", error) from error
 
 
 def unusable(name: str | Path, what: str, error: Exception) -> UserError:
-    """Say in one line why a library could not load something."""
+    """Return the one-line error for something that a library could not load."""
     if isinstance(error, UserError):
         return error
     line = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
     if "custom code" in str(error) or "trust_remote_code" in str(error):
         return UserError(
-            f"{name}: needs Python code of its own, which is never run here; take a model whose "
-            "architecture transformers itself has."
+            f"{name}: needs its own Python code, which is never run; use a model with an "
+            "architecture that is part of transformers."
         )
     reason = refused(error) or line
     as_what = f" as {what}" if what else ""

@@ -1,13 +1,13 @@
 """Prompt texts: loaded from a folder, checked, filled.
 
-A folder holds one file per turn. `NAME.user.md` is what the user says; `instruct.assistant.md` is
-how the model's own turn begins. They are Jinja2 templates in a sandbox; what is filled in is only
-ever a value, never a template. `judge.answers.md` is no template: its two lines are the judge's yes
-and its no.
+A folder has one file per turn. `NAME.user.md` is the user's message, `instruct.assistant.md` the
+start of the model's own turn. They are sandboxed Jinja2 templates; whatever is filled in is a
+value, never a template. `judge.answers.md` is not a template: its two lines are the judge's yes and
+its no.
 
-A folder of one's own needs what is used: `expand-….user.md` where drafts are lengthened by section,
-`demand.user.md` for `finish`, `refine-….user.md` for `curate longest --refine`. `grade-….user.md`
-belong to `evaluate`, which reads the shipped ones.
+A folder of your own needs only the prompts that are used: `expand-….user.md` to lengthen drafts by
+section, `demand.user.md` for `finish`, `refine-….user.md` for `curate longest --refine`. `evaluate`
+always reads the shipped `grade-….user.md`.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ PLACEHOLDERS: Mapping[str, frozenset[str]] = {
     "demand.user": frozenset({"instruction", "demand"}),
 }
 SECTION = frozenset({"expand-part.user", "expand-plan.user"})
-"""What a run needs only where drafts are lengthened by section."""
+"""The prompts that a run needs only if it lengthens drafts by section."""
 LATER = frozenset({"demand.user"})
-"""What a run needs only after its last round."""
+"""The prompts that a run needs only after its last round."""
 
 ANSWERS = "judge.answers"
 _ENV = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
@@ -46,16 +46,16 @@ _ENV = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False
 
 @dataclass(frozen=True)
 class Prompts:
-    """The prompt texts of one language, by name; `fill` makes a message of one.
+    """The prompt texts of one language, by name.
 
-    `answers` are what the judge may say: yes first, then no.
+    `answers` are the judge's two answers: yes, then no.
     """
 
     texts: Mapping[str, str]
     answers: tuple[str, str]
 
     def fill(self, name: str, **values: str) -> str:
-        """Fill the placeholders of prompt `name`; raises UserError where a value does not fit."""
+        """Fill the placeholders of prompt `name`; raises UserError if that fails."""
         try:
             return fill(self.texts[name], **values)
         except UserError as error:
@@ -63,9 +63,9 @@ class Prompts:
 
 
 def load(folder: Path) -> Prompts:
-    """Read and check the prompts in `folder`; raise UserError naming file and placeholder.
+    """Read and check the prompts in `folder`; raises UserError with the file and placeholder.
 
-    What is not needed by every run may be missing; `require` says so where it is needed.
+    Those that not every run needs may be missing; `require` checks for them when they are needed.
     """
     texts = {
         name: read(folder, name, expected)
@@ -75,19 +75,32 @@ def load(folder: Path) -> Prompts:
     return Prompts(texts, _answers(folder / f"{ANSWERS}.md"))
 
 
+def load_copy(folder: Path, *, shipped: Path) -> Prompts:
+    """Read the prompts that a run keeps; one that its version did not have is the shipped one."""
+    texts = {
+        name: read(folder if (folder / f"{name}.md").exists() else shipped, name, expected)
+        for name, expected in PLACEHOLDERS.items()
+    }
+    return Prompts(texts, _answers(folder / f"{ANSWERS}.md"))
+
+
 def require(
-    prompts: Prompts, folder: Path, names: frozenset[str] = LATER, by: str = "this command"
+    prompts: Prompts,
+    folder: Path,
+    names: frozenset[str] = LATER,
+    *,
+    needed_by: str = "this command",
 ) -> None:
-    """Raise UserError where the prompts of `folder` lack one of those that `by` needs."""
+    """Raise UserError if one of the prompts `names` is missing: what is needed after the rounds."""
     for name in sorted(names - prompts.texts.keys()):
         raise UserError(
-            f"{folder / name}.md: is not there, and {by} needs it; write it, or copy the "
-            f"one from {shipped('en')}."
+            f"{folder / name}.md: is missing, and {needed_by} needs it; write it, or copy the one "
+            f"in {shipped('en')}."
         )
 
 
 def read(folder: Path, name: str, expected: frozenset[str]) -> str:
-    """Read and check one prompt, which has exactly the placeholders `expected`."""
+    """Read and check one prompt, which must have exactly the placeholders `expected`."""
     path = folder / f"{name}.md"
     text = _read(path)
     _check(path, text, expected)
@@ -95,24 +108,24 @@ def read(folder: Path, name: str, expected: frozenset[str]) -> str:
 
 
 def fill(text: str, **values: str) -> str:
-    """Fill the placeholders of a prompt that was read; raises UserError where it cannot be.
+    """Fill the placeholders of a prompt; raises UserError if that fails.
 
-    What depends on the values does not show when a prompt is checked.
+    It can fail even for a checked prompt, because what a template does may depend on the values.
     """
     try:
         return _template(text).render(values)
     except Exception as error:  # a template is the user's code: it can raise anything
-        raise UserError(f"cannot be filled: {_brief(error)}; mend the prompt.") from error
+        raise UserError(f"cannot be filled: {_brief(error)}; fix the prompt.") from error
 
 
 def files(prompts: Prompts) -> dict[str, str]:
-    """Return what a folder of these prompts holds, by file name; `load` reads it back."""
+    """Return the files of these prompts, by name; `load` reads them back."""
     texts = {f"{name}.md": text for name, text in prompts.texts.items()}
     return texts | {f"{ANSWERS}.md": "\n".join(prompts.answers)}
 
 
 def shipped(language: str) -> Path:
-    """Return the folder of the prompts that come with the package."""
+    """Return the folder of the shipped prompts of a language."""
     return root() / language
 
 
@@ -136,45 +149,41 @@ def _answers(path: Path) -> tuple[str, str]:
     lines = [line.strip() for line in _read(path).split("\n")]
     if len(lines) != 2 or not all(lines) or lines[0] == lines[1]:
         raise UserError(
-            f"{path}: must be two different lines, the judge's yes and then its no; "
-            f"found {lines!r:.80}."
+            f"{path}: must have two different lines, the judge's yes and then its no; "
+            f"it has {lines!r:.80}."
         )
     return lines[0], lines[1]
 
 
 def _check(path: Path, text: str, expected: frozenset[str]) -> None:
     try:
-        if fault := templates.fault(text, _ENV):
+        if fault := templates.first_fault(text, _ENV):
             raise UserError(f"{path}, line {fault.line}: {fault.text}.")
-        found = meta.find_undeclared_variables(_ENV.parse(text))
-    except (TemplateError, RecursionError, ValueError) as error:  # also of numbers of many digits
-        raise UserError(f"{path}: is no valid template: {_brief(error)}.") from error
-    for name in sorted(found - expected):
-        known = ", ".join(sorted(expected)) or "none"
+        placeholders = meta.find_undeclared_variables(_ENV.parse(text))
+    except (TemplateError, RecursionError, ValueError) as error:  # ValueError: numbers too long
+        raise UserError(f"{path}: is not a valid template: {_brief(error)}.") from error
+    for name in sorted(placeholders - expected):
+        allowed = ", ".join(sorted(expected)) or "none"
         raise UserError(
-            f"{path}: unknown placeholder {{{{ {name} }}}}; this prompt knows: {known}."
+            f"{path}: unknown placeholder {{{{ {name} }}}}; this prompt takes: {allowed}."
         )
-    for name in sorted(expected - found):
-        raise UserError(
-            f"{path}: placeholder {{{{ {name} }}}} is missing; put it where it belongs."
-        )
+    for name in sorted(expected - placeholders):
+        raise UserError(f"{path}: placeholder {{{{ {name} }}}} is missing; add it.")
     _try(path, text, expected)
 
 
 def _try(path: Path, text: str, expected: frozenset[str]) -> None:
-    """Fill a template once: what the sandbox forbids shows only when the template runs."""
+    """Fill a template once: what the sandbox forbids fails only when the template runs."""
     values = {name: f"value-of-{name}" for name in expected}
     try:
         filled = _template(text).render(values)
     except Exception as error:  # a template is the user's code: it can raise anything
         raise UserError(f"{path}: cannot be filled: {_brief(error)}.") from error
     if fault := text_fault(filled):
-        raise UserError(f"{path}: what it writes {fault}; take it out.")
+        raise UserError(f"{path}: its output {fault}; remove that.")
     for name, value in sorted(values.items()):
         if value not in filled:
-            raise UserError(
-                f"{path}: never writes {{{{ {name} }}}} as it is; put it where it belongs."
-            )
+            raise UserError(f"{path}: never outputs {{{{ {name} }}}} unchanged; add it.")
 
 
 @lru_cache(maxsize=64)

@@ -1,9 +1,9 @@
-"""What a prompt's template may use of Jinja2: only what ends soon and stays small.
+"""Restricts the templates of prompts to a subset of Jinja2 that is fast and has small output.
 
-A sandbox keeps a template from the system, not from running for hours or filling the memory: a loop
-over a loop, `9**9**9`, a text that doubles itself. So there are no loops, macros, variables of its
-own or calculations, and filters are those whose result is no longer than what they are given, but
-for a constant. A filled prompt is then about as long as the template and its values together.
+A sandbox keeps a template away from the system, but does not stop it from running for hours or
+filling the memory: nested loops, `9**9**9`, a text that doubles itself. So loops, macros, variables
+and arithmetic are not allowed, and the allowed filters lengthen their input by at most a constant.
+A filled prompt is then about as long as the template and its values together.
 """
 
 from __future__ import annotations
@@ -22,35 +22,39 @@ METHODS = frozenset(
     | {"removeprefix", "removesuffix", "title", "upper"}
 )
 _NODES = (
-    nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.If,
-    nodes.CondExpr, nodes.Compare, nodes.Operand, nodes.And, nodes.Or, nodes.Not, nodes.Concat,
-    nodes.Add, nodes.Neg, nodes.Test, nodes.Filter, nodes.Getitem, nodes.Slice, nodes.Getattr,
-    nodes.Call, nodes.Keyword,
-)  # fmt: skip
-_TOKENS, _DEPTH, _MOST_NUMBER, _MOST_TEXT = 2000, 40, 1000, 10_000
-_NAMES = {"For": "a loop", "Macro": "a macro", "Assign": "`set`", "AssignBlock": "`set`"}
+    *(nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.If),
+    *(nodes.CondExpr, nodes.Compare, nodes.Operand, nodes.And, nodes.Or, nodes.Not, nodes.Concat),
+    *(nodes.Add, nodes.Neg, nodes.Test, nodes.Filter, nodes.Getitem, nodes.Slice, nodes.Getattr),
+    *(nodes.Call, nodes.Keyword),
+)
+_MOST_TOKENS = 2000
+_MOST_DEPTH = 40
+_MOST_NUMBER = 1000
+_MOST_TEXT = 10_000  # characters of a text in an expression
+_NODE_NAMES = {"For": "a loop", "Macro": "a macro", "Assign": "`set`", "AssignBlock": "`set`"}
 
 
-class Fault(NamedTuple):
-    """What a template may not use, and in which line it stands."""
+class TemplateFault(NamedTuple):
+    """Something that a template may not use, and the line it is in."""
 
     line: int
     text: str
 
 
-def fault(text: str, environment: Environment) -> Fault | None:
-    """Return the first thing in a template that it may not use, or None; raises TemplateError."""
+def first_fault(text: str, environment: Environment) -> TemplateFault | None:
+    """Return the first fault of a template, or None; raises TemplateError for invalid syntax."""
     for number, (line, _, _) in enumerate(environment.lex(text)):
-        if number > _TOKENS:
-            return Fault(line, "there are too many expressions for a prompt")
+        if number > _MOST_TOKENS:
+            return TemplateFault(line, "a prompt may not have so many expressions")
     for node, depth in _walk(environment.parse(text), 0):
-        if message := "this is nested too deeply" if depth > _DEPTH else _fault(node):
-            return Fault(node.lineno, message)
+        message = "this is nested too deeply" if depth > _MOST_DEPTH else _fault(node)
+        if message:
+            return TemplateFault(node.lineno, message)
     return None
 
 
 def _walk(node: nodes.Node, depth: int) -> Iterator[tuple[nodes.Node, int]]:
-    """Yield a node and all below it, each with its depth; the parser has bounded that."""
+    """Yield a node and all nodes below it, each with its depth, which the parser limits."""
     yield node, depth
     for child in node.iter_child_nodes():
         yield from _walk(child, depth + 1)
@@ -59,10 +63,8 @@ def _walk(node: nodes.Node, depth: int) -> Iterator[tuple[nodes.Node, int]]:
 def _fault(node: nodes.Node) -> str | None:
     kind = type(node).__name__
     if not isinstance(node, _NODES):
-        return (
-            f"{_NAMES.get(kind, f'`{kind}`')} is not allowed in a prompt; use text, placeholders, "
-            "`if` and simple filters"
-        )
+        name = _NODE_NAMES.get(kind, f"`{kind}`")
+        return f"{name} is not allowed in a prompt; use text, placeholders, `if` and simple filters"
     if isinstance(node, nodes.Filter) and node.name not in FILTERS:
         return f"the filter `{node.name}` is not allowed in a prompt; use {', '.join(_sorted())}"
     if isinstance(node, nodes.Call):

@@ -1,1 +1,1 @@
-"""Lengths that instructions ask for: how they are read, written and scored."""
+"""Length requirements: read from instructions, written into them, and scored."""

@@ -1,7 +1,7 @@
 """Counts words exactly as each benchmark does.
 
-The benchmarks use regular expressions, which read 10 to 15 MB/s. Here a table gives the kind of
-each character and numpy counts, with the same result.
+The benchmarks use regular expressions, which process 10 to 15 MB/s. Here a table maps each
+character to its kinds and numpy counts them; the result is the same.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 # The kinds of a character, as bits.
 _SPACE = 1 << 0  # white space
 _LETTER = 1 << 1  # an ASCII letter
-_WORDLIKE = 1 << 2  # what \w matches: a letter of any script, a digit, an underscore
-_WIDE = 1 << 3  # what LonGen counts one by one
+_WORDLIKE = 1 << 2  # matched by \w: a letter of any script, a digit, an underscore
+_WIDE = 1 << 3  # counted one by one by LonGen
 _HAN = 1 << 4  # an ideograph
-_JOINED = 1 << 5  # what LIFEBench joins into words
+_JOINED = 1 << 5  # joined into words by LIFEBench
 
 
 def longen_words(text: str) -> int:
-    """Count as LonGen does: each wide character, and white-space tokens in the rest.
+    """Count as LonGen does: each wide character, and the whitespace-separated tokens of the rest.
 
     Wide characters are U+3000-303F, U+4E00-9FFF and U+FF00-FFEF. (`measures.word_count` counts the
     characters of more scripts one by one.)
@@ -37,8 +37,8 @@ def longen_words(text: str) -> int:
     kinds = _kinds(text)
     wide = kinds & _WIDE > 0
     token = kinds & (_WIDE | _SPACE) == 0
-    begins = np.count_nonzero(token[1:] & ~token[:-1]) + int(token[0])
-    return int(np.count_nonzero(wide) + begins)
+    starts = np.count_nonzero(token[1:] & ~token[:-1]) + int(token[0])
+    return int(np.count_nonzero(wide) + starts)
 
 
 def longbench_words(text: str) -> int:
@@ -55,9 +55,9 @@ def longbench_words(text: str) -> int:
     letter = kinds & _LETTER > 0
     wordlike = kinds & _WORDLIKE > 0
     edges = np.flatnonzero(letter[1:] != letter[:-1])
-    begins = edges[::2]  # the place before the first letter of a run
-    ends = edges[1::2]  # the place of its last letter
-    words = np.count_nonzero(~wordlike[begins] & ~wordlike[ends + 1])
+    starts = edges[::2]  # the position before the first letter of a run
+    ends = edges[1::2]  # the position of its last letter
+    words = np.count_nonzero(~wordlike[starts] & ~wordlike[ends + 1])
     return int(np.count_nonzero(kinds & _HAN) + words)
 
 
@@ -65,7 +65,7 @@ def lifebench_words(text: str) -> int:
     """Count as LIFEBench does: ideographs, and runs of ASCII letters, digits, `'` and `-`.
 
     A run counts if it has at least two word boundaries, inside or at its ends (see
-    `longbench_words`; `'` and `-` are no word characters): `it's` and `GPT-4` count once, `--` and
+    `longbench_words`; `'` and `-` are not word characters): `it's` and `GPT-4` count once, `--` and
     the GPU in 用GPU训练 do not.
     """
     import numpy as np
@@ -75,11 +75,11 @@ def lifebench_words(text: str) -> int:
     joined = kinds & _JOINED > 0
     wordlike = kinds & _WORDLIKE > 0
     edges = np.flatnonzero(joined[1:] != joined[:-1])
-    begins = edges[::2]  # the place before the first character of a run
-    ends = edges[1::2]  # the place of its last character
+    starts = edges[::2]  # the position before the first character of a run
+    ends = edges[1::2]  # the position of its last character
     boundaries = np.cumsum(wordlike[1:] != wordlike[:-1])
-    first = wordlike[begins + 1] != wordlike[begins]
-    words = np.count_nonzero(boundaries[ends] - boundaries[begins] + first >= 2)
+    first = wordlike[starts + 1] != wordlike[starts]
+    words = np.count_nonzero(boundaries[ends] - boundaries[starts] + first >= 2)
     return int(np.count_nonzero(kinds & _HAN) + words)
 
 
@@ -91,9 +91,9 @@ def _kinds(text: str) -> Kinds:
         return _table().take(np.frombuffer(text.encode("ascii"), np.uint8))
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
     kinds: Kinds = _table().take(np.minimum(codes, 0xFFFF))
-    # Characters beyond the table are rare; each is classified by itself.
-    for place in np.flatnonzero(codes > 0xFFFF).tolist():
-        kinds[place] = _kind(text[place])
+    # Characters beyond the table are rare; each is classified individually.
+    for position in np.flatnonzero(codes > 0xFFFF).tolist():
+        kinds[position] = _kind(text[position])
     return kinds
 
 

@@ -1,4 +1,4 @@
-"""Recognises lengths that nobody asks for: of an existing text, a vocabulary, a rate, a price."""
+"""Recognises lengths that are not requested: of an existing text, a vocabulary, a rate, a price."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from selflengthen.length.mentions import LengthMention
 
 
 def is_excluded(mention: LengthMention) -> bool:
-    """Say whether a length belongs to something other than a text to be written."""
+    """Say whether a length is not that of a text to be written."""
     return bool(
         _is_too_small(mention)
         or _RATE.search(mention.left)
@@ -22,7 +22,7 @@ def is_excluded(mention: LengthMention) -> bool:
 
 
 def _is_too_small(mention: LengthMention) -> bool:
-    """Say whether this is no length: one word, 四字成语, a story with ten characters."""
+    """Say whether this is not a length: one word, 四字成语, a story with ten characters."""
     phrase = mention.text
     if "char" in phrase and "chinese" not in phrase and mention.high < 50:
         return not _SPACES.search(mention.right)
@@ -46,7 +46,7 @@ _RATE_AFTER = re.compile(
 
 
 def _is_existing_text(mention: LengthMention) -> bool:
-    """Say whether an existing text has this length: my 3,000-word essay, 原文5000字."""
+    """Say whether this is the length of an existing text: my 3,000-word essay, 原文5000字."""
     return bool(
         _EXISTING.search(mention.left)
         or (not mention.qualified and _THAT.search(mention.left))
@@ -168,7 +168,7 @@ _QUOTE_MEANT = re.compile(r"[^\"”」』]*[\"”」』](?:这|的(?:题目|说�
 
 
 def _is_data(mention: LengthMention) -> bool:
-    """Say whether data has this length: a password, a column, chunks, sentences."""
+    """Say whether this is the length of data: a password, a column, chunks, sentences."""
     if _PIECES.search(mention.left):
         return True
     return mention.unit == "characters" and bool(_DATA.search(mention.left))

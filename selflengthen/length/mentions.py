@@ -1,6 +1,6 @@
 """Finds lengths in a text: numbers of words or characters, with their context.
 
-What has the length is decided elsewhere (see requirement.py). A number is looked for before a unit
+`requirement.py` decides which text a length belongs to. A number is searched for before a unit
 (words, characters, 字) and after an announcement (word count, 字数).
 """
 
@@ -46,8 +46,8 @@ class LengthMention:
     attributive: bool
 
 
-# One `replace` each: `str.translate` over all characters takes ten times as long.
-_SAME = (
+# Replaced one by one: `str.translate` over all characters takes ten times as long.
+_EQUIVALENTS = (
     *zip("，：；！？（）％＋＜＞．", ",:;!?()%+<>.", strict=True),
     *((wide, "~") for wide in "～〜∼"),
     *((dash, "-") for dash in "–—−‒‑－"),
@@ -57,7 +57,7 @@ _SAME = (
 )
 _WIDE = re.compile("[０-９Ａ-Ｚａ-ｚ]")
 _NARROW = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
-# Lengths in code and titles are not requests; the number of a list item is not part of a length.
+# Lengths in code and in titles are not requests, and the number of a list item is no part of one.
 _CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
 _TITLE = re.compile(r"(?<=《)[^》\n]{0,60}(?=》)")
 _ITEM = re.compile(r"\n[ \t]*\d{1,2}[.)、](?!000|\d+(?:\.\d+)?\s?(?:k|thousand|[百千万]))")
@@ -86,7 +86,7 @@ _CHANGED = re.compile(
 _BARE_AFTER = re.compile("[近约上达个篇写出部份成到满]$")
 _BARE_BOUND = re.compile("[以之][内上下]")
 _BARE_BEGINS = re.compile(r"(?:^|[,:()])\s*$")
-# What may stand between `word count` and its number. What shows that the number counts no words.
+# What may separate `word count` from its number, and what shows that the number counts no words.
 _HEADED = re.compile(r"(?:[^\d。,;.!?\n%#]|(?<=approx)\.|(?<=m(?:in|ax))\.){0,24}")
 _UNLIMITED = re.compile("不限|不作?要求|no limit")
 _COUNTED = re.compile(
@@ -96,11 +96,11 @@ _COUNTED = re.compile(
 
 
 def normalize(text: str) -> str:
-    """Return a text in lower case and ASCII punctuation, with code and titles blanked out."""
+    """Return a text in lower case, with ASCII punctuation, and with code and titles blanked out."""
     if not text.isascii():
         if _WIDE.search(text):
             text = text.translate(_NARROW)
-        for wide, narrow in _SAME:
+        for wide, narrow in _EQUIVALENTS:
             text = text.replace(wide, narrow)
     text = f"\n{text.lower()}"
     for mark, ignored in (("`", _CODE), ("《", _TITLE), ("\n", _ITEM)):
@@ -111,10 +111,10 @@ def normalize(text: str) -> str:
 
 def find(text: str) -> Iterator[LengthMention]:
     """Yield the lengths in a text that `normalize` returned."""
-    place = 0
-    while stem := _STEM.search(text, place):
+    position = 0
+    while stem := _STEM.search(text, position):
         match = _UNIT.match(text, stem.start())
-        place = match.end() if match else stem.end()
+        position = match.end() if match else stem.end()
         if match is None:
             continue
         unit = "unit" if match["unit"] else "english"
@@ -156,7 +156,7 @@ def _after(text: str, head: re.Match[str]) -> LengthMention | None:
     if len(numbers) == 2 and not _TO.fullmatch(window, numbers[0].end, numbers[1].start):
         del numbers[1]
     after = window[numbers[-1].end :]
-    if _COUNTED.match(after) or _UNIT.match(after.lstrip(" -个")):  # those are read from their unit
+    if _COUNTED.match(after) or _UNIT.match(after.lstrip(" -个")):  # those are read at their unit
         return None
     unit: Unit = "words" if head[0].isascii() else "characters"
     end = head.end() + numbers[-1].end
@@ -172,15 +172,15 @@ def _mention(
     unit: Unit,
     gap: re.Match[str] | None,
 ) -> LengthMention | None:
-    """Make a mention of the last number, or of the last two if they are a range.
+    """Return a mention of the last number, or of the last two if they are a range.
 
-    Numbers count from `offset`, the mention ends at `end`, and `gap` matched `qualifiers.GAP`.
+    Numbers are relative to `offset`, the mention ends at `end`, `gap` matched `qualifiers.GAP`.
     """
     last = numbers[-1]
-    first, low = _first_number(text, numbers, offset)
     high = last.high
-    begin = offset + first.start
-    left = _SENTENCE_END.split(text[max(0, begin - _BEFORE) : begin])[-1]
+    first, low = _first_number(text, numbers, offset)
+    start = offset + first.start
+    left = _SENTENCE_END.split(text[max(0, start - _BEFORE) : start])[-1]
     right = _SENTENCE_END.split(text[end : end + _AFTER])[0]
     if last.bare and not _is_number_alone(left, right):
         return None
@@ -190,7 +190,7 @@ def _mention(
     if last.bare and left.endswith("上"):
         kinds.append("above")
     kinds += qualifiers.after(gap, qualifiers.AFTER.match(right))
-    phrase = text[begin:end]
+    phrase = text[start:end]
     kind = "range" if low < high else qualifiers.decide(kinds, right)
     return LengthMention(
         kind=kind,
@@ -230,7 +230,7 @@ def _is_number_alone(left: str, right: str) -> bool:
 
 
 def _other_bound(text: str, offset: int, numbers: list[Numeral], kinds: list[Kind]) -> int | None:
-    """Return the other bound of one unit: no less than 800 and no more than 1,000 words."""
+    """Return the bound that shares its unit: no less than 800 and no more than 1,000 words."""
     earlier, last = numbers[-2:]
     here, rest = qualifiers.before(text[offset + earlier.end : offset + last.start])
     if not here or not _AND.fullmatch(rest):

@@ -1,7 +1,7 @@
 """Numbers as people write them: 2000, 2,000, 2k, two thousand, 两千, 2千, 1.5万, 一万五.
 
-Libraries such as cn2an and word2number expect a number that is already cut out. Here numbers are
-found in running text, and then little is left to do.
+Libraries such as cn2an and word2number expect a string that contains only the number. Here numbers
+are found in running text, and once they are, converting them takes little code.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _SPELT = re.compile(
     rf"(?:[\s-]+(?:(?:{_SCALE})[\s-]+and{_REST}|(?:thousand|million)[\s-]+and{_HUNDREDS}"
     rf"|(?:{_SCALE}|{_WORD})\b))*"
 )
-_ANY_SPELT = re.compile(f"{_SCALE}|{_WORD}")  # a quick search that spares most texts the slow one
+_ANY_SPELT = re.compile(f"{_SCALE}|{_WORD}")  # a quick search; most texts then need no slow one
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +84,18 @@ def find(text: str) -> list[Numeral]:
 
 
 def _figures(text: str) -> Iterator[Numeral]:
-    place = 0
-    while first := _FIRST.search(text, place):
+    position = 0
+    while first := _FIRST.search(text, position):
         match = _FIGURES.match(text, first.start())
-        place = match.end() if match else first.end()
+        position = match.end() if match else first.end()
         if match is None:
             continue
         if match["digits"]:
-            figures = match["digits"]
-            whole = re.sub(r"[, '.]", "", figures) if match["mark"] else figures
+            digits = match["digits"]
+            if match["mark"]:
+                digits = re.sub(r"[, '.]", "", digits)
             scale = _SCALES[match["scale"]] if match["scale"] else 1
-            yield _number(match, float(whole) * scale, scale, spaced=match["mark"] == " ")
+            yield _number(match, float(digits) * scale, scale, spaced=match["mark"] == " ")
         elif match["pair"]:
             unit = _CJK_UNITS[match[0][2]]
             low, high = (_CJK_DIGITS[digit] * unit for digit in match[0][:2])
@@ -107,8 +108,8 @@ def _figures(text: str) -> Iterator[Numeral]:
 def _number(
     match: re.Match[str], value: float, scale: int, *, spaced: bool = False, bare: bool = False
 ) -> Numeral:
-    whole = int(value) if value == int(value) else 0
-    return Numeral(*match.span(), whole, whole, scale, spaced, bare)
+    number = int(value) if value == int(value) else 0
+    return Numeral(*match.span(), number, number, scale, spaced, bare)
 
 
 def _scale(phrase: str) -> int:

@@ -1,8 +1,8 @@
-"""Writes a length requirement into an instruction: the numbers, the wording and the place.
+"""Draws length requirements and appends them to instructions.
 
 The numbers are drawn around the length of an existing text, so that this text satisfies the
-requirement, whatever its kind. Each wording is read back with `read_requirement`; one that is not
-read as intended is skipped and the next is tried.
+requirement, whatever its kind. Each wording is read back with `read_requirement`; if it is not read
+as intended, the next one is tried.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from selflengthen.text.language import script
 PhrasingLanguage = Literal["en", "zh", "pocket"]
 Shares = Mapping[Kind, float]
 
-# How far the numbers may be from the length, as a share of it.
+# How far the numbers may be from the length, as a share of it or as a factor.
 _RANGE = (0.05, 0.25)
 _ABOVE = (0.80, 0.97)
 _BELOW = (1.03, 1.30)
@@ -80,8 +80,8 @@ class PhrasedInstruction:
     """An instruction with a length requirement.
 
     Attributes:
-        text: The whole instruction.
-        phrase: The words in it that state the length, such as `at most 1,500 words`.
+        text: The instruction, with the requirement.
+        phrase: The words that state the length, such as `at most 1,500 words`.
     """
 
     text: str
@@ -189,7 +189,7 @@ def chinese(number: int) -> str:
 
 
 def _chinese(number: int, *, first: bool) -> str:
-    """Write a number below 10,000; at the `first` place of a numeral, 一十 is written as 十."""
+    """Write a number below 10,000; at the start of a numeral (`first`), 一十 is written as 十."""
     numeral = ""
     gap = False
     for unit, name in ((1000, "千"), (100, "百"), (10, "十"), (1, "")):
@@ -223,7 +223,7 @@ def _number(value: int, language: PhrasingLanguage, *, spelled: bool, separated:
 
 
 def _step(words: int) -> int:
-    """Return what people round such a length to: a 1 or a 5 with zeros, at most a tenth of it."""
+    """Return the step to round to: 1 or 5 followed by zeros, at most a tenth of the length."""
     power: int = 10 ** max(0, len(str(words)) - 2)
     return 5 * power if words >= 50 * power else power
 

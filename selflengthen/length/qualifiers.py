@@ -1,6 +1,7 @@
 """Words that make a number a floor, a ceiling or a target: at least, no more than, 左右, 以内.
 
-They are looked for before a number (nearest first) and after it, in text from `mentions.normalize`.
+They are searched for before a number (nearest first) and after it, in text from
+`mentions.normalize`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Literal, get_args
 Kind = Literal["about", "range", "above", "below"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-_NEAR = 48  # characters before a number in which its qualifier is looked for
+_NEAR = 48  # characters before a number in which to look for its qualifier
 
 # Qualifiers after a number: between number and unit, and after the unit.
 _ABOUT_AFTER = "左右|上下(?!文)|or so|or thereabouts|more or less|give or take"
@@ -74,7 +75,7 @@ _QUALIFIER = re.compile(
     r"|below(?! (?:in|is|are|has)\b))\b"
     r"|少于|小于|低于|短于|不足(?![写的要可])|不到|不够|(?<!有)没有))" + _FILL,
 )
-# Any match of `_QUALIFIER` contains one of these, and they are found much faster.
+# Every match of `_QUALIFIER` contains one of these, and they are much faster to find.
 _QUALIFYING = re.compile(
     r"ab|arou|ap|roug|circa|nea|alm|some|close|region|neigh|vicin|ca|least|min|upw|reach|with|up to"
     r"|most|max|limit|than|over|bey|exc|surp|under|below|restrict|confin|lower|upper|as long|as m"

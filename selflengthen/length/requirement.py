@@ -1,10 +1,10 @@
 """Reads the length that an instruction asks for from its English or Chinese text.
 
-Each length in the text (see mentions.py) belongs to the whole response, to a part (a 150-word
-abstract, each chapter, 每篇), or to something else (the text to be summarised, a vocabulary, a
-price). Only lengths of the whole count. Of several the longest is taken, since no whole is shorter
-than its part. If the instruction asks only for parts (five entries of 400 words each), their length
-is multiplied by their number. If nothing is left, there is no requirement; nothing is guessed.
+Each length in the text (see mentions.py) is that of the response, of a part of it (a 150-word
+abstract, each chapter, 每篇), or of something else (the text to be summarised, a vocabulary, a
+price). Only lengths of the response count; of several, the longest is taken, since a response is at
+least as long as its parts. If the instruction asks only for parts (five entries of 400 words each),
+their length is multiplied by their number. Otherwise there is no requirement; nothing is guessed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from selflengthen.length.mentions import Kind, LengthMention, Unit
 from selflengthen.length.qualifiers import REJECTED
 
 ABOUT = Fraction(1, 5)  # the deviation that still counts as about the length (LonGen)
-# Characters. An instruction of more than twice as many carries a text: only its ends are read.
+# Characters. A longer instruction than twice this includes a text: only its ends are read.
 _END = 5000
 
 
@@ -64,10 +64,10 @@ def read_requirement(text: str) -> LengthRequirement | None:
         text = f"{text[:_END]}\n{text[-_END:]}"
     plain = mentions.normalize(text)
     lengths = list(mentions.find(plain))
-    wholes = [length for length in lengths if _is_of_the_whole(length, plain)]
-    if not wholes:
+    of_response = [length for length in lengths if _is_of_response(length, plain)]
+    if not of_response:
         return _all_parts(lengths, plain)
-    return _both_bounds(wholes) or _requirement(max(wholes, key=_rank))
+    return _both_bounds(of_response) or _requirement(max(of_response, key=_rank))
 
 
 def _rank(length: LengthMention) -> tuple[bool, int]:
@@ -90,7 +90,7 @@ def _both_bounds(lengths: Sequence[LengthMention]) -> LengthRequirement | None:
     return LengthRequirement("range", max(floors), min(ceilings), lengths[0].unit, text)
 
 
-def _is_of_the_whole(length: LengthMention, plain: str) -> bool:
+def _is_of_response(length: LengthMention, plain: str) -> bool:
     return not (_is_of_each(length) or is_excluded(length) or _is_part(length, plain))
 
 
@@ -101,10 +101,10 @@ def _is_of_each(length: LengthMention) -> bool:
 
 
 def _all_parts(lengths: Sequence[LengthMention], plain: str) -> LengthRequirement | None:
-    """Multiply the length of a part by the number of parts, if the text shall have nothing else.
+    """Multiply the length of a part by the number of parts, if nothing else is asked for.
 
     This reads `write five entries of 400 words each` and 写三篇作文,每篇800字. Parts of something
-    longer (an essay with five sections of 400 words each) give no length: there may be more to it.
+    longer (an essay with five sections of 400 words each) give no length: it may have other parts.
     """
     each = [length for length in lengths if _is_of_each(length) and not is_excluded(length)]
     if len(each) != 1 or len(lengths) != 1:
@@ -113,15 +113,15 @@ def _all_parts(lengths: Sequence[LengthMention], plain: str) -> LengthRequiremen
     count = _count_before(length) or _count_of_measure(length, plain)
     if count is None:
         return None
-    whole = _requirement(length)
-    low, high = (None if n is None else n * count for n in (whole.low, whole.high))
-    return LengthRequirement(whole.kind, low, high, whole.unit, whole.text)
+    part = _requirement(length)
+    low, high = (None if n is None else n * count for n in (part.low, part.high))
+    return LengthRequirement(part.kind, low, high, part.unit, part.text)
 
 
 def _count_before(length: LengthMention) -> int | None:
     """Return the number of parts before a length: write five entries of (400 words)."""
     numbers = numerals.find(length.left)
-    if not numbers or not 1 < numbers[-1].low <= _MOST:
+    if not numbers or not 1 < numbers[-1].low <= _MOST_PARTS:
         return None
     number = numbers[-1]
     verbs = list(_VERB.finditer(length.left[: number.start]))
@@ -139,10 +139,10 @@ def _count_of_measure(length: LengthMention, plain: str) -> int | None:
     counted = rf"([0-9一二两三四五六七八九十]+)(?:{word})" if word else _DIVIDED
     counts = {numbers[0].low for n in re.findall(counted, plain) if (numbers := numerals.find(n))}
     counts.discard(1)  # 每天一篇
-    return counts.pop() if len(counts) == 1 and max(counts) <= _MOST else None
+    return counts.pop() if len(counts) == 1 and max(counts) <= _MOST_PARTS else None
 
 
-_MOST = 50  # parts; a larger number counts something else
+_MOST_PARTS = 50  # a larger number counts something else
 _PARTS_OF = re.compile(
     r"\s+(?:(?!(?:of|and|or|to|in|with)\b)[a-z'-]+\s+){0,3}?(?:[a-z'-]*s|children)"
     r"\s*(?:,\s*|\(\s*)?(?:(?:each|of|with|at|having)\s+){1,3}",
@@ -173,7 +173,7 @@ _EACH_AFTER = re.compile(
 def _is_part(length: LengthMention, plain: str) -> bool:
     """Say whether only a part of the text has this length: with a 150-word abstract, 摘要300字.
 
-    If the instruction asks for just that part, it is the whole: write a 200-word abstract for …
+    If the instruction asks for just that part, it is the response: write a 200-word abstract for …
     """
     if length.attributive and _JOINED_WITH.search(length.left):
         return True
@@ -185,27 +185,27 @@ def _is_part(length: LengthMention, plain: str) -> bool:
         return False
     verbs = list(_VERB.finditer(length.left))
     if verbs:
-        return bool(verbs[-1]["joins"]) or _has_whole(length.left, verbs[-1].end(), before)
+        return bool(verbs[-1]["joins"]) or _follows_work(length.left, verbs[-1].end(), before)
     if _is_asked_for(part["part"], plain):
         return False
     if before and _SUBJECT.search(length.left[: before.start("part")]):
-        return _whole_is_asked_for(plain)
-    return bool(_WHOLE.search(plain))
+        return _asks_for_work(plain)
+    return bool(_WORK.search(plain))
 
 
-def _has_whole(left: str, start: int, part: re.Match[str] | None) -> bool:
-    """Say whether a whole precedes its part: a report whose summary, but not a report summary."""
-    wholes = list(_WHOLE.finditer(left, start))
-    if len(wholes) == 1 and part is not None:
-        return not _COMPOUND.fullmatch(left, wholes[0].end(), part.start("part"))
-    return bool(wholes)
+def _follows_work(left: str, start: int, part: re.Match[str] | None) -> bool:
+    """Say whether a work precedes its part: a report whose summary, but not a report summary."""
+    works = list(_WORK.finditer(left, start))
+    if len(works) == 1 and part is not None:
+        return not _COMPOUND.fullmatch(left, works[0].end(), part.start("part"))
+    return bool(works)
 
 
-def _whole_is_asked_for(plain: str) -> bool:
+def _asks_for_work(plain: str) -> bool:
     """Say whether the instruction asks for something that has parts: write a report."""
     for verb in _VERB.finditer(plain):
         sentence = _SENTENCE_END.split(plain[verb.end() : verb.end() + 80])[0]
-        if not verb["joins"] and _WHOLE.search(sentence):
+        if not verb["joins"] and _WORK.search(sentence):
             return True
     return False
 
@@ -215,7 +215,7 @@ def _is_asked_for(part: str, plain: str) -> bool:
     for verb in _VERB.finditer(plain):
         sentence = _SENTENCE_END.split(plain[verb.end() : verb.end() + 80])[0]
         before, match, _ = sentence.partition(part)
-        if match and not verb["joins"] and not _WHOLE.search(before) and not _VERB.search(before):
+        if match and not verb["joins"] and not _WORK.search(before) and not _VERB.search(before):
             return True
     return False
 
@@ -255,7 +255,8 @@ _VERB = re.compile(
     rf"(?P<joins>{_JOINS})|\b(?:write|draft|compose|create|generate|produce|craft|prepare|develop"
     r"|make|give|need|want|provide)\b|写|撰|创作|生成|起草|拟|(?<![工合操动写创制])作(?![为者品文])",
 )
-_WHOLE = re.compile(
+# Works, which have parts.
+_WORK = re.compile(
     r"\b(?:essay|article|paper|report|story|novel|thesis|dissertation|book|guide|post|blog|speech"
     r"|letter|e-?mail|script|proposal|plan|poem|play|manual|document|newsletter"
     r"|memoir|brochure|tutorial)\b"

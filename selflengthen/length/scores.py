@@ -10,7 +10,7 @@ from selflengthen.length.requirement import LengthRequirement
 def longen_bounds(requirement: LengthRequirement) -> tuple[float, float]:
     """Return the shortest and the longest length that LonGen scores 1.
 
-    About t: 0.8·t to 1.2·t; a range as it is; above t: t to 1.5·t; below t: 0.5·t to t.
+    About t: 0.8·t to 1.2·t; a range: its bounds; above t: t to 1.5·t; below t: 0.5·t to t.
     """
     low = requirement.low
     high = requirement.high
@@ -38,7 +38,7 @@ def longen(words: int, requirement: LengthRequirement) -> float:
 def s_l(required: float, produced: int) -> float:
     """Return LongBench-Write's S_L, 0 to 100.
 
-    It is 100 at the required length x and falls to 0 at a third and at four times of it. Longer:
+    It is 100 at the required length x and falls to 0 at x/3 and at 4·x. Longer:
     100·max(0, 1 − (y/x − 1)/3); shorter: 100·max(0, 1 − (x/y − 1)/2), y being the produced length
     (arXiv 2408.07055, section 2).
     """
@@ -57,8 +57,8 @@ def ld(required: float, produced: int) -> float:
 def ls(required: float, produced: int, control: str) -> float:
     """Return LIFEBench's length score, 0 to 100 (arXiv 2505.16234).
 
-    A response that is too short scores 100·e^(5·LD), one that is too long 100·e^(−2·LD), LD being
-    a fraction, not a percentage. With `at most`, a shorter response scores 100; with `at least`, a
+    A response that is too short scores 100·e^(5·LD), one that is too long 100·e^(−2·LD); LD is a
+    fraction, not a percentage. With `at most`, a shorter response scores 100; with `at least`, a
     longer one does.
 
     Args:

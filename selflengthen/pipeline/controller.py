@@ -1,4 +1,4 @@
-"""What the rounds and the end of a run share: how each kind of stage is made."""
+"""What the rounds and the end of a run share: how each kind of stage is run."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from selflengthen.errors import SelfLengthenError
 from selflengthen.pipeline.fingerprints import Fingerprints
 from selflengthen.runner.context import RunContext, Services, sampling_of
 from selflengthen.runner.sources import sources
-from selflengthen.runner.stage_runner import More, StageRunner, drop_none, no_more
+from selflengthen.runner.stage_runner import Describe, StageRunner, drop_none, say_no_more
 from selflengthen.runner.verify import digest_of, require_sound
 from selflengthen.stages import drop_short, instruct
 from selflengthen.stages.contract import Item, Stage
+from selflengthen.storage.schemas import Done, Selection, TrainedDone
 from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.storage.stage_table import INSTRUCT, TRAIN
 from selflengthen.text.checks import Checks
@@ -24,23 +25,13 @@ from selflengthen.text.near_duplicates import NearDuplicates
 from selflengthen.training.job import ADAPTER_FILES, TrainingJob
 
 T = TypeVar("T")
-_REPORTED = (
-    "rows",
-    "dropped",
-    "steps",
-    "seconds",
-    "tokens_per_second",
-    "first_loss",
-    "last_loss",
-)
-"""What DONE.json says of a training, from its result."""
 
 
 class Controller(ABC):
-    """A run, and how its stages are brought to their end."""
+    """Runs the stages of a run."""
 
     def __init__(self, context: RunContext, services: Services) -> None:
-        """Keep what the run consists of; nothing is written yet."""
+        """Prepare the run; nothing is written yet."""
         self.context = context
         self.services = services
         self.config = context.config
@@ -55,10 +46,10 @@ class Controller(ABC):
 
     @abstractmethod
     async def play(self) -> None:
-        """Bring every stage that is not done to its end."""
+        """Run every stage that is not done."""
 
     async def begin(self, folder: StageFolder, *more: StageFolder) -> None:
-        """Begin a stage, or resume it: write what it is made of, once that is verified.
+        """Begin or resume a stage: verify its inputs, then write its stage.json.
 
         `more` are stages that it reads besides those that are part of its key.
         """
@@ -66,22 +57,22 @@ class Controller(ABC):
         folder.begin(identity)
 
     async def verify(self, *folders: StageFolder) -> None:
-        """Compare finished stages with what they wrote down, each once a start.
+        """Compare the files of finished stages with their DONE.json, each stage once per start.
 
-        Raises DamagedFile. In a thread: this may take seconds, in which a signal must be heard.
+        Raises DamagedFile. It runs in a thread, because signals must be handled meanwhile.
         """
         for folder in folders:
             if folder.path not in self._sound:
                 await asyncio.to_thread(require_sound, folder)
                 self._sound.add(folder.path)
 
-    def finish(self, folder: StageFolder, digest: str, summary: Mapping[str, Any]) -> None:
-        """Write a stage's DONE.json; what this start made needs no verifying."""
-        folder.finish(digest, summary)
+    def finish(self, folder: StageFolder, done: Done) -> None:
+        """Write a stage's DONE.json; what this start wrote needs no verification."""
+        folder.finish(done)
         self._sound.add(folder.path)
 
     async def _verified(self, folder: StageFolder, *more: StageFolder) -> Mapping[str, Any]:
-        """Return the identity of a stage whose inputs are what was written."""
+        """Return the identity of a stage, once its inputs are verified."""
         identity = self.fingerprints.of(folder)
         inputs = [source for source, digest in sources(self.run, folder, identity) if digest]
         await self.verify(*inputs, *more)
@@ -97,12 +88,12 @@ class Controller(ABC):
         *,
         short: bool = False,
         reads: Sequence[StageFolder] = (),
-        more: More = no_more,
+        describe: Describe = say_no_more,
     ) -> StageFolder:
-        """Run a stage of texts with these adapters; `short`: then drop short ones by rank.
+        """Run a stage of texts with these adapters; if `short`, then drop short texts by rank.
 
-        `reads` are stages that it is made of besides those that are part of its key; `more` is
-        what its DONE.json says besides.
+        `reads` are stages that it is made of besides those that are part of its key; `describe`
+        adds what only its DONE.json says.
         """
         if folder.done():
             return folder
@@ -115,7 +106,7 @@ class Controller(ABC):
             items=items,
             total=total,
             drop=self._short if short else drop_none,
-            more=more,
+            describe=describe,
         )
         self._sound.add(folder.path)
         return folder
@@ -123,7 +114,7 @@ class Controller(ABC):
     async def instructions(
         self, folder: StageFolder, adapters: Adapters, names: Sequence[str], before: int
     ) -> StageFolder:
-        """Make the instructions `names`, a wave at a time, from those of the rounds `before`."""
+        """Write the instructions `names` in waves, from a pool of the first `before` rounds."""
         if folder.done():
             return folder
         await self.begin(folder, *self._trainings(adapters))
@@ -134,36 +125,48 @@ class Controller(ABC):
         held_out = [seed.instruction for seed in self.context.held_out]
         known = NearDuplicates([*pool.values(), *held_out], config.similarity)
         dropped: dict[str, str] = {}
-        drive, started = await self.runner.open(folder, adapters, len(names))
+        executor = await self.runner.open(folder, adapters, len(names))
         for start in range(0, len(names), config.wave):
             wave = names[start : start + config.wave]
-            await drive.run(stage, instruct.wave_items(wave, instruct.Wave(dict(pool), known)))
+            await executor.run(stage, instruct.wave_items(wave, instruct.Wave(dict(pool), known)))
             records = [r for r in folder.records(dropped=True) if wave[0] <= r.id <= wave[-1]]
             dropped |= instruct.duplicates(records, known)
             pool |= {r.id: r.text for r in records if r.id not in dropped}
-        self.runner.settle(folder, len(names), dropped, drive, started)
+        self.runner.settle(executor, len(names), dropped)
         self._sound.add(folder.path)
         return folder
 
-    async def trained(self, folder: StageFolder, job: TrainingJob, **more: Any) -> None:
-        """Train an adapter into a stage's folder; `more` goes into its DONE.json, too."""
+    async def train(
+        self, folder: StageFolder, job: TrainingJob, chosen: Selection | None = None
+    ) -> None:
+        """Train an adapter into a stage's folder; `chosen` says how its rows were selected."""
         result = await self.services.train(job.as_begun(), folder)
         settings = ADAPTER_FILES[0]
-        files = {settings: digest_of(folder.path / settings, folder.remedy)}
-        counts = {name: getattr(result, name) for name in _REPORTED}
-        folder.finish(result.adapter, {**counts, **more, "files": files})
+        done = TrainedDone(
+            key=folder.key(),
+            digest=result.adapter,
+            rows=result.rows,
+            dropped=result.dropped,
+            steps=result.steps,
+            seconds=result.seconds,
+            tokens_per_second=result.tokens_per_second,
+            first_loss=result.first_loss,
+            last_loss=result.last_loss,
+            chosen=chosen,
+            files={settings: digest_of(folder.path / settings, folder.remedy)},
+        )
+        folder.finish(done)
 
     def adapter(self, role: str, rounds: int) -> Adapter | None:
         """Return a role's last trained adapter of the first `rounds` rounds."""
         for number in range(rounds, 0, -1):
             folder = self.run.stage(TRAIN, number, role)
-            done = folder.done()
-            if done and not done.get("skipped"):
+            if folder.done_as(TrainedDone):
                 return self.as_adapter(f"{role}-r{number:02d}", folder)
         return None
 
     def as_adapter(self, name: str, folder: StageFolder) -> Adapter:
-        """Return what a training made, as an engine takes it."""
+        """Return a trained adapter as engines take it."""
         self._trained[folder.path] = folder
         return Adapter(name, folder.path, self.config.train.lora_r)
 
@@ -172,13 +175,13 @@ class Controller(ABC):
         return [self._trained[adapter.path] for adapter in adapters.values()]
 
     def require_some(self, folder: StageFolder) -> None:
-        """Raise where a stage accepted nothing: no later stage has anything to work on."""
+        """Raise if a stage accepted nothing, which leaves later stages without input."""
         if folder.count() == 0:
             place = f"{folder.number:02d}/{folder.spec.name}"
             raise SelfLengthenError(
-                f"{folder.path}: nothing was accepted, so the round cannot go on; the reasons "
-                f"stand in {folder.rejected_path.name}, and --redo {place} makes it again with "
-                "other settings."
+                f"{folder.path}: no text was accepted, so the round cannot continue. "
+                f"{folder.rejected_path.name} has the reasons; change the settings and repeat the "
+                f"stage with --redo {place}."
             )
 
     def _short(self, folder: StageFolder) -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-"""What comes after the last round, as one list; it resumes and is rejected as the rounds are."""
+"""What comes after the last round, as one list; it resumes as the rounds do."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
-
-import msgspec
 
 from selflengthen.curate import in_run
 from selflengthen.engines.base import Adapters
@@ -27,12 +25,14 @@ from selflengthen.storage.jsonl import read_structs
 from selflengthen.storage.records import (
     FinalRow,
     Instruction,
+    LeftOut,
     Pair,
     derive_seed,
     encode,
     fingerprint,
 )
 from selflengthen.storage.run_dir import HELD_OUT_FILE
+from selflengthen.storage.schemas import Done, TrainedDone, UnionDone, UnionSources
 from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.storage.stage_table import (
     ANNEAL,
@@ -54,7 +54,7 @@ BASE: Adapters = {}
 
 
 class Final(Controller):
-    """The controller of what comes after the last round."""
+    """Runs what comes after the last round."""
 
     def __init__(
         self,
@@ -64,18 +64,18 @@ class Final(Controller):
         until: Literal["collect", "finish"] = "finish",
         merge: bool = False,
     ) -> None:
-        """Keep what the run consists of; stop after `until`; `merge`: also write a merged model."""
+        """Prepare the run; stop after `until`; if `merge`, also write a merged model."""
         super().__init__(context, services)
         self.until = until
         self.merge = merge
 
     @cached_property
     def rounds(self) -> int:
-        """How many rounds are done: what they made is the data set."""
+        """How many rounds are done; their texts are the data set."""
         return self.run.finished()
 
     async def play(self) -> None:
-        """Collect and, unless that is all, finish."""
+        """Collect, then finish unless only `collect` was requested."""
         if self.config.collect.instructions:
             await self.draft(await self.instruct())
         await self.unite()
@@ -98,7 +98,7 @@ class Final(Controller):
         self.publish(requests)
 
     async def instruct(self) -> StageFolder:
-        """Make more instructions."""
+        """Write more instructions."""
         names = list(instruct.items(None, self.config.collect.instructions))
         folder = self.run.stage(COLLECT_INSTRUCT)
         return await self.instructions(folder, self.generator, names, self.rounds)
@@ -115,36 +115,40 @@ class Final(Controller):
         )
 
     async def unite(self) -> None:
-        """Write all rounds' expansions and the drafts that were collected as one data set."""
+        """Write the expansions of all rounds and the collected drafts as one data set."""
         folder = self.run.stage(UNION)
         if folder.done():
             return
         await self.begin(folder)
         dropped = union.find_surplus(self.pairs(), self.config.collect.keep)
-        digest, counts = hashlib.sha256(), {"rounds": 0, "collected": 0}
+        digest = hashlib.sha256()
+        sources = Counter[bool]()  # whether from a round
 
         def lines() -> Iterator[bytes]:
             for pair in self.pairs():
                 if pair.id not in dropped:
                     line = encode(pair)
                     digest.update(line)
-                    counts["rounds" if pair.round else "collected"] += 1
+                    sources.update([pair.round is not None])
                     yield line
 
         rewrite(folder.path / "union.jsonl", lines())
-        aside = ({"id": name, "reason": reason} for name, reason in sorted(dropped.items()))
-        rewrite(folder.path / "dropped.jsonl", (msgspec.json.encode(d) + b"\n" for d in aside))
-        summary = {
-            "rows": sum(counts.values()),
-            "from": counts,
-            "dropped": dict(Counter(sorted(dropped.values()))),
-            "of": self.rounds,
-        }
-        self.finish(folder, digest.hexdigest(), summary)
+        left_out = (LeftOut(name, reason) for name, reason in sorted(dropped.items()))
+        rewrite(folder.path / "dropped.jsonl", map(encode, left_out))
+        done = UnionDone(
+            key=folder.key(),
+            digest=digest.hexdigest(),
+            rows=sources.total(),
+            sources=UnionSources(rounds=sources[True], collected=sources[False]),
+            dropped=dict(Counter(sorted(dropped.values()))),
+            of=self.rounds,
+        )
+        self.finish(folder, done)
 
     async def demand(self) -> None:
-        """Have the base model put a length into every instruction, and verify that it is there."""
-        rows = self.run.stage(UNION).done() or {}
+        """Have the base model add a length requirement to every instruction, and verify it."""
+        united = self.run.stage(UNION).done_as(UnionDone)
+        assert united is not None, "the texts are not united"
         stage = demand.AddDemand(
             self.config.finish,
             self.prompts,
@@ -156,11 +160,11 @@ class Final(Controller):
         folder = self.run.stage(DEMAND)
         # With the adapter of the stages before, which it does not use: one engine for all.
         items = demand.items(self.united())
-        await self.texts(folder, self.generator, stage, items, rows["rows"])
+        await self.texts(folder, self.generator, stage, items, united.rows)
         if not folder.count():
             raise SelfLengthenError(
                 f"{folder.path}: no row has a length requirement, so there is nothing to train on; "
-                f"the reasons stand in {folder.rejected_path.name}."
+                f"{folder.rejected_path.name} has the reasons."
             )
 
     def keep(self, requests: list[LengthRequest]) -> None:
@@ -195,17 +199,17 @@ class Final(Controller):
             learning_rate=self.config.finish.learning_rate,
             epochs=self.config.finish.epochs,
         )
-        await self.trained(folder, job)
+        await self.train(folder, job)
 
     async def anneal(self) -> None:
-        """Train that adapter on, on chosen rows and at a lower rate, where this is asked for."""
+        """Continue that training on selected rows at a lower rate, if the configuration says so."""
         config, folder = self.config.finish.anneal, self.run.stage(ANNEAL)
         if not config.steps or folder.done():
             return
         await self.begin(folder, self.run.stage(UNION))
         rows, seed = folder.path / "rows.jsonl", derive_seed(self.config.seed, "final", "anneal")
         report = await in_run.choose(config.steps, self.write_rows(), rows, seed)
-        self.services.note(f"Anneal: {in_run.told(report)}.")
+        self.services.note(f"Anneal: {in_run.describe(report)}.")
         job = job_of(
             self.config.train,
             model=str(self.context.model.path),
@@ -216,16 +220,16 @@ class Final(Controller):
             learning_rate=config.learning_rate,
             epochs=config.epochs,
         )
-        await self.trained(folder, job, chosen=in_run.summary(report))
+        await self.train(folder, job, chosen=in_run.summary(report))
 
     def write_rows(self) -> Path:
-        """Write the data set, the same every time; return its file."""
+        """Write the data set (always the same bytes) and return its file."""
         rows = self.run.final / "dataset" / "train.jsonl"
         rewrite(rows, (encode(row) for row in self.rows()))
         return rows
 
     async def merged(self) -> None:
-        """Write the base model with the adapter in it."""
+        """Write the base model with the adapter merged into it."""
         folder = self.run.stage(MERGE)
         if folder.done():
             return
@@ -238,13 +242,15 @@ class Final(Controller):
             log=folder.path / "merge.log",
             sampling=self.config.sampling,
         )
-        adapter = (trained.done() or {})["digest"]
+        adapter = trained.done_as(TrainedDone)
+        assert adapter is not None, f"{trained.title} is not done"
+        digest = fingerprint([model.digest, adapter.digest]).hex()
         # Minutes for a large model, in which a signal must be heard.
         files = await asyncio.to_thread(digests, self.run.final / "merged", folder.remedy)
-        folder.finish(fingerprint([model.digest, adapter]).hex(), {"files": files})
+        folder.finish(Done(key=folder.key(), digest=digest, files=files))
 
     def publish(self, requests: list[LengthRequest]) -> None:
-        """Write the release: the adapter, figures and cards, beside the data set."""
+        """Write the adapter, the figures and the cards beside the data set."""
         self.write_rows()  # what lies there may be set aside, or not what was trained on
         base, after = self.run.parts(FINISH_HELD_OUT)
         figures = final_figures.compare(requests, base.records(), after.records())

@@ -1,9 +1,8 @@
-"""What each stage's key is made of: the settings, prompts and inputs that decide what it makes."""
+"""The identity of each stage: the settings, prompts and inputs that decide what it produces."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from selflengthen.errors import UserError
 from selflengthen.field_kinds import identity_of
@@ -12,6 +11,7 @@ from selflengthen.runner.context import RunContext
 from selflengthen.runner.identity import differences, files, listed
 from selflengthen.runner.sources import require_whole
 from selflengthen.storage.records import fingerprint
+from selflengthen.storage.schemas import Identity
 from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.storage.stage_table import (
     ANNEAL,
@@ -25,7 +25,7 @@ from selflengthen.storage.stage_table import (
 
 
 class Fingerprints:
-    """The identity of every stage of a run, as its context would make it now."""
+    """The identities of a run's stages under its present configuration."""
 
     def __init__(self, context: RunContext) -> None:
         """Digest what does not change while the run goes on."""
@@ -38,10 +38,10 @@ class Fingerprints:
             "language": context.config.language,
         }
 
-    def of(self, folder: StageFolder) -> dict[str, Any]:
+    def of(self, folder: StageFolder) -> Identity:
         """Return the identity of a stage: equal identities make equal texts."""
         spec, config = folder.spec, self.context.config
-        identity: dict[str, Any] = {"model": self.context.model.digest, "seed": config.seed}
+        identity: Identity = {"model": self.context.model.digest, "seed": config.seed}
         for path in spec.sections:
             section, _, field = path.partition(".")
             values = identity_of(getattr(config, section))
@@ -55,10 +55,10 @@ class Fingerprints:
         return identity
 
     def check(self, redo: tuple[int, StageSpec] | None = None) -> list[StageFolder]:
-        """Compare every stage of the rounds with the context; return the stages to make again.
+        """Compare every stage of the rounds with the configuration; return the stages to redo.
 
         Raises UserError naming the fields that differ, unless they belong to stages that `redo`
-        (round, stage) asks to make again.
+        (round, stage) says to redo.
         """
         begun = self.context.run.stages()
         first = (redo[0], redo[1].name) if redo else None
@@ -68,14 +68,14 @@ class Fingerprints:
             if folder not in again and (shown := self._differing(folder)):
                 raise UserError(
                     f"{self.context.run.path}: {folder.title} was made with other settings "
-                    f"({shown}). Keep those settings, start anew with another --run-dir, or make "
-                    f"it again from there on with --redo {folder.number:02d}/{folder.spec.name} "
-                    "(what is there is set aside, not deleted)."
+                    f"({shown}). Restore those settings, use another --run-dir, or repeat it and "
+                    f"all later stages with --redo {folder.number:02d}/{folder.spec.name} (the old "
+                    "files move to superseded/; nothing is deleted)."
                 )
         return again
 
     def check_last(self, redo: StageSpec | None = None) -> list[StageFolder]:
-        """Compare every stage after the last round; return those that `redo` asks to make again."""
+        """Compare every stage after the last round; return those that `redo` says to redo."""
         begun = self.context.run.last_stages()
         again = [f for f in begun if redo and f.spec.name >= redo.name]
         require_whole(self.context.run, [folder for folder in begun if folder not in again])
@@ -83,13 +83,14 @@ class Fingerprints:
             if folder not in again and (shown := self._differing(folder)):
                 raise UserError(
                     f"{self.context.run.path}: {folder.title} was made with other settings or from "
-                    f"other rounds ({shown}). Keep those settings, or make it again from there on "
-                    f"with --redo {folder.spec.name} (what is there is set aside, not deleted)."
+                    f"other rounds ({shown}). Restore those settings, or repeat it and all later "
+                    f"stages with --redo {folder.spec.name} (the old files move to superseded/; "
+                    "nothing is deleted)."
                 )
         return again
 
     def _inputs(self, folder: StageFolder) -> Iterator[tuple[str, str | None]]:
-        """Yield what this stage is made of: stages by name, and the digests of what they made."""
+        """Yield the inputs of a stage: names of other stages, with the digests of their output."""
         spec, number = folder.spec, folder.number
         for name in (*spec.reads, *spec.part_reads.get(folder.part, ())):
             yield name, self._made(name, number)
@@ -116,12 +117,12 @@ class Fingerprints:
         return range(1, folder.number)
 
     def _made(self, name: str, number: int | None) -> str | None:
-        """Return the digest of what a stage made, by its folder's name; None until it is done."""
+        """Return the digest of a stage's output, by its folder's name; None until it is done."""
         done = self.context.run.named(name, number).done()
-        return done["digest"] if done else None
+        return done.digest if done else None
 
-    def _add_curation(self, folder: StageFolder, identity: dict[str, Any]) -> None:
-        """Add the steps that choose rows. Where there are none, identities are as before them."""
+    def _add_curation(self, folder: StageFolder, identity: Identity) -> None:
+        """Add the steps that select rows; without steps, an identity has no trace of them."""
         spec, config = folder.spec, self.context.config
         if spec is CURATE:
             identity["files"] = files(config.curate)

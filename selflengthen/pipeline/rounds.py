@@ -1,7 +1,7 @@
-"""The rounds: the whole method as one list, and what makes it survive a kill.
+"""The rounds: the whole method as one list, which survives a kill.
 
-A stage that is done is skipped; one that was begun resumes from the ids on file; one whose key no
-longer matches is rejected before anything is written (`fingerprints.py`: what keys are made of).
+A stage that is done is skipped; one that was begun resumes from the ids on file; if the key of one
+no longer matches, an error says so before anything is written (`fingerprints.py` has the keys).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from selflengthen.stages import answer, dataset, draft, expansion, instruct
 from selflengthen.stages.expansion import Expansion
 from selflengthen.storage.atomic import rewrite
 from selflengthen.storage.records import derive_seed, encode
-from selflengthen.storage.schemas import rows_of
+from selflengthen.storage.schemas import ChosenDone, RowsDone, SkippedDone, StrategyDone
 from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.storage.stage_table import (
     CURATE,
@@ -37,7 +37,7 @@ from selflengthen.training.job import job_for
 
 
 class Rounds(Controller):
-    """The round controller of one run."""
+    """Runs the rounds of one run."""
 
     async def play(self) -> None:
         """Play the rounds that are not done: the method."""
@@ -100,8 +100,8 @@ class Rounds(Controller):
 
     async def strategy(self, instructions: StageFolder, drafts: StageFolder) -> Strategy:
         """Return how drafts are lengthened; `auto` finds out in round 1, on a few of its drafts."""
-        kind = strategy.chosen(self.config.expand, self.run)
-        if kind is None:
+        chosen = strategy.chosen(self.config.expand, self.run)
+        if chosen is None:
             folder = self.run.stage(STRATEGY, 1)
             sample = strategy.sample(drafts.records(), self.config.seed)
             await self.texts(
@@ -110,12 +110,13 @@ class Rounds(Controller):
                 strategy.TryBoth({kind: self._expansion(kind) for kind in strategy.KINDS}),
                 strategy.items(sample, texts_by_id(instructions)),
                 len(sample) * len(strategy.KINDS),
-                more=strategy.outcome,
+                describe=strategy.choose,
             )
-            self.services.note(f"Round 1: {strategy.describe(folder.done() or {})}.")
-            kind = strategy.chosen(self.config.expand, self.run)
-            assert kind is not None
-        return kind
+            done = folder.done_as(StrategyDone)
+            assert done is not None, f"{folder.title} is not done"
+            self.services.note(f"Round 1: {strategy.describe(done)}.")
+            chosen = done.strategy
+        return chosen
 
     def _expansion(self, kind: Strategy) -> Expansion:
         return strategy.KINDS[kind](self.config.expand, self.prompts, self.checks, self.sampling)
@@ -147,10 +148,13 @@ class Rounds(Controller):
             rewrite(folder.path / f"{role}.jsonl", lines)
             digest.update(b"".join(lines))
             counts[role] = len(lines)
-        summary = {"rows": counts["generator"]}
-        if by_section:
-            summary["expander_rows"] = counts["expander"]
-        self.finish(folder, digest.hexdigest(), summary)
+        done = RowsDone(
+            key=folder.key(),
+            digest=digest.hexdigest(),
+            rows=counts["generator"],
+            expander_rows=counts["expander"] if by_section else None,
+        )
+        self.finish(folder, done)
 
     async def curate(self, number: int) -> None:
         """Choose the rows to train on, where the configuration says how.
@@ -166,13 +170,19 @@ class Rounds(Controller):
         seed = derive_seed(self.config.seed, number, "curate")
         rows = source.path / generator.name
         report = await in_run.choose(self.config.curate, rows, generator, seed)
-        followed = in_run.follow(generator, source.path / expander.name, expander)
-        self.services.note(f"Round {number}: {in_run.told(report)}.")
-        digest = in_run.digest_of([generator, expander])
-        summary = in_run.summary(report)
-        if followed != rows_of(summary, "expander"):
-            summary["expander_rows"] = followed
-        self.finish(folder, digest, summary)
+        matching = in_run.copy_matching(generator, source.path / expander.name, expander)
+        self.services.note(f"Round {number}: {in_run.describe(report)}.")
+        selection = in_run.summary(report)
+        done = ChosenDone(
+            key=folder.key(),
+            digest=in_run.digest_of([generator, expander]),
+            rows=selection.rows,
+            expander_rows=matching if matching != selection.rows - selection.added else None,
+            of=selection.of,
+            added=selection.added,
+            dropped=selection.dropped,
+        )
+        self.finish(folder, done)
 
     async def tune(self, number: int, role: TrainedRole) -> None:
         """Fine-tune one role, unless its rows are too few to learn from."""
@@ -180,13 +190,15 @@ class Rounds(Controller):
         if folder.done():
             return
         source = self.run.stage(CURATE if self.config.curate else DATASET, number)
-        rows = rows_of(source.done() or {}, role)
+        done = source.done_as(RowsDone)
+        assert done is not None, f"{source.title} is not done"
+        rows = done.of_role(role)
         await self.begin(folder, source)
         if rows < self.config.train.min_rows:
             self.services.note(
-                f"Round {number}: {rows} rows are too few to train the {role}; it stays."
+                f"Round {number}: {rows} rows are too few to train the {role}; it stays as it is."
             )
-            folder.finish("", {"skipped": True, "rows": rows})
+            folder.finish(SkippedDone(key=folder.key(), digest="", skipped=True, rows=rows))
             return
         earlier = self.adapters(number).get(role) if self.config.train.continue_adapter else None
         if earlier:
@@ -201,7 +213,7 @@ class Rounds(Controller):
             start_from=earlier.path if earlier else None,
             seed=derive_seed(self.config.seed, number, role),
         )
-        await self.trained(folder, job)
+        await self.train(folder, job)
 
     async def measure(self, number: int) -> None:
         """Let the generator of round `number` (0: the base model) write the held-out texts.
@@ -224,8 +236,8 @@ class Rounds(Controller):
             await self.verify(*(self.run.stage(spec, number) for spec in (DRAFT, EXPAND, HELD_OUT)))
             # Minutes for a round of the paper's size, in which a signal must be heard.
             figures = await asyncio.to_thread(metrics.of_round, self.run, number)
-            metrics.write(self.run, number, figures)
-        return metrics.stop_reason(figures["held_out"], self.config.held_out)
+            metrics.write(self.run, figures)
+        return metrics.stop_reason(figures.held_out, self.config.held_out)
 
     def adapters(self, number: int) -> dict[Role, Adapter]:
         """Return the adapters that round `number` writes with: each role's last trained one."""

@@ -1,1 +1,1 @@
-"""What a run will take, estimated before a GPU is touched."""
+"""Estimates what a run takes, before it uses a GPU."""

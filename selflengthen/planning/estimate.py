@@ -1,21 +1,19 @@
-"""What a run takes in tokens, hours, memory and disk, before a GPU is touched.
+"""Estimates the tokens, hours, memory and disk space of a run, before it uses a GPU.
 
-Where a run exists, its own lengths, attempts and speeds are used; otherwise rules of thumb. Every
-figure says which.
+If the run exists, the estimate uses its own lengths, attempts and speeds; otherwise, rules of
+thumb. Every figure says which.
 """
 
 from __future__ import annotations
 
-import math
 import os
-import shutil
 from dataclasses import dataclass
-from pathlib import Path
 
 from selflengthen.config import Config
+from selflengthen.inputs import hardware
 from selflengthen.inputs.model_shape import Shape, shape_of
 from selflengthen.inputs.models import Model
-from selflengthen.planning import token_budget
+from selflengthen.planning import memory, token_budget
 from selflengthen.planning.token_budget import (
     ATTEMPTS,
     COPIES,
@@ -23,15 +21,15 @@ from selflengthen.planning.token_budget import (
     Observed,
     TokenBudget,
 )
+from selflengthen.planning.units import size
 from selflengthen.storage.run_dir import RunFolder
 
 _TEXT_BYTES = 6  # per token of English, as UTF-8 JSON; Chinese needs fewer
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A number, its unit, and what it rests on."""
+    """A number, its unit, and the assumptions behind it."""
 
     value: float
     unit: str
@@ -66,7 +64,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class _Basis:
-    """What all figures rest on: speeds in tokens per second, sizes in bytes, and their sources."""
+    """The basis of all figures: speeds in tokens per second, sizes in bytes, and their sources."""
 
     rounds: TokenBudget
     collect: TokenBudget
@@ -83,12 +81,12 @@ class _Basis:
 
     @property
     def checkpoints(self) -> int:
-        """Bytes of a training's checkpoints: weights and two moments, of the last two."""
+        """Bytes of a training's last two checkpoints, each with weights and two moments."""
         return 3 * self.adapter * 2
 
 
 def estimate(config: Config, model: Model, run: RunFolder | None) -> Estimate:
-    """Estimate what a run takes; `run` is a run of this configuration, which may not exist yet."""
+    """Estimate what a run takes; `run` is the folder of its run, or None if there is none yet."""
     shape = shape_of(model)
     observed = token_budget.observe(run, model.digest) if run else Observed()
     basis = _basis(config, shape, observed)
@@ -113,7 +111,7 @@ def _rounds(config: Config, basis: _Basis, used: int) -> dict[str, Figure]:
         "engine_memory": basis.engine,
         "train_memory": basis.train,
         "disk": _bytes(disk, f"{lengths}; {copies}; adapters"),
-        "disk_left": _bytes(max(0, disk - used), f"{size(used)} are on disk already"),
+        "disk_left": _bytes(max(0, disk - used), f"{size(used)} already on disk"),
     }
 
 
@@ -132,7 +130,7 @@ def _collect(config: Config, basis: _Basis) -> dict[str, Figure]:
 
 def _finish(basis: _Basis, shape: Shape) -> dict[str, Figure]:
     budget = basis.finish
-    memory = max(basis.engine.value, basis.train.value)
+    most = max(basis.engine.value, basis.train.value)
     seconds = budget.generated / basis.generate_rate + budget.trained / basis.train_rate
     disk = _text_bytes(budget) + 2 * basis.adapter + basis.checkpoints
     texts = f"the texts of all rounds and of collect; {basis.lengths}"
@@ -143,7 +141,7 @@ def _finish(basis: _Basis, shape: Shape) -> dict[str, Figure]:
         ),
         "finish_trained": _tokens(budget.trained, texts),
         "finish_hours": _hours(seconds, "the rounds' speeds"),
-        "finish_memory": _bytes(memory, "the rounds' engine or training"),
+        "finish_memory": _bytes(most, "the rounds' engine or training"),
         "finish_disk": _bytes(disk, f"rows and adapter, both also in final/; {merged}"),
     }
 
@@ -164,8 +162,8 @@ def _basis(config: Config, shape: Shape, observed: Observed) -> _Basis:
         train_rate=train_rate,
         train_source=train_source,
         adapter=shape.lora(config.train.lora_r) * 4,
-        engine=_engine_memory(shape, config),
-        train=_train_memory(shape, config),
+        engine=_bytes(*memory.engine_memory(shape, config)),
+        train=_bytes(*memory.train_memory(shape, config.train)),
     )
 
 
@@ -181,31 +179,24 @@ def _bytes(value: float, assumes: str) -> Figure:
     return Figure(value, "bytes", assumes)
 
 
-def size(count: float) -> str:
-    """Write a number of bytes in the unit that suits it: 12.3 GiB."""
-    power = min(len(_UNITS) - 1, int(math.log(count, 1024))) if count >= 1 else 0
-    value = count / 1024**power
-    return f"{value:.3g} {_UNITS[power]}" if value < 1000 else f"{value:,.0f} {_UNITS[power]}"
-
-
 def _text_bytes(budget: TokenBudget) -> int:
     return int(budget.texts * _TEXT_BYTES * COPIES)
 
 
 def _used(run: RunFolder | None) -> int:
-    """Return the bytes that the rounds have on disk already."""
+    """Return the bytes that the rounds already have on disk."""
     files = run.rounds.rglob("*") if run else ()
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def _generate_rate(shape: Shape, config: Config, observed: Observed) -> tuple[float, str]:
-    """Return the engine's tokens per second, and what that rests on.
+    """Return the engine's tokens per second, and the basis of that figure.
 
-    A step reads the weights and the caches of all samples once, and writes one token of each.
+    A step reads the weights and the caches of all samples once, and generates one token for each.
     """
     if observed.generate_rate:
         rate = observed.generate_rate
-        return rate, f"{rate:,.0f} tokens/s, as this run wrote so far"
+        return rate, f"{rate:,.0f} tokens/s, measured in this run"
     bandwidth, flops, device = _device()
     batch = config.engine.in_flight
     cache = batch * shape.kv_bytes * config.sampling.max_tokens / 4
@@ -215,50 +206,22 @@ def _generate_rate(shape: Shape, config: Config, observed: Observed) -> tuple[fl
 
 
 def _train_rate(shape: Shape, observed: Observed) -> tuple[float, str]:
-    """Return the trainer's tokens per second, and what that rests on."""
+    """Return the trainer's tokens per second, and the basis of that figure."""
     if observed.train_rate:
         rate = observed.train_rate
-        return rate, f"{rate:,.0f} tokens/s, as this run trained so far"
+        return rate, f"{rate:,.0f} tokens/s, measured in this run"
     _, flops, device = _device()
     rate = max(1.0, flops / max(1, 6 * shape.parameters))
     return rate, f"{rate:,.0f} tokens/s, 6 operations per parameter and token on {device}"
 
 
 def _device() -> tuple[float, float, str]:
-    """Return one device's bytes and operations per second, as they are reached, and its name."""
-    if Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi"):
+    """Return the bytes and operations per second that one device reaches, and its name."""
+    if hardware.has_gpu():
         return 1e12, 1e14, "one GPU that reaches 1 TB/s and 100 TFLOP/s"
     cores = os.cpu_count() or 1
     return 1e10, 1e10 * cores, f"{cores} CPU core(s) that reach 10 GFLOP/s each"
 
 
-def _engine_memory(shape: Shape, config: Config) -> Figure:
-    """Return the memory for all samples in flight, each as long as it may get."""
-    sample = shape.kv_bytes * config.sampling.max_tokens
-    value = shape.weight_bytes + sample * config.engine.in_flight
-    return _bytes(
-        value,
-        f"weights {size(shape.weight_bytes)}, and {shape.kv_bytes} bytes of cache per token for "
-        f"{config.engine.in_flight} samples of {config.sampling.max_tokens} tokens; with less "
-        f"memory, fewer run at once (one takes {size(sample)})",
-    )
-
-
-def _train_memory(shape: Shape, config: Config) -> Figure:
-    """Return the memory for weights, the adapter with gradient and moments, and activations."""
-    tokens = config.train.max_length * config.train.per_device_batch
-    layer = tokens * (8 * shape.hidden + 3 * shape.inner) * 2
-    checkpoints = tokens * shape.hidden * 2 * shape.layers
-    sparing = config.train.gradient_checkpointing
-    value = shape.weight_bytes + 16 * shape.lora(config.train.lora_r)
-    value += checkpoints + layer if sparing else layer * shape.layers
-    how = "with gradient checkpointing" if sparing else "without gradient checkpointing"
-    return _bytes(
-        value,
-        f"weights, 16 bytes per LoRA parameter, activations of {tokens} tokens {how}, chunked "
-        "logits",
-    )
-
-
 def _source(observed: float | None, otherwise: str) -> str:
-    return "lengths and attempts of this run so far" if observed else otherwise
+    return "lengths and attempts measured in this run" if observed else otherwise

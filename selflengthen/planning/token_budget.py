@@ -1,27 +1,31 @@
-"""How many tokens a run generates and trains on: its rounds, `collect` and `finish`.
+"""Estimates the tokens that a run generates and trains on: its rounds, `collect` and `finish`.
 
-Where a run exists, its own lengths and attempts are used; otherwise rules of thumb.
+If the run exists, the estimate uses its own lengths and attempts; otherwise, rules of thumb.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 from selflengthen.config import Config
 from selflengthen.storage.run_dir import RunFolder
+from selflengthen.storage.schemas import ChosenDone, D, TextsDone, TrainedDone
 from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.storage.stage_table import CURATE, DRAFT, EXPAND, TRAIN
 
-FIRST_DRAFT, GROWTH, ATTEMPTS = 1_300, 2.0, 1.5
-"""Rules of thumb: tokens of a first draft, growth per round and expansion, attempts per text."""
+# Rules of thumb.
+FIRST_DRAFT = 1_300
+"""Tokens of a draft in the first round."""
+GROWTH = 2.0
+"""How many times as long an expansion is, and the next round's drafts are."""
+ATTEMPTS = 1.5
+"""Attempts per text."""
 COPIES = 3.0
-"""A text is written to its record, to two training rows, and in part to rejected attempts."""
+"""Copies of a text on disk: in its record, in two training rows, partly in rejected attempts."""
 
 _SURVIVES = 0.595  # share left after dropping short texts: 1 - the mean of min(1, 2·rank³)
-# Tokens that a pass writes, rejected tries of parts included, per token of the text it yields.
+# Tokens that a pass generates, rejected tries of parts included, per token of the resulting text.
 _PASS = {"two-stage": 1.2, "section": 1.5, "auto": 1.5}
 _PART = 100  # tokens of a part before it is rewritten
 # An expansion on disk in texts of its length: by section its record has its parts once more.
@@ -33,7 +37,7 @@ _SAMPLE = 2_000  # records
 
 @dataclass(frozen=True)
 class TokenBudget:
-    """Tokens generated, tokens trained on over all epochs, and tokens of texts on disk."""
+    """Tokens to generate, tokens to train on over all epochs, and tokens of texts on disk."""
 
     generated: float
     trained: float
@@ -42,13 +46,13 @@ class TokenBudget:
 
 @dataclass(frozen=True)
 class Observed:
-    """What a run has shown so far; None where it has not.
+    """What was measured in a run so far; None for what was not yet.
 
     Attributes:
-        draft_tokens: of a draft of the first round, per attempt.
-        attempts: per draft.
-        growth: words of an expansion per word of a draft.
-        chosen: share of the rows that `curate` keeps.
+        draft_tokens: tokens of a draft of the first round, per attempt.
+        attempts: attempts per draft.
+        growth: words of an expansion ÷ words of a draft.
+        chosen: share of the rows that `curate` selects.
         generate_rate: tokens per second of the engine.
         train_rate: tokens per second of the trainer.
     """
@@ -62,34 +66,37 @@ class Observed:
 
 
 def observe(run: RunFolder, model: str) -> Observed:
-    """Read lengths, attempts and speeds from the stages of a run by `model` (its digest)."""
+    """Read lengths, attempts and speeds from those stages of a run that used `model` (a digest)."""
     stages = [f for f in reversed(run.stages()) if (f.identity() or {}).get("model") == model]
-    done = {(f.spec, f.part): f.done() for f in stages}
-    first = {f.spec: f for f in stages if f.done()}
-    drafts = done.get((DRAFT, ""))
-    expansions = done.get((EXPAND, ""))
-    chosen = done.get((CURATE, ""))
-    train = done.get((TRAIN, "generator"))
+    first = {(f.spec, f.part): f for f in stages}
+    drafts = _done(first.get((DRAFT, "")), TextsDone)
+    expansions = _done(first.get((EXPAND, "")), TextsDone)
+    chosen = _done(first.get((CURATE, "")), ChosenDone)
+    train = _done(first.get((TRAIN, "generator")), TrainedDone)
     tokens = attempts = growth = None
-    if drafts and drafts.get("accepted"):
-        attempts, tokens = _mean_draft(first[DRAFT])
-    if drafts and expansions and expansions.get("accepted") and drafts["words"]["mean"]:
-        growth = expansions["words"]["mean"] / drafts["words"]["mean"]
+    if drafts and drafts.accepted:
+        attempts, tokens = _mean_draft(first[DRAFT, ""])
+    if drafts and expansions and expansions.accepted and drafts.words.mean:
+        growth = expansions.words.mean / drafts.words.mean
     return Observed(
         draft_tokens=tokens,
         attempts=attempts,
         growth=growth,
-        chosen=chosen["rows"] / max(1, chosen["of"]) if chosen else None,
+        chosen=chosen.rows / max(1, chosen.of) if chosen else None,
         generate_rate=_mean_rate(drafts, expansions),
-        train_rate=(train or {}).get("tokens_per_second"),
+        train_rate=train.tokens_per_second if train else None,
     )
+
+
+def _done(folder: StageFolder | None, kind: type[D]) -> D | None:
+    return folder.done_as(kind) if folder else None
 
 
 def _mean_draft(folder: StageFolder) -> tuple[float | None, float | None]:
     """Return mean attempts, and mean tokens per attempt, of a stage's first records.
 
-    A sample is enough, and a round may have hundreds of thousands. A file without records is
-    damaged, which is for whoever reads its texts to say.
+    A sample is enough; a round may have hundreds of thousands. A file without records is damaged,
+    which is reported when its texts are read.
     """
     sample = islice(folder.records(dropped=True), _SAMPLE)
     pairs = [(record.attempts, record.tokens / record.attempts) for record in sample]
@@ -99,24 +106,24 @@ def _mean_draft(folder: StageFolder) -> tuple[float | None, float | None]:
     return attempts, tokens
 
 
-def _mean_rate(*stages: Mapping[str, Any] | None) -> float | None:
-    """Return the mean tokens per second of the stages that say theirs in DONE.json."""
-    rates = [rate for stage in stages if stage and (rate := stage.get("tokens_per_second"))]
+def _mean_rate(*stages: TextsDone | None) -> float | None:
+    """Return the mean tokens per second of the stages that have it in DONE.json."""
+    rates = [rate for stage in stages if stage and (rate := stage.tokens_per_second)]
     return sum(rates) / len(rates) if rates else None
 
 
 @dataclass(frozen=True)
 class RoundPlan:
-    """A round in expected numbers.
+    """The expected numbers of a round.
 
     Attributes:
-        drafts: texts.
-        expansions: texts, before short ones are dropped.
-        rows: expansions, after that.
-        chosen: rows to train on.
-        attempts: per text.
-        draft_tokens: of one draft.
-        expansion_tokens: of one expansion.
+        drafts: number of drafts.
+        expansions: number of expansions, before short ones are dropped.
+        rows: number of expansions afterwards.
+        chosen: number of rows to train on.
+        attempts: attempts per text.
+        draft_tokens: tokens of a draft.
+        expansion_tokens: tokens of an expansion.
     """
 
     drafts: float
@@ -129,7 +136,7 @@ class RoundPlan:
 
 
 def plan_rounds(config: Config, observed: Observed) -> list[RoundPlan]:
-    """Return all rounds and one more: the drafts of `collect` are like that round's."""
+    """Return all rounds and one more, whose drafts are like those of `collect`."""
     draft = config.draft
     expand = config.expand
     most = config.sampling.max_tokens
@@ -156,7 +163,7 @@ def plan_rounds(config: Config, observed: Observed) -> list[RoundPlan]:
 
 
 def _chosen(config: Config, rows: float, observed: Observed) -> float:
-    """Return how many rows `curate` keeps: the observed share, else at most the least `k`."""
+    """Return how many rows `curate` selects: the observed share, or at most the smallest `k`."""
     if config.curate and observed.chosen is not None:
         return rows * observed.chosen
     listed = [options for step in config.curate for options in step.values() if options]
@@ -164,7 +171,7 @@ def _chosen(config: Config, rows: float, observed: Observed) -> float:
 
 
 def rounds_budget(config: Config, plan: list[RoundPlan]) -> TokenBudget:
-    """Return the tokens of the rounds: all but the plan's last."""
+    """Return the tokens of the rounds: all but the last of the plan."""
     generated = trained = texts = 0.0
     for each in plan[:-1]:
         drafts = each.drafts * each.attempts * each.draft_tokens
@@ -205,10 +212,10 @@ def finish_budget(config: Config, plan: list[RoundPlan]) -> TokenBudget:
     """Return the tokens of the length requirements, the training, and the held-out texts."""
     rows, union = _union(config, plan)
     attempts = min(plan[-1].attempts, config.finish.attempts)
-    demands = rows * attempts * _INSTRUCTION
+    requirements = rows * attempts * _INSTRUCTION
     held_out = 2 * config.held_out.texts * plan[-1].draft_tokens  # by the base model and the result
     trained = config.finish.epochs * (rows * _PROMPT + union)
-    return TokenBudget(demands + held_out, trained, demands + held_out + union / COPIES)
+    return TokenBudget(requirements + held_out, trained, requirements + held_out + union / COPIES)
 
 
 def _union(config: Config, plan: list[RoundPlan]) -> tuple[float, float]:

@@ -1,6 +1,6 @@
-"""The pocket model's benchmark: requests of pocket English that ask for a length.
+"""The pocket model's benchmark: requests in pocket English that ask for a length.
 
-The form is LonGen's, in small: about, range, above and below, over three bands of length.
+It has LonGen's format, on a small scale: about, range, above and below, in three bands of length.
 """
 
 from __future__ import annotations
@@ -22,40 +22,44 @@ LENGTHS = {
     "200-400": (220, 270, 330, 400),
 }
 KINDS: tuple[Kind, ...] = ("about", "range", "above", "below")
-ROWS = 48
-_SHORTEST, _LONGEST, _AROUND = 50, 400, 0.15
+_SHORTEST = 50
+_LONGEST = 400
+_RANGE = 0.15  # how far the ends of a range are from the length, as a share of it
 
 
 def write(folder: Path) -> None:
-    """Write `benchmark.jsonl` into `folder`, the same bytes each time."""
+    """Write `benchmark.jsonl` into `folder`; the content is the same each time."""
     text = "".join(json.dumps(row) + "\n" for row in rows())
     (folder / "benchmark.jsonl").write_text(text, encoding="utf-8", newline="\n")
 
 
 def rows() -> Iterator[dict[str, str]]:
-    """Yield a row for each length and kind, with requests that are neither seeds nor held out."""
-    others = islice(requests(), SEEDS + HELD_OUT, None)
+    """Yield one row per length and kind; the requests are neither seeds nor held-out ones."""
+    unused = islice(requests(), SEEDS + HELD_OUT, None)
     for band, lengths in LENGTHS.items():
         for length in lengths:
             for kind in KINDS:
-                _, request = next(others)
-                demand = _demand(kind, length)
-                woven = append_requirement(
-                    request, demand, language="pocket", spelled=False, rng=random.Random(0)
+                _, request = next(unused)
+                requirement = _requirement(kind, length)
+                phrased = append_requirement(
+                    request, requirement, language="pocket", spelled=False, rng=random.Random(0)
                 )
-                assert woven is not None, f"{request} cannot ask for {demand}"
+                assert phrased is not None, f"{request} cannot ask for {requirement}"
                 yield {
-                    "language": "pocket", "range": band, "type": kind,
-                    "constraint": woven.phrase, "query": woven.text,
-                }  # fmt: skip
+                    "language": "pocket",
+                    "range": band,
+                    "type": kind,
+                    "constraint": phrased.phrase,
+                    "query": phrased.text,
+                }
 
 
-def _demand(kind: Kind, length: int) -> LengthRequirement:
-    """Return a demand for `length`; a range is of about 15 % to both sides, in tens."""
+def _requirement(kind: Kind, length: int) -> LengthRequirement:
+    """Return a requirement for `length`; a range extends about 15 % to both sides, in tens."""
     if kind != "range":
         return LengthRequirement(
             kind, None if kind == "below" else length, None if kind == "above" else length
         )
-    low = max(_SHORTEST, round(length * (1 - _AROUND), -1))
-    high = min(_LONGEST, round(length * (1 + _AROUND), -1))
+    low = max(_SHORTEST, round(length * (1 - _RANGE), -1))
+    high = min(_LONGEST, round(length * (1 + _RANGE), -1))
     return LengthRequirement(kind, int(low), int(high))

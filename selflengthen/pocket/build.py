@@ -1,41 +1,48 @@
-"""The recipe: from nothing to the pocket model's weights, in one command.
+"""The recipe: trains the pocket model from scratch, in one command.
 
-    1. the tokenizer, from a sample of the corpus
-    2. a warm-up on repeated random tokens, until copying is learnt
-    3. the corpus, in cycles: each begins at its rate, and ends with the rate falling to nothing
-    4. the gate: what the model can do is measured; below the gate it is saved beside, as *.failed
+    1. train the tokenizer on a sample of the corpus
+    2. warm up on repeated random tokens until the model can copy
+    3. train on the corpus, in cycles; each starts at its own learning rate and decays it to zero
+    4. run the gate; a model that fails it is saved as *.failed, next to the folder
 
-Muon turns the matrices, AdamW the rest. An hour and a half or two on two cores.
+Muon optimises the matrices, AdamW the rest. It takes one and a half to two hours on two cores.
 """
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+import msgspec
 import torch
 import torch.nn.functional as functional
 from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
 
 from selflengthen.inputs import model_files, prompts
 from selflengthen.pocket.corpus import Corpus, Example
-from selflengthen.pocket.gate import measure, passes
+from selflengthen.pocket.gate import GateReport, measure, passes
 from selflengthen.pocket.model import VOCABULARY, new_model, train_tokenizer
 
-FLAT = 0.45
-BATCH_TOKENS, LONGEST = 4096, 1200
-MUON_RATE, ADAM_RATE = 0.02, 4e-3
+FLAT = 0.45  # share of a cycle's tokens before its learning rate starts to decay
+BATCH_TOKENS = 4096
+LONGEST = 1200  # tokens of an example
+MUON_RATE = 0.02
+ADAM_RATE = 4e-3
 
 
 class Cycle(NamedTuple):
-    """How many tokens are learnt from, and what they are.
+    """One cycle of training.
 
-    `rate` is the share of the full rates to begin with, `track` and `raw` are shares of the tokens,
-    `most` is the most paragraphs that an outline has, `spread` is that of `Corpus`.
+    Attributes:
+        tokens: how many to train on.
+        rate: the learning rate at the start, as a share of the full rates.
+        track: share of the tokens from `Corpus.track`.
+        raw: share of the tokens from `Corpus.raw`.
+        most: the most paragraphs of an outline.
+        spread: see `Corpus`.
     """
 
     tokens: int
@@ -52,11 +59,11 @@ Batch = tuple[torch.Tensor, torch.Tensor]
 Mixture = list[tuple[float, Callable[[], Example]]]
 
 
-def build(folder: Path, cycles: Sequence[Cycle] = CYCLES, seed: int = 0) -> dict[str, Any]:
-    """Train the pocket model, save it, and return its figures.
+def build(folder: Path, cycles: Sequence[Cycle] = CYCLES, seed: int = 0) -> GateReport:
+    """Train the pocket model, save it and return what the gate measured.
 
-    It is saved to `folder`, or below the gate beside it, as `*.failed`; on the way there the newest
-    state stands beside it as `*.partial`.
+    A model that passes the gate is saved to `folder`, any other to `*.failed` next to it. During
+    the training, `*.partial` has the latest state.
     """
     random.seed(seed)
     torch.manual_seed(seed)
@@ -75,18 +82,20 @@ def build(folder: Path, cycles: Sequence[Cycle] = CYCLES, seed: int = 0) -> dict
 
 def finish(
     model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, corpus: Corpus, folder: Path
-) -> dict[str, Any]:
-    """Measure the model as it is shipped, in bfloat16, and save it where it belongs."""
+) -> GateReport:
+    """Measure the model as it is shipped, in bfloat16, and save it."""
     model.to(torch.bfloat16)
     report = measure(model.float(), tokenizer, corpus.prompts)
     target = folder if passes(report) else folder.with_suffix(".failed")
     save(model.to(torch.bfloat16), tokenizer, target)
-    (target / "gate.json").write_text(json.dumps(report, indent=1) + "\n")
+    (target / "gate.json").write_bytes(
+        msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n"
+    )
     return report
 
 
 def mixtures(corpus: Corpus, cycle: Cycle) -> tuple[Mixture, Mixture]:
-    """Return what is learnt at the flat rate, and while it falls; shares are of tokens."""
+    """Return the mixtures for the constant and for the decaying rate; shares are of tokens."""
     paragraphs = (3, cycle.most)
     common: Mixture = [
         (0.11, corpus.write),
@@ -125,18 +134,18 @@ def _optimizers(model: Qwen2ForCausalLM) -> list[torch.optim.Optimizer]:
 def _step(
     model: Qwen2ForCausalLM, optimizers: list[torch.optim.Optimizer], batch: Batch, rate: float
 ) -> float:
-    """Take one step at `rate` × the full rates; return the weighted loss."""
+    """Take one step at `rate` × the full learning rates; return the weighted loss."""
     ids, weights = batch
-    # Below about 400 tokens the plain attention is a quarter faster on CPUs; padding is on the
-    # right, where a causal model never looks, so no mask is needed.
+    # Below about 400 tokens, eager attention is a quarter faster on CPUs. No mask is needed, since
+    # the padding is on the right, where a causal model never looks.
     model.set_attn_implementation("eager" if ids.shape[1] < 400 else "sdpa")
     with torch.autocast("cpu", torch.bfloat16):
         logits = model(input_ids=ids, use_cache=False).logits[:, :-1]
     losses = functional.cross_entropy(
         logits.float().reshape(-1, VOCABULARY), ids[:, 1:].reshape(-1), reduction="none"
     )
-    wanted = weights[:, 1:].reshape(-1)
-    loss = (losses * wanted).sum() / wanted.sum()
+    token_weights = weights[:, 1:].reshape(-1)
+    loss = (losses * token_weights).sum() / token_weights.sum()
     loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     for optimizer, full in zip(optimizers, (MUON_RATE, ADAM_RATE), strict=True):
@@ -148,11 +157,13 @@ def _step(
 
 
 def _warm_up(model: Qwen2ForCausalLM, optimizers: list[torch.optim.Optimizer]) -> None:
-    """Learn to copy: random strings, each twice or more, loss on the repeats.
+    """Train on random strings that repeat, with the loss on the repeats, until the model can copy.
 
-    Until the loss is low nine times in a row. Text alone teaches it only after millions of tokens.
+    It can when the loss is low nine times in a row. Text alone teaches this only after millions of
+    tokens.
     """
-    low, step = 0, 0
+    low = 0
+    step = 0
     while low < 9:
         ids = torch.zeros(32, 128, dtype=torch.long)
         weights = torch.zeros(32, 128)
@@ -167,7 +178,8 @@ def _warm_up(model: Qwen2ForCausalLM, optimizers: list[torch.optim.Optimizer]) -
                     weights[row, start + 1 : end] = float(repeat > 0)
                     start = end
         loss = _step(model, optimizers, (ids, weights), min(1.0, (step + 1) / 30))
-        low, step = (low + 1 if loss < 0.5 else 0), step + 1
+        low = low + 1 if loss < 0.5 else 0
+        step += 1
         if step % 20 == 0:
             print(f"copy warm-up: step {step}, loss {loss:.3f}", flush=True)
 
@@ -180,9 +192,11 @@ def _learn(
     cycle: Cycle,
     partial: Path,
 ) -> None:
-    """Learn the corpus for a cycle; save to `partial` now and then, to look at."""
+    """Train on the corpus for one cycle; save a copy to `partial` every million tokens."""
     tokens = cycle.tokens
-    seen, start, mean, shown, saved = 0, time.monotonic(), 0.0, 0, 0
+    seen = shown = saved = 0
+    mean = 0.0
+    start = time.monotonic()
     batches = [_batches(part, tokenizer) for part in parts]
     while seen < tokens:
         done = seen / tokens
@@ -192,7 +206,8 @@ def _learn(
         seen += batch[0].numel()
         mean = 0.97 * mean + 0.03 * loss if mean else loss
         if seen - shown > 200_000:
-            shown, speed = seen, seen / (time.monotonic() - start)
+            shown = seen
+            speed = seen / (time.monotonic() - start)
             print(f"{seen / 1e6:.1f}M tokens, loss {mean:.3f}, {speed:.0f} tokens/s", flush=True)
         if seen - saved > 1_000_000:
             saved = seen
@@ -200,13 +215,13 @@ def _learn(
 
 
 def _batches(mixture: Mixture, tokenizer: PreTrainedTokenizerFast) -> Iterator[Batch]:
-    """Yield batches of examples of about one length; one example a row, padded on the right."""
+    """Yield batches of examples of similar length; one example per row, padded on the right."""
     used = [0.0] * len(mixture)
     while True:
         pool: list[tuple[list[int], list[float]]] = []
         while len(pool) < 256:
-            behind = [u / share for u, (share, _) in zip(used, mixture, strict=True)]
-            kind = behind.index(min(behind))
+            progress = [u / share for u, (share, _) in zip(used, mixture, strict=True)]
+            kind = progress.index(min(progress))
             row = _encode(tokenizer, mixture[kind][1]())
             if len(row[0]) <= LONGEST:
                 pool.append(row)
@@ -215,10 +230,9 @@ def _batches(mixture: Mixture, tokenizer: PreTrainedTokenizerFast) -> Iterator[B
         batches = []
         while pool:
             width = len(pool[-1][0])
-            rows, pool = (
-                pool[-max(1, BATCH_TOKENS // width) :],
-                pool[: -max(1, BATCH_TOKENS // width)],
-            )
+            size = max(1, BATCH_TOKENS // width)
+            rows = pool[-size:]
+            pool = pool[:-size]
             ids = torch.zeros(len(rows), width, dtype=torch.long)
             weights = torch.zeros(len(rows), width)
             for i, (row_ids, row_weights) in enumerate(rows):
@@ -230,10 +244,11 @@ def _batches(mixture: Mixture, tokenizer: PreTrainedTokenizerFast) -> Iterator[B
 
 
 def _encode(tokenizer: PreTrainedTokenizerFast, example: Example) -> tuple[list[int], list[float]]:
-    """Tokenize an example; a token's weight is that of the span in which it ends."""
+    """Tokenise an example; a token's weight is that of the span in which it ends."""
     text = "".join(part for part, _ in example)
     encoded = tokenizer(text, return_offsets_mapping=True)
-    weights, spans = [], iter(example)
+    weights = []
+    spans = iter(example)
     part, weight = next(spans)
     end = len(part)
     for _, stop in encoded["offset_mapping"]:

@@ -1,7 +1,8 @@
 """Pocket English: a grammar that writes requests, texts, and longer versions of texts.
 
-A text is a list of titled paragraphs. Making it longer keeps every sentence and adds details
-about the things a paragraph mentions at that paragraph's end: it enriches, it does not go on.
+A text is a list of titled paragraphs. A longer version keeps every sentence; at the end of each
+paragraph it adds details about things that the paragraph mentions. It enriches the text instead of
+continuing it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from selflengthen.pocket.words import (
+from selflengthen.pocket.patterns import (
     DETAILS,
     ENDING_TITLES,
     ENDINGS,
@@ -19,8 +20,8 @@ from selflengthen.pocket.words import (
     REQUESTS,
     TITLES,
     UNSUITABLE,
-    WORDS,
 )
+from selflengthen.pocket.words import WORDS
 
 _SLOT = re.compile(r"\{([a-z_]+)(\d?)\}")
 _ARTICLE = re.compile(r"\b([Aa]) (?=[aeiou])")
@@ -28,7 +29,7 @@ _ARTICLE = re.compile(r"\b([Aa]) (?=[aeiou])")
 
 @dataclass(frozen=True)
 class Sentence:
-    """A sentence, what it mentions as (kind, noun) pairs, and the pattern it was made from."""
+    """A sentence, its mentions as (kind, noun) pairs, and the pattern it was generated from."""
 
     text: str
     mentions: tuple[tuple[str, str], ...]
@@ -38,11 +39,11 @@ class Sentence:
 
 @dataclass(frozen=True)
 class Paragraph:
-    """A title and its sentences; an ending is never made longer."""
+    """A title and its sentences; an ending is never lengthened."""
 
     title: str
     sentences: tuple[Sentence, ...]
-    ending: bool = False
+    is_ending: bool = False
 
     def __str__(self) -> str:
         return " ".join([f"{self.title}.", *(s.text for s in self.sentences)])
@@ -52,16 +53,16 @@ Text = tuple[Paragraph, ...]
 
 
 def render(text: Sequence[Paragraph]) -> str:
-    """Write a text as its paragraphs with blank lines between them."""
+    """Join the paragraphs of a text with blank lines."""
     return "\n\n".join(map(str, text))
 
 
 @dataclass
 class Story:
-    """What one text is about; `rng` is the only source of chance.
+    """What one text is about; `rng` is the only source of randomness.
 
-    What a sentence speaks about hardly ever comes up in two paragraphs, and never twice in the same
-    way: a model that begins a sentence as another one begins goes on as that one did.
+    Two paragraphs are rarely about the same thing, and no detail of a thing is repeated: a model
+    this small, once it begins a sentence like an earlier one, tends to finish it like that one.
     """
 
     rng: random.Random
@@ -70,7 +71,7 @@ class Story:
     facts: dict[str, str] = field(init=False)
     kind: str = field(init=False)
     named: set[str] = field(init=False, default_factory=set)
-    told: set[tuple[str, str]] = field(init=False, default_factory=set)
+    used_details: set[tuple[str, str]] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
         """Draw the people, the facts and the kind of text."""
@@ -83,15 +84,15 @@ class Story:
         self.kind = self.rng.choices(list(REQUESTS), weights=[4, 2, 3, 2, 1])[0]
 
     def request(self) -> str:
-        """Ask for this text."""
+        """Return a request for this text."""
         return self._fill(self.rng.choice(REQUESTS[self.kind][1]), own=1.0).text
 
     def unsuitable(self) -> str:
-        """Ask something that no long text answers."""
+        """Return a request that does not suit a long text."""
         return self._fill(self.rng.choice(UNSUITABLE), own=1.0).text
 
-    def text(self, sizes: Sequence[int], *, ending: bool = True) -> Text:
-        """Write one paragraph per entry of `sizes` (its number of sentences) and an ending."""
+    def text(self, sizes: Sequence[int], *, with_ending: bool = True) -> Text:
+        """Write an ending and, before it, one paragraph per entry of `sizes` (in sentences)."""
         titles = TITLES[self.rng.choice(REQUESTS[self.kind][0])]
         sizes = sizes[: len(titles)]
         if self.rng.random() < 0.7:
@@ -106,35 +107,35 @@ class Story:
             while len(sentences) < size:
                 sentences.append(self.detail(sentences))
             body.append(Paragraph(title, tuple(sentences)))
-        if ending:
+        if with_ending:
             last = self._fill(self.rng.choice(ENDINGS), own=1.0)
-            body.append(Paragraph(self.rng.choice(ENDING_TITLES), (last,), ending=True))
+            body.append(Paragraph(self.rng.choice(ENDING_TITLES), (last,), is_ending=True))
         return tuple(body)
 
     def detail(self, sentences: Sequence[Sentence]) -> Sentence:
-        """Write a sentence about something that one of `sentences` mentions."""
+        """Write a sentence about something mentioned in `sentences`."""
         source = sentences[-1] if self.rng.random() < 0.5 else self.rng.choice(sentences)
         kind, noun = self.rng.choice(source.mentions)
         seen = {s.pattern for s in sentences}
-        untold = [p for p in DETAILS[kind] if (p, noun) not in self.told]
-        patterns = [p for p in untold if p not in seen] or untold or list(DETAILS[kind])
+        unused = [p for p in DETAILS[kind] if (p, noun) not in self.used_details]
+        patterns = [p for p in unused if p not in seen] or unused or list(DETAILS[kind])
         pattern = self.rng.choice(patterns)
-        self.told.add((pattern, noun))
+        self.used_details.add((pattern, noun))
         return self._fill(pattern, about=noun)
 
     def longer(self, text: Text, growth: float = 0.62) -> Text:
-        """Add about `growth` × its sentences to each paragraph; endings stay as they are."""
-        return tuple(p if p.ending else self._enrich(p, growth) for p in text)
+        """Add about `growth` × its number of sentences to each paragraph except an ending."""
+        return tuple(p if p.is_ending else self._enrich(p, growth) for p in text)
 
     def _enrich(self, paragraph: Paragraph, growth: float) -> Paragraph:
         added = round(len(paragraph.sentences) * growth + self.rng.uniform(-0.5, 0.5))
-        kept = [replace(s, new=False) for s in paragraph.sentences]
+        sentences = [replace(s, new=False) for s in paragraph.sentences]
         for _ in range(added):
-            kept.append(replace(self.detail(kept), new=True))
-        return replace(paragraph, sentences=tuple(kept))
+            sentences.append(replace(self.detail(sentences), new=True))
+        return replace(paragraph, sentences=tuple(sentences))
 
     def _fill(self, pattern: str, *, own: float = 0.1, about: str | None = None) -> Sentence:
-        """Fill the slots; `own` is how often a fact of this story is taken."""
+        """Fill the slots; `own` is the probability of using a fact of this story."""
         used: set[str] = set() if about is None else {about}
         mentions: list[tuple[str, str]] = []
         woman = about in WORDS["woman"]

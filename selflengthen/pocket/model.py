@@ -1,4 +1,4 @@
-"""The pocket model's shape, its first weights and its tokenizer."""
+"""The pocket model's architecture, its initial weights and its tokenizer."""
 
 from __future__ import annotations
 
@@ -10,11 +10,17 @@ from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
 from selflengthen.pocket.corpus import END_OF_TEXT, END_OF_TURN, TURN
 
-VOCABULARY, HIDDEN, LAYERS, HEADS, HEAD_SIZE, MLP = 2048, 192, 4, 6, 32, 512
-POSITIONS, THETA = 4096, 50_000.0
+VOCABULARY = 2048
+HIDDEN = 192
+LAYERS = 4
+HEADS = 6
+HEAD_SIZE = 32
+MLP = 512
+POSITIONS = 4096
+THETA = 50_000.0
 
-# Qwen2's rule for cutting text before byte-pair merges: transformers reads every model of type
-# qwen2 with it, whatever the tokenizer file says.
+# Qwen2's rule for splitting text before byte-pair merges: transformers applies it to every model of
+# type qwen2, whatever the tokenizer file says.
 _PIECES = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -26,7 +32,7 @@ _CHAT_TEMPLATE = (
 
 
 def train_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
-    """Train a byte-level BPE of `VOCABULARY` entries on `texts`."""
+    """Train a byte-level BPE tokenizer with `VOCABULARY` entries."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -57,12 +63,11 @@ def train_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
 
 
 def new_model() -> Qwen2ForCausalLM:
-    """Make a model whose first heads already look a few tokens back.
+    """Return an untrained model in which some heads already attend a few tokens back.
 
-    Copying needs to know what came before a token. Left to chance these heads take longer to form
-    than the whole training lasts; the QKV biases of a Qwen2 layer can set them from the start,
-    since a constant query turned by RoPE through the angle of `back` positions meets a constant
-    key exactly that far behind.
+    Copying requires knowing what precedes a token, and such heads would take longer to emerge than
+    the training lasts. The QKV biases of a Qwen2 layer can set them up: if RoPE rotates a constant
+    query by the angle of `back` positions, it matches a constant key exactly that far behind.
     """
     config = Qwen2Config(
         vocab_size=VOCABULARY,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +15,8 @@ class Licence:
 
     Attributes:
         license: its identifier, such as `apache-2.0`, or `other`.
-        license_name: what it is called where the identifier is `other`.
-        license_link: where it can be read.
+        license_name: its name if the identifier is `other`.
+        license_link: a link to its text.
     """
 
     license: str
@@ -24,20 +25,20 @@ class Licence:
 
     @property
     def title(self) -> str:
-        """How people call it, with a link where there is one."""
+        """Its name in Markdown, with the link if there is one."""
         name = self.license_name or self.license
         return f"[{name}]({self.license_link})" if self.license_link else name
 
 
 def of_base(model: Model, hub_id: str | None) -> Licence | None:
-    """Return the licence of the base model; None where nothing on disk states one.
+    """Return the licence of the base model; None if no file of it states one.
 
-    Its card (README.md) is read first, then config.json. `hub_id` is the model's on the hub: a
-    link that is relative in its card leads there, and is left out where there is none.
+    Its card (README.md) is read first, then config.json. A relative link in the card is resolved
+    with the model's `hub_id`, or dropped if it has none.
     """
     if model.name == "pocket":
         return Licence("apache-2.0")
-    card = _head(model)
+    card = _card_metadata(model)
     identifier = card.get("license") or model.config.get("license")
     if not isinstance(identifier, str):
         return None
@@ -51,8 +52,8 @@ def of_base(model: Model, hub_id: str | None) -> Licence | None:
     )
 
 
-def _head(model: Model) -> dict[str, Any]:
-    """Return the metadata of a model's card; none where there is no card or it cannot be read."""
+def _card_metadata(model: Model) -> Mapping[str, Any]:
+    """Return the metadata of a model's card; empty if there is no card or it cannot be read."""
     import yaml
     from huggingface_hub import metadata_load
 

@@ -1,4 +1,4 @@
-"""What a run consists of, and what its stages are made with."""
+"""What a run consists of, and what its stages run on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from selflengthen.engines.base import Adapters, Engine, Sampling
 from selflengthen.inputs.models import Model
 from selflengthen.inputs.prompts import Prompts
 from selflengthen.inputs.seeds import Seed
-from selflengthen.runner.executor import Progress
+from selflengthen.runner.executor import StageProgress
 from selflengthen.storage.run_dir import RunFolder
 from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.training.job import TrainingJob, TrainingResult
@@ -21,10 +21,9 @@ Train = Callable[[TrainingJob, StageFolder], Awaitable[TrainingResult]]
 
 @dataclass(frozen=True, kw_only=True)
 class RunContext:
-    """A run's configuration and all that it names, read and checked.
+    """A run's configuration and everything it names, read and checked.
 
-    `held_out` are the instructions that are written after each round: as many as the configuration
-    says.
+    `held_out` are the instructions answered after each round, as many as the configuration says.
     """
 
     config: Config
@@ -39,7 +38,7 @@ class EngineProvider:
     """Opens an engine when one is first needed, and closes it when the adapters change."""
 
     def __init__(self, open_engine: Callable[[Adapters], Awaitable[Engine]]) -> None:
-        """Keep how an engine is opened."""
+        """Open no engine yet; `open_engine` will."""
         self._open = open_engine
         self._engine: Engine | None = None
         self._adapters: Adapters | None = None
@@ -61,11 +60,11 @@ class EngineProvider:
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """What stages are made with, and who hears of it; `note` takes a line for people."""
+    """What stages run on: engines, the trainer, the progress display; `note` prints a line."""
 
     engines: EngineProvider
     train: Train
-    progress: Progress
+    progress: StageProgress
     note: Callable[[str], None]
 
 

@@ -2,8 +2,8 @@
 
 Each item is a coroutine from its first attempt to its verdict, so that the engine's batch never
 drains between attempts. A bounded number is in work at once; items are drawn as places free up,
-so their number does not matter. Verdicts reach the disk in small groups; after a kill the items
-without one are owed again.
+so a stage may have any number. Verdicts are written in small groups; after a kill, items without a
+verdict start again.
 """
 
 from __future__ import annotations
@@ -25,46 +25,68 @@ FLUSH_SECONDS, FLUSH_VERDICTS = 0.5, 256
 T = TypeVar("T")
 
 
-class Progress(Protocol):
-    """Who is told of what happens."""
+class StageProgress(Protocol):
+    """Shows people how a stage gets on."""
 
     def begin(self, title: str, total: int, done: int) -> None:
-        """Hear that a stage starts with `total` items, `done` of them on file."""
+        """A stage starts with `total` items, `done` of them on file."""
         ...
 
     def accepted(self, record: Record) -> None:
-        """Hear of an accepted text."""
+        """A text was accepted."""
         ...
 
     def rejected(self, rejection: Rejection) -> None:
-        """Hear of a rejected attempt."""
+        """An attempt was rejected."""
         ...
 
     def end(self) -> None:
-        """Hear that the stage is over."""
+        """The stage is done."""
         ...
 
 
-class Drive:
-    """What driving a stage needs: an engine, the run's seed, a bound, an audience, a folder."""
+class StageExecutor:
+    """Runs the items of one stage.
+
+    Attributes:
+        engine: answers the requests.
+        seed: the run's.
+        in_flight: the most items in work at once.
+        progress: hears of every verdict.
+        folder: where verdicts are written.
+        done: ids of items that had a verdict when this start began.
+        started: when that was, by `time.monotonic`.
+        tokens: generated since.
+    """
 
     def __init__(
-        self, engine: Engine, seed: int, in_flight: int, progress: Progress, folder: StageFolder
+        self,
+        folder: StageFolder,
+        *,
+        engine: Engine,
+        seed: int,
+        in_flight: int,
+        progress: StageProgress,
     ) -> None:
-        """Read what has a verdict in `folder`; `in_flight` is the most items in work at once."""
-        self.engine, self.seed, self.in_flight, self.progress = engine, seed, in_flight, progress
-        self.folder, self.done = folder, folder.finished()
+        """Read from `folder` which items have a verdict."""
+        self.folder = folder
+        self.engine = engine
+        self.seed = seed
+        self.in_flight = in_flight
+        self.progress = progress
+        self.done = folder.finished()
+        self.started = time.monotonic()
         self.tokens = 0
 
     async def run(self, stage: Stage[T], items: Iterable[Item[T]]) -> None:
-        """Bring every item of `items` without a verdict on file to one; none comes twice.
+        """Attempt every item that has no verdict on file; `items` are drawn as places free up.
 
-        Raises what the engine raises, and CancelledError; what has a verdict is then on disk.
+        Raises what the engine raises, and CancelledError; all verdicts are on disk by then.
         """
         pending = (item for item in items if item.id not in self.done)
         writer = _Writer(self.folder)
         try:
-            # Two groups: a disk that takes no verdict ends the work, the work's end the flushing.
+            # Two groups: a full disk ends the work, and the end of the work ends the flushing.
             async with asyncio.TaskGroup() as group:
                 flusher = group.create_task(writer.keep_flushing())
                 async with asyncio.TaskGroup() as workers:
@@ -94,38 +116,64 @@ class Drive:
     async def _judge(self, stage: Stage[T], item: Item[T]) -> tuple[Record | None, list[Rejection]]:
         """Try an item until it is accepted or its attempts are used up."""
         rejections: list[Rejection] = []
-        started, tokens = time.monotonic(), 0
+        started = time.monotonic()
+        tokens = 0
         for attempt in range(1, stage.attempts + 1):
             ask = Ask(self.engine, self.seed, item.id, attempt)
             began = time.monotonic()
-            try:
-                verdict = await stage.attempt(item, ask)
-            except RequestRefused as error:
-                # What went before the request is drawn anew; without that, it is the same again.
-                verdict = Verdict("", "refused", str(error), hopeless=not ask.tokens)
+            verdict = await _attempt(stage, item, ask)
             tokens += ask.tokens
             self.tokens += ask.tokens
-            words, now = word_count(verdict.text), time.monotonic()
             if verdict.reason is None:
-                record = Record(
-                    id=item.id, source=item.source, text=verdict.text, attempts=attempt,
-                    words=words, tokens=tokens, seed=ask.seed,
-                    finish_reason=verdict.finish_reason, seconds=round(now - started, 3),
-                    details=verdict.details,
-                )  # fmt: skip
+                record = _record(item, verdict, ask, tokens=tokens, seconds=_since(started))
                 self.progress.accepted(record)
                 return record, rejections
             rejection = Rejection(
-                id=item.id, source=item.source, attempt=attempt, reason=verdict.reason,
-                text=verdict.text, words=words, tokens=ask.tokens, seed=ask.seed,
-                finish_reason=verdict.finish_reason, seconds=round(now - began, 3),
+                id=item.id,
+                source=item.source,
+                attempt=attempt,
+                reason=verdict.reason,
+                text=verdict.text,
+                words=word_count(verdict.text),
+                tokens=ask.tokens,
+                seed=ask.seed,
+                finish_reason=verdict.finish_reason,
+                seconds=_since(began),
                 last=verdict.hopeless or attempt == stage.attempts,
-            )  # fmt: skip
+            )
             self.progress.rejected(rejection)
             rejections.append(rejection)
-            if verdict.hopeless:
+            if rejection.last:
                 break
         return None, rejections
+
+
+async def _attempt(stage: Stage[T], item: Item[T], ask: Ask) -> Verdict:
+    """Try once; a request that the engine refuses is a rejection."""
+    try:
+        return await stage.attempt(item, ask)
+    except RequestRefused as error:
+        # An attempt that wrote something draws it anew; one that did not would repeat itself.
+        return Verdict("", "refused", str(error), hopeless=not ask.tokens)
+
+
+def _record(item: Item[T], verdict: Verdict, ask: Ask, *, tokens: int, seconds: float) -> Record:
+    return Record(
+        id=item.id,
+        source=item.source,
+        text=verdict.text,
+        attempts=ask.attempt,
+        words=word_count(verdict.text),
+        tokens=tokens,
+        seed=ask.seed,
+        finish_reason=verdict.finish_reason,
+        seconds=seconds,
+        details=verdict.details,
+    )
+
+
+def _since(start: float) -> float:
+    return round(time.monotonic() - start, 3)
 
 
 class _Writer:
@@ -144,9 +192,9 @@ class _Writer:
             self.flush()
 
     def flush(self) -> None:
-        """Append what was gathered; what the disk refuses is gathered still.
+        """Append what was gathered; what the disk does not take stays gathered.
 
-        Refusals first: a record ends its item.
+        Rejections go first: a record ends its item.
         """
         self.folder.append(rejections=self.rejections)
         self.rejections = []
@@ -160,7 +208,7 @@ class _Writer:
 
 
 def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return the first plain exception of a group: they all tell of the same failure."""
+    """Return the first plain exception of a group: all have the same cause."""
     failure: BaseException = failures
     while isinstance(failure, BaseExceptionGroup):
         failure = failure.exceptions[0]

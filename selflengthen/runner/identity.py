@@ -1,8 +1,8 @@
-"""Identities compared: what differs between a stage on disk and what would be made now."""
+"""Compares the identity of a stage on disk with what the configuration asks for now."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ SPEED = ("batch", "cache")
 """Options of curation steps that do not change what they choose."""
 
 
-def listed(steps: Iterable[Any]) -> list[dict[str, Any]]:
+def listed(steps: Iterable[Any]) -> list[dict[str, dict[str, object]]]:
     """Return curation steps without the options that only change how fast they are."""
     return [
         {name: {k: v for k, v in (options or {}).items() if k not in SPEED}}
@@ -23,13 +23,13 @@ def listed(steps: Iterable[Any]) -> list[dict[str, Any]]:
 
 def files(steps: Iterable[Any]) -> dict[str, str]:
     """Return the digests of the files and folders that steps name: they count by content."""
-    found = {}
+    digests = {}
     for step in listed(steps):
         for options in step.values():
             for value in options.values():
                 if isinstance(value, str) and (path := _named(value)):
-                    found[value] = content(path)
-    return found
+                    digests[value] = content(path)
+    return digests
 
 
 def _named(value: str) -> Path | None:
@@ -40,7 +40,9 @@ def _named(value: str) -> Path | None:
     return None
 
 
-def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> Iterator[str]:
+def differences(
+    old: Mapping[str, object], new: Mapping[str, object], prefix: str = ""
+) -> Iterator[str]:
     """Yield `field: old → new` for every field that differs; long digests are not shown."""
     for name in sorted(old.keys() | new.keys()):
         before, after = old.get(name), new.get(name)

@@ -1,4 +1,4 @@
-"""The stages that a stage was made of, as its identity names them, and what is missing of them."""
+"""The stages that a stage was made from, by its identity, and which of their files are missing."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def sources(
 ) -> Iterator[tuple[StageFolder, str | None]]:
     """Yield the stages that an identity names as inputs, with the digests they had then.
 
-    Raises DamagedFile where it names what is no stage: then it is the identity of another one.
+    Raises DamagedFile for a name that is not a stage: the identity then belongs elsewhere.
     """
     for name, digest in identity.get("inputs", {}).items():
         source = _source(run, folder, name)
         if source is None:
-            what = f"it names {name!r}, which is no stage that this one is made of"
+            what = f"it names {name!r} as an input, which is not a stage"
             raise DamagedFile(folder.path / "stage.json", what, folder.remedy)
         yield source, digest
 
@@ -36,10 +36,10 @@ def _source(run: RunFolder, folder: StageFolder, name: str) -> StageFolder | Non
 
 
 def gaps(run: RunFolder, begun: Iterable[StageFolder]) -> Iterator[DamagedFile]:
-    """Yield what is missing of stages that were begun, and of the stages that they were made of.
+    """Yield the missing files of stages that were begun, and of the stages they were made from.
 
-    Stages after the last round may outlive rounds that are made again; then they are stale, and
-    nothing is missing.
+    Stages after the last round may be older than rounds that were repeated; then they are stale,
+    and nothing is missing.
     """
     missing = set()
     for folder in begun:
@@ -51,7 +51,7 @@ def gaps(run: RunFolder, begun: Iterable[StageFolder]) -> Iterator[DamagedFile]:
             stale = folder.number is None and source.number is not None
             if digest and not stale and source.done() is None and source.path not in missing:
                 missing.add(source.path)
-                what = f"it is missing, and {folder.title} was made from this stage"
+                what = f"it is missing, but {folder.title} was made from this stage"
                 yield DamagedFile(source.path / "DONE.json", what, source.remedy)
 
 

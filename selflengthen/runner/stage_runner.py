@@ -13,16 +13,17 @@ from selflengthen.config import Config
 from selflengthen.engines.base import Adapters
 from selflengthen.runner import metrics
 from selflengthen.runner.context import Services
-from selflengthen.runner.executor import Drive
+from selflengthen.runner.executor import StageExecutor
 from selflengthen.stages.contract import Item, Stage
+from selflengthen.storage.schemas import TextsDone
 from selflengthen.storage.stage_folder import StageFolder
 
 T = TypeVar("T")
 Drop = Callable[[StageFolder], Mapping[str, str]]
-"""Says which texts of a stage are set aside, and why, by id."""
+"""Chooses the texts of a stage to set aside: returns the reasons by id."""
 
-More = Callable[[StageFolder], Mapping[str, Any]]
-"""Returns what the DONE.json of a settled stage says besides what all stages of texts say."""
+Describe = Callable[[StageFolder, TextsDone], TextsDone]
+"""Returns the DONE.json of a settled stage, with what only this stage says."""
 
 
 def drop_none(folder: StageFolder) -> Mapping[str, str]:
@@ -30,16 +31,16 @@ def drop_none(folder: StageFolder) -> Mapping[str, str]:
     return {}
 
 
-def no_more(folder: StageFolder) -> Mapping[str, Any]:
-    """Say nothing more."""
-    return {}
+def say_no_more(folder: StageFolder, done: TextsDone) -> TextsDone:
+    """Say what all stages of texts say."""
+    return done
 
 
 class StageRunner:
     """Runs stages of texts with one configuration's seed and number of samples in flight."""
 
     def __init__(self, config: Config, services: Services) -> None:
-        """Keep what stages are made with; nothing is read or written."""
+        """Prepare to run stages; nothing is read or written."""
         self.config = config
         self.services = services
 
@@ -53,9 +54,9 @@ class StageRunner:
         items: Iterable[Item[T]],
         total: int,
         drop: Drop = drop_none,
-        more: More = no_more,
+        describe: Describe = say_no_more,
     ) -> None:
-        """Bring all items of a stage to their verdict, then settle it.
+        """Attempt all items of a stage, then write its texts in order and its DONE.json.
 
         `items` are drawn one by one, so that a run of any size resumes at once; `total` is their
         number.
@@ -63,36 +64,38 @@ class StageRunner:
         if folder.done():
             return
         folder.begin(identity())
-        drive, started = await self.open(folder, adapters, total)
-        await drive.run(stage, items)
-        self.settle(folder, total, drop(folder), drive, started, more)
+        executor = await self.open(folder, adapters, total)
+        await executor.run(stage, items)
+        self.settle(executor, total, drop(folder), describe)
 
-    async def open(
-        self, folder: StageFolder, adapters: Adapters, total: int
-    ) -> tuple[Drive, float]:
-        """Return what runs the items of a stage, and when it was opened."""
-        drive = Drive(
-            await self.services.engines.engine(adapters),
+    async def open(self, folder: StageFolder, adapters: Adapters, total: int) -> StageExecutor:
+        """Return an executor for a stage of `total` items."""
+        executor = StageExecutor(
+            folder,
+            engine=await self.services.engines.engine(adapters),
             seed=self.config.seed,
             in_flight=self.config.engine.in_flight,
             progress=self.services.progress,
-            folder=folder,
         )
-        self.services.progress.begin(folder.title, total, len(drive.done))
-        return drive, time.monotonic()
+        self.services.progress.begin(folder.title, total, len(executor.done))
+        return executor
 
     def settle(
         self,
-        folder: StageFolder,
+        executor: StageExecutor,
         total: int,
         dropped: Mapping[str, str],
-        drive: Drive,
-        started: float,
-        more: More = no_more,
+        describe: Describe = say_no_more,
     ) -> None:
         """Write a stage's texts in order, and its DONE.json."""
+        folder = executor.folder
         digest = folder.settle(dropped)
-        seconds = time.monotonic() - started
-        summary = metrics.summary(folder, total, seconds, drive.tokens)
-        folder.finish(digest, {**summary, **more(folder)})
+        done = metrics.texts_done(
+            folder,
+            digest,
+            items=total,
+            seconds=time.monotonic() - executor.started,
+            tokens=executor.tokens,
+        )
+        folder.finish(describe(folder, done))
         self.services.progress.end()

@@ -1,8 +1,8 @@
-"""Compares what a stage left on disk with its DONE.json, before anything is made of it.
+"""Compares the files of a finished stage with its DONE.json before another stage reads them.
 
 The digest of texts ignores `seconds` (see `StageFolder.settle`), that of rows is over the
 bytes of their files, and that of an adapter is over its weights, as the training defines it. A
-stage without DONE.json is in work: there is nothing yet to compare its files with.
+stage without DONE.json is in work: there is nothing to compare its files with yet.
 """
 
 from __future__ import annotations
@@ -10,34 +10,32 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
 from selflengthen.errors import DamagedFile
 from selflengthen.storage.atomic import misplaced
 from selflengthen.storage.jsonl import read_raw, read_structs
-from selflengthen.storage.records import Record, encode
-from selflengthen.storage.schemas import rows_of
-from selflengthen.storage.stage_folder import StageFolder
-from selflengthen.storage.stage_table import (
-    ANNEAL,
-    CURATE,
-    DATASET,
-    FINISH_TRAIN,
-    MERGE,
-    ROLES,
-    TRAIN,
-    UNION,
+from selflengthen.storage.records import LeftOut, Record, encode
+from selflengthen.storage.schemas import (
+    Done,
+    RowsDone,
+    Spread,
+    TextsDone,
+    TrainedDone,
+    UnionDone,
 )
+from selflengthen.storage.stage_folder import StageFolder
+from selflengthen.storage.stage_table import CURATE, MERGE, ROLES
 from selflengthen.text.statistics import spread
 from selflengthen.training.job import ADAPTER_FILES
 from selflengthen.training.weights import digest_of_weights
 
 ROW_FILES = tuple(f"{role}.jsonl" for role in ROLES)
-ALTERED = "it is not what was written"
+ALTERED = "it was changed after it was written"
 _SECONDS, _DROPPED = b',"seconds":', re.compile(rb',"dropped":(?:null|"([^"\\]*)")')
 _CHUNK = 1 << 20
 
@@ -47,13 +45,13 @@ class _Digest(Protocol):
 
 
 def require_sound(folder: StageFolder) -> None:
-    """Raise DamagedFile where what a finished stage made is not what its DONE.json says."""
+    """Raise DamagedFile if the files of a finished stage do not match its DONE.json."""
     for fault in faults(folder):
         raise fault
 
 
 def faults(folder: StageFolder) -> Iterator[DamagedFile]:
-    """Yield what is wrong with a finished stage; nothing for one that is in work.
+    """Yield the damaged files of a finished stage; nothing for one that is in work.
 
     Raises DamagedFile where a file cannot be read at all.
     """
@@ -62,22 +60,21 @@ def faults(folder: StageFolder) -> Iterator[DamagedFile]:
         return
     yield from _of_another(folder, done)
     place = folder.path.parent / "merged" if folder.is_a(MERGE) else folder.path
-    for name, digest in done.get("files", {}).items():
+    for name, digest in done.files.items():
         if digest_of(place / name, folder.remedy) != digest:
             yield DamagedFile(place / name, ALTERED, folder.remedy)
-    if folder.is_a(DATASET, CURATE):
+    if isinstance(done, RowsDone):
         yield from _rows(folder, done)
-    elif folder.is_a(UNION):
+    elif isinstance(done, UnionDone):
         yield from _union(folder, done)
-    elif folder.is_a(TRAIN, FINISH_TRAIN, ANNEAL):
-        if not done.get("skipped"):
-            yield from adapter_faults(folder.path, done["digest"], folder.remedy)
-    elif "accepted" in done:
+    elif isinstance(done, TrainedDone):
+        yield from adapter_faults(folder.path, done.digest, folder.remedy)
+    elif isinstance(done, TextsDone):
         yield from _texts(folder, done)
 
 
 def thorough_faults(folder: StageFolder) -> Iterator[DamagedFile]:
-    """Yield the same, and what is wrong with files that no stage reads; in work, what is torn."""
+    """Yield the same, and damage to files that no stage reads, or of a stage in work."""
     done = folder.done()
     named = set()
     for fault in faults(folder):
@@ -86,26 +83,20 @@ def thorough_faults(folder: StageFolder) -> Iterator[DamagedFile]:
     if folder.records_path.exists() or folder.rejected_path.exists():
         words = [record.words for record in folder.records(dropped=True)]
         reasons = Counter(rejection.reason for rejection in folder.rejections())
-        if done and not named and spread(words) != done["words"]:
-            yield _miscounted(folder, "words", folder.records_path.name)
-        if done and reasons != done["refusals"]:
-            yield DamagedFile(folder.rejected_path, ALTERED, folder.remedy)
-    if done and folder.is_a(UNION):
+        if isinstance(done, TextsDone):
+            if not named and Spread(**spread(words)) != done.words:
+                yield _miscounted(folder, "words", folder.records_path.name)
+            if reasons != done.refusals:
+                yield DamagedFile(folder.rejected_path, ALTERED, folder.remedy)
+    if isinstance(done, UnionDone):
         path = folder.path / "dropped.jsonl"
-        dropped = Counter(line.reason for line in read_structs(path, _Dropped, folder.remedy))
-        if dropped != done["dropped"]:
+        dropped = Counter(line.reason for line in read_structs(path, LeftOut, folder.remedy))
+        if dropped != done.dropped:
             yield DamagedFile(path, ALTERED, folder.remedy)
 
 
-class _Dropped(msgspec.Struct):
-    """A line of what the union left out."""
-
-    id: str
-    reason: str
-
-
 def adapter_faults(folder: Path, digest: str, remedy: str) -> Iterator[DamagedFile]:
-    """Yield what is wrong with the files of an adapter whose weights have this digest."""
+    """Yield the damaged files of an adapter whose weights should have this digest."""
     weights = folder / ADAPTER_FILES[1]
     try:
         if digest_of_weights(weights) != digest:
@@ -113,14 +104,14 @@ def adapter_faults(folder: Path, digest: str, remedy: str) -> Iterator[DamagedFi
     except FileNotFoundError:
         yield DamagedFile(weights, "it is missing", remedy)
     except ValueError as error:
-        yield DamagedFile(weights, f"it holds no weights ({error})", remedy)
+        yield DamagedFile(weights, f"it has no readable weights ({error})", remedy)
     except OSError as error:
         raise misplaced(weights, remedy, error) from error
     settings = folder / ADAPTER_FILES[0]
     try:
-        msgspec.json.decode(_read(settings, remedy), type=dict[str, Any])
+        msgspec.json.decode(_read(settings, remedy), type=dict)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        yield DamagedFile(settings, "it is no configuration of an adapter", remedy)
+        yield DamagedFile(settings, "it is not an adapter's configuration", remedy)
 
 
 def digests(folder: Path, remedy: str) -> dict[str, str]:
@@ -137,60 +128,61 @@ def digest_of(path: Path, remedy: str) -> str:
     return digest.hexdigest()
 
 
-def _of_another(folder: StageFolder, done: Mapping[str, Any]) -> Iterator[DamagedFile]:
+def _of_another(folder: StageFolder, done: Done) -> Iterator[DamagedFile]:
     """Compare DONE.json with stage.json: both must be those of this stage."""
     key = folder.key()
     if key is None:
         yield DamagedFile(folder.path / "stage.json", "it is missing", folder.remedy)
-    elif key != done["key"]:
-        yield DamagedFile(folder.path / "DONE.json", "it is that of another stage", folder.remedy)
+    elif key != done.key:
+        yield DamagedFile(folder.path / "DONE.json", "it belongs to another stage", folder.remedy)
 
 
-def _texts(folder: StageFolder, done: Mapping[str, Any]) -> Iterator[DamagedFile]:
+def _texts(folder: StageFolder, done: TextsDone) -> Iterator[DamagedFile]:
     path = folder.records_path
     _present(path, folder.remedy)
     digest, texts, dropped = _settled(path, folder.remedy)
-    if digest != done["digest"]:
+    if digest != done.digest:
         # The same texts may be written in another way, by another program.
         digest, texts, dropped = _parsed(path, folder.remedy)
-    counts = {"accepted": texts, "dropped": dict(dropped)}
-    yield from _compared(path, digest, counts, folder, done)
+    if digest != done.digest:
+        yield DamagedFile(path, ALTERED, folder.remedy)
+        return
+    if texts != done.accepted:
+        yield _miscounted(folder, "accepted", path.name)
+    if dropped != done.dropped:
+        yield _miscounted(folder, "dropped", path.name)
 
 
-def _rows(folder: StageFolder, done: Mapping[str, Any]) -> Iterator[DamagedFile]:
-    whole, parts, counts = hashlib.sha256(), hashlib.sha256(), []
+def _rows(folder: StageFolder, done: RowsDone) -> Iterator[DamagedFile]:
+    joined = hashlib.sha256()
+    by_file = hashlib.sha256()
+    counts = []
     for name in ROW_FILES:
         own = hashlib.sha256()
-        counts.append(_feed(folder.path / name, (whole, own), folder.remedy))
-        parts.update(own.digest())
-    digest = (parts if folder.is_a(CURATE) else whole).hexdigest()
-    wanted = [rows_of(done, role) for role in ROLES]
-    if digest == done["digest"] and counts != wanted:
+        counts.append(_feed(folder.path / name, (joined, own), folder.remedy))
+        by_file.update(own.digest())
+    digest = (by_file if folder.is_a(CURATE) else joined).hexdigest()
+    expected = [done.of_role(role) for role in ROLES]
+    if digest == done.digest and counts != expected:
         yield _miscounted(folder, "rows", ROW_FILES[0])
-    elif digest != done["digest"]:
-        both = zip(ROW_FILES, counts, wanted, strict=True)
-        named = [name for name, is_, was in both if is_ != was]
-        what = ALTERED if named else f"this file or {ROW_FILES[1]} is not what was written"
+    elif digest != done.digest:
+        both = zip(ROW_FILES, counts, expected, strict=True)
+        named = [name for name, count, wanted in both if count != wanted]
+        what = ALTERED if named else f"this file or {ROW_FILES[1]} was changed after it was written"
         yield DamagedFile(folder.path / (named or ROW_FILES)[0], what, folder.remedy)
 
 
-def _union(folder: StageFolder, done: Mapping[str, Any]) -> Iterator[DamagedFile]:
-    digest, path = hashlib.sha256(), folder.path / "union.jsonl"
+def _union(folder: StageFolder, done: UnionDone) -> Iterator[DamagedFile]:
+    path = folder.path / "union.jsonl"
+    digest = hashlib.sha256()
     rows = _feed(path, (digest,), folder.remedy)
-    counts = {"rows": rows, "from": {**done["from"], "rounds": rows - done["from"]["collected"]}}
-    yield from _compared(path, digest.hexdigest(), counts, folder, done)
-
-
-def _compared(
-    path: Path, digest: str, counts: Mapping[str, Any], folder: StageFolder, done: Mapping[str, Any]
-) -> Iterator[DamagedFile]:
-    """Compare digest and counts of a file with those in DONE.json."""
-    if digest != done["digest"]:
+    if digest.hexdigest() != done.digest:
         yield DamagedFile(path, ALTERED, folder.remedy)
         return
-    for name, count in counts.items():
-        if count != done[name]:
-            yield _miscounted(folder, name, path.name)
+    if rows != done.rows:
+        yield _miscounted(folder, "rows", path.name)
+    if rows != done.sources.rounds + done.sources.collected:
+        yield _miscounted(folder, "from", path.name)
 
 
 def _miscounted(folder: StageFolder, count: str, file: str) -> DamagedFile:
@@ -219,7 +211,7 @@ def _settled(path: Path, remedy: str) -> tuple[str, int, Counter[str]]:
 
 
 def _parsed(path: Path, remedy: str) -> tuple[str, int, Counter[str]]:
-    """Return the same, each line parsed and written anew."""
+    """Return the same, with each line parsed and encoded again."""
     digest, lines, dropped = hashlib.sha256(), 0, Counter[str]()
     for record in read_structs(path, Record, remedy):
         digest.update(encode(msgspec.structs.replace(record, seconds=0.0)))

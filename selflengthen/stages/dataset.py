@@ -15,12 +15,18 @@ import msgspec
 from selflengthen.config import DatasetConfig
 from selflengthen.inputs.prompts import Prompts
 from selflengthen.stages.expansion import part_message
-from selflengthen.storage.records import Record, RewrittenPart, Row, derive_seed, part_row
+from selflengthen.storage.records import (
+    Record,
+    RewrittenPart,
+    TrainingRow,
+    derive_seed,
+    part_row,
+)
 
 
 def generator_rows(
     expansions: Iterable[Record], instruction_of: Mapping[str, str], prompts: Prompts
-) -> Iterator[Row]:
+) -> Iterator[TrainingRow]:
     """Yield instruction → expansion; `instruction_of` maps a draft's id to its instruction."""
     for expansion in expansions:
         user = prompts.fill("draft.user", instruction=instruction_of[expansion.source or ""])
@@ -34,7 +40,7 @@ def expander_rows(
     prompts: Prompts,
     config: DatasetConfig,
     seed: int,
-) -> Iterator[Row]:
+) -> Iterator[TrainingRow]:
     """Yield (instruction, thinned draft) → expansion; both mappings map a draft's id to a text.
 
     `seed` is the run's: which lines stay depends on it and the expansion's id alone.
@@ -52,7 +58,7 @@ def expander_rows(
 
 def part_rows(
     expansions: Iterable[Record], instruction_of: Mapping[str, str], prompts: Prompts
-) -> Iterator[Row]:
+) -> Iterator[TrainingRow]:
     """Yield request for a part → the part as it was rewritten, for each part of the expansions."""
     for expansion in expansions:
         instruction = instruction_of[expansion.source or ""]
@@ -76,8 +82,8 @@ def thin(text: str, keep: float, rng: random.Random) -> str:
     return "\n".join(thinned).strip()
 
 
-def _row(name: str, user: str, text: str) -> Row:
-    return Row(
+def _row(name: str, user: str, text: str) -> TrainingRow:
+    return TrainingRow(
         id=name,
         prompt=[{"role": "user", "content": user}],
         completion=[{"role": "assistant", "content": text}],

@@ -12,7 +12,6 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import msgspec
 
@@ -209,7 +208,7 @@ def _has(source: DemandInput, demand: LengthRequirement) -> bool:
     return demand.satisfied(source.characters if latin else source.words)
 
 
-def _details(demand: LengthRequirement, source: DemandInput, by: str) -> dict[str, Any]:
+def _details(demand: LengthRequirement, source: DemandInput, by: str) -> dict[str, object]:
     details = DemandDetails(
         kind=demand.kind,
         low=demand.low,

@@ -21,7 +21,7 @@ from selflengthen.engines.base import Sampling
 from selflengthen.errors import RequestRefused
 from selflengthen.stages.contract import Ask
 from selflengthen.stages.expansion import Expansion, Pass, part_message
-from selflengthen.storage.records import RewrittenPart
+from selflengthen.storage.records import PartOutcome, RewrittenPart
 from selflengthen.text.checks import repeats
 from selflengthen.text.measures import paragraphs, word_count
 from selflengthen.text.sections import (
@@ -51,15 +51,6 @@ _NUMBERED = re.compile(
     re.IGNORECASE,
 )
 _BULLET = re.compile(rf"(?:{_NUMBERED.pattern}|[#>\s]*[-*•–+])?[\s*_-]*", re.IGNORECASE)
-
-
-class PartOutcome(msgspec.Struct, frozen=True):
-    """What became of a part: its words before and after, and the tries with why they failed."""
-
-    before: int
-    after: int
-    tries: int
-    reasons: list[str]
 
 
 @dataclass

@@ -1,11 +1,11 @@
-"""Files that are there whole or not at all, whatever is killed meanwhile."""
+"""Files that are written completely or not at all, even through a kill."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +13,16 @@ from selflengthen.errors import DamagedFile, UserError, naming
 from selflengthen.storage.records import fingerprint
 
 RESTORE = "restore the file"
-"""What to do about a damaged file, where nothing better is known."""
+"""The remedy for a damaged file where nothing better is known."""
 _SEAL = "digest"
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside a file; what is written there takes its place in the end.
+    """Yield a temporary path beside a file; at the end, what was written there replaces the file.
 
-    It is on the disk before it takes the name. Where the body raises, the file stays as it was. Its
-    folder is made, but none above it: a run that was moved away must not begin anew where it was.
+    It is on the disk before it takes the name. If the body raises, the file stays as it was. Its
+    folder is created, but none above it: a run that was moved away must not reappear where it was.
     """
     path.parent.mkdir(exist_ok=True)
     temporary = path.with_name(f".{path.name}.partial")
@@ -39,15 +39,15 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def rewrite(path: Path, lines: Iterable[bytes]) -> None:
-    """Replace a file as a whole."""
+    """Replace a file by these lines."""
     with replacing(path) as temporary, temporary.open("wb") as file:
         file.writelines(lines)
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file for people, as a whole.
+    """Replace a JSON file, indented for people.
 
-    In the name of a file, bytes that are not UTF-8 are halves of characters. Those are escaped.
+    File names may have bytes that are not UTF-8: lone surrogates in Python, escaped here.
     """
     text = json.dumps(value, indent=1, ensure_ascii=False, sort_keys=False)
     rewrite(path, [text.encode("utf-8", "backslashreplace") + b"\n"])
@@ -68,15 +68,15 @@ def read_json(path: Path, remedy: str = RESTORE) -> Any:
         raise DamagedFile(path, "it is not valid JSON", remedy) from error
 
 
-def write_sealed(path: Path, value: dict[str, Any]) -> None:
-    """Write a JSON object with a digest of itself, so that a later change is noticed."""
+def write_sealed(path: Path, value: Mapping[str, object]) -> None:
+    """Write a JSON object with its own digest, so that a later change is noticed."""
     write_json(path, {**value, _SEAL: fingerprint(value).hex()})
 
 
-def read_sealed(path: Path, remedy: str = RESTORE) -> dict[str, Any] | None:
+def read_sealed(path: Path, remedy: str = RESTORE) -> dict[str, object] | None:
     """Read what `write_sealed` wrote, without the digest; None where there is no file.
 
-    A file without a digest is taken as it is: versions before wrote none. Raises DamagedFile
+    A file without a digest is read as it is: earlier versions wrote none. Raises DamagedFile
     for one that was changed since.
     """
     value = read_json(path, remedy)
@@ -106,8 +106,21 @@ def check_folder(path: Path, option: str) -> None:
             raise UserError(f"{place}: is a file; name a folder with {option}.")
 
 
+def check_new(path: Path, option: str) -> None:
+    """Raise UserError where an output is to be and something exists."""
+    if path.exists():
+        raise UserError(f"{path} already exists; move it away, or give another {option}.")
+
+
+def check_new_file(out: Path) -> None:
+    """Raise UserError if `--out` exists already, or its folder does not."""
+    check_new(out, "--out")
+    if not out.parent.is_dir():
+        raise UserError(f"{out.parent}: no such folder; create it, or give another --out.")
+
+
 def sync(path: Path) -> None:
-    """Wait until a file or a folder is on the disk."""
+    """Force a file or a folder to disk."""
     number = os.open(path, os.O_RDONLY)
     try:
         os.fsync(number)

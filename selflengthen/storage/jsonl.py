@@ -19,7 +19,7 @@ from selflengthen.storage.atomic import misplaced
 
 T = TypeVar("T", bound=msgspec.Struct)
 _BUFFER = 1 << 20  # texts are long: with a small buffer, finding the lines costs more than reading
-REMEDY = "restore the file, or move it away to have its texts made again"
+REMEDY = "restore the file, or move it away to have its texts written again"
 """What to do about a damaged file, where the caller knows nothing better."""
 # How `records.encode` begins a line and ends that of a rejection.
 _ID = re.compile(rb'\{"id":"([^"\\]+)","')
@@ -27,7 +27,7 @@ _LAST, _NOT_LAST = b',"last":true}\n', b',"last":false}\n'
 
 
 class _Head(msgspec.Struct):
-    """The fields by which lines are sorted and chosen."""
+    """The fields by which lines are sorted and selected."""
 
     id: str
     attempt: int = 0
@@ -37,7 +37,7 @@ class _Head(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Where a line of a file of records stands, newline included, and what it is chosen by."""
+    """The place of a line in a file of records, newline included, and the fields to select by."""
 
     id: str
     attempt: int
@@ -48,7 +48,7 @@ class Line:
 
 
 def read_lines(path: Path, remedy: str = REMEDY) -> Iterator[Line]:
-    """Yield the whole lines of a file; a missing file has none; a torn last line is passed over.
+    """Yield the complete lines of a file; a missing file has none; a torn last line is skipped.
 
     Raises DamagedFile naming file and line for one that does not parse; `remedy` says what to do.
     """
@@ -69,17 +69,17 @@ def pick(path: Path, lines: Sequence[Line]) -> Iterator[bytes]:
 
 
 def read_raw(path: Path, remedy: str = REMEDY) -> Iterator[bytes]:
-    """Yield the whole lines of a file, as above, as they are."""
+    """Yield the complete lines of a file as they are."""
     return (raw for _, raw in _raw(path, remedy))
 
 
 def read_structs(path: Path, kind: type[T], remedy: str = REMEDY) -> Iterator[T]:
-    """Yield the whole lines of a file, as above, each as a `kind`."""
-    return (made for _, made in _decoded(path, kind, remedy))
+    """Yield the complete lines of a file, each as a `kind`."""
+    return (struct for _, struct in _decoded(path, kind, remedy))
 
 
 def read_ids(path: Path, *, last: bool = False, remedy: str = REMEDY) -> Iterator[str]:
-    """Yield the ids of all whole lines, or only of those that are `last`.
+    """Yield the ids of all complete lines, or only of those that are `last`.
 
     A line as this package writes it is not parsed, so a fault within its text goes unnoticed here.
     """
@@ -120,7 +120,7 @@ def _decode(decoder: msgspec.json.Decoder[T], raw: bytes, place: tuple[Path, int
         return decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         path, number, remedy = place
-        raise DamagedFile(path, f"is no record ({error})", remedy, number) from error
+        raise DamagedFile(path, f"is not a record ({error})", remedy, number) from error
 
 
 def trim(path: Path) -> None:

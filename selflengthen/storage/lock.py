@@ -1,8 +1,8 @@
 """The lock of a run: a file that one process holds, with its name in it.
 
-The folder of the file is locked, too, where the file system can do that: so a file that is removed
-or replaced while it is held lets nobody in. Whoever holds it looks now and then whether it is still
-there, and stops where it is not.
+The folder of the file is locked, too, where the file system supports it, so that removing or
+replacing the file lets no second process in. The holder checks now and then that the file is still
+there, and stops if it is not.
 """
 
 from __future__ import annotations
@@ -18,44 +18,44 @@ from typing import IO
 from selflengthen.errors import DamagedFile, SelfLengthenError, naming
 
 _UNKNOWN = (-1, -1)
-_REMEDY = "move it away, then give the same command again"
+_REMEDY = "move it away, then run the same command again"
 
 
 class Presence:
-    """Whether a lock that is held is still where it was: it may be removed, or its folder moved."""
+    """Notices when the file of a lock is removed or replaced, or its folder moved."""
 
     def __init__(self, path: Path) -> None:
-        """Remember which file and which folder it is."""
+        """Remember the file and its folder as they are now."""
         self._path = path
         self._file = _identity(path)
         self._folder = _identity(path.parent)
 
     def lost(self) -> bool:
-        """Say whether another file is there by now, or none."""
+        """Say whether the file was removed or replaced."""
         return self._file is not None and _identity(self._path) not in (self._file, _UNKNOWN)
 
     def error(self, again: str) -> SelfLengthenError:
-        """Return what to say where it is lost; `again` is the command that resumes."""
+        """Return the error for a lost lock; `again` is the command that resumes."""
         folder = self._path.parent
         if _identity(folder) != self._folder:
             return SelfLengthenError(
-                f"{folder}: was moved or deleted while this command worked in it. What was "
-                "finished is in it; to resume, give the command with the folder's new place."
+                f"{folder}: was moved or deleted while this command was using it. Everything "
+                "finished is saved in it; to resume, run the command with the folder's new path."
             )
-        resume = f" To go on: {again}" if again else ""
+        resume = f" To resume: {again}" if again else ""
         return SelfLengthenError(
-            f"{self._path}: was removed or replaced while this run was at work, so it stopped. "
+            f"{self._path}: was removed or replaced during the run, so the run stopped. "
             f"Everything finished is saved.{resume}"
         )
 
 
 @contextlib.contextmanager
 def hold(path: Path, in_use: Callable[[str], Exception]) -> Iterator[None]:
-    """Hold a lock; raise what `in_use` makes of its holder's name where another process does."""
-    with contextlib.ExitStack() as held:
-        if not _lock_folder(path.parent, held):
+    """Hold a lock; if another process holds it, raise what `in_use` returns for its name."""
+    with contextlib.ExitStack() as stack:
+        if not _lock_folder(path.parent, stack):
             raise in_use(_named(path))
-        file = _lock_file(path, in_use, held)
+        file = _lock_file(path, in_use, stack)
         with naming(path):
             file.truncate(0)
             # Past the buffer: what a full disk does not take would fail once more at the end.
@@ -79,19 +79,19 @@ def holder(path: Path) -> str | None:
             except BlockingIOError:
                 return name
     except FileNotFoundError:
-        with contextlib.ExitStack() as held, contextlib.suppress(FileNotFoundError):
-            if not _lock_folder(path.parent, held):
+        with contextlib.ExitStack() as stack, contextlib.suppress(FileNotFoundError):
+            if not _lock_folder(path.parent, stack):
                 return "another process"
     return None
 
 
-def _lock_folder(folder: Path, held: contextlib.ExitStack) -> bool:
-    """Lock a folder until `held` closes; return False where another process has it.
+def _lock_folder(folder: Path, stack: contextlib.ExitStack) -> bool:
+    """Lock a folder until `stack` closes; return False where another process has it.
 
     Some file systems, as NFS, lock no folders; then the file alone has to do.
     """
     number = os.open(folder, os.O_RDONLY)
-    held.callback(os.close, number)
+    stack.callback(os.close, number)
     try:
         fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -102,11 +102,11 @@ def _lock_folder(folder: Path, held: contextlib.ExitStack) -> bool:
 
 
 def _lock_file(
-    path: Path, in_use: Callable[[str], Exception], held: contextlib.ExitStack
+    path: Path, in_use: Callable[[str], Exception], stack: contextlib.ExitStack
 ) -> IO[str]:
-    """Lock the file that has this name until `held` closes."""
+    """Lock the file that has this name until `stack` closes."""
     while True:
-        file = held.enter_context(_open(path, "a+"))
+        file = stack.enter_context(_open(path, "a+"))
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

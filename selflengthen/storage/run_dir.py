@@ -1,6 +1,6 @@
 """The only writer of a run's folder: its paths, appends, atomic writes, done markers and lock.
 
-    config.yaml   held-out.jsonl   prompts/   logs/attempt-NN.log
+    config.yaml   seeds.jsonl   held-out.jsonl   prompts/   logs/attempt-NN.log
     rounds/01/1-instruct/  stage.json  records.jsonl  rejected.jsonl  DONE.json
     final/1-instruct/      the same: what comes after the last round
 
@@ -40,6 +40,7 @@ class RunFolder:
         self.path = path
         self.config = path / "config.yaml"
         self.prompts = path / "prompts"
+        self.seeds = path / "seeds.jsonl"
         self.rounds = path / "rounds"
         self.final = path / "final"
         self.logs = path / "logs"
@@ -70,7 +71,7 @@ class RunFolder:
         return folder
 
     def find(self, name: str, number: int | None = None) -> StageFolder | None:
-        """Return the same, or None where a name that was read from a file is no stage's."""
+        """Return the same, or None for a name, read from a file, that is not a stage's."""
         first, _, part = name.partition("/")
         spec = find_stage(first, FINAL_STAGES if number is None else ROUND_STAGES)
         if spec is None or (part and part not in spec.parts):
@@ -108,7 +109,7 @@ class RunFolder:
         return [self.stage(spec, number, part) for part in spec.parts or ("",)]
 
     def round_numbers(self) -> list[int]:
-        """Return the rounds that have a folder; `02.bak` beside one is a backup, and ignored."""
+        """Return the rounds that have a folder; others, such as `02.bak`, are ignored."""
         names = [path.name for path in entries(self.rounds) if path.name.isdecimal()]
         return sorted(int(name) for name in names if name == f"{int(name):02d}")
 
@@ -121,11 +122,11 @@ class RunFolder:
             yield
 
     def lost(self) -> bool:
-        """Say whether the run was locked here, and its lock or its folder was taken away since."""
+        """Say whether the run was locked here and its lock or folder was removed since."""
         return self._presence is not None and self._presence.lost()
 
     def require_present(self) -> None:
-        """Raise SelfLengthenError where the run is lost: nothing may be written in its place."""
+        """Raise SelfLengthenError if the run is lost: nothing may be written in its place."""
         if self._presence is not None and self.lost():
             raise self._presence.error("")
 
@@ -134,22 +135,34 @@ class RunFolder:
         return lock.holder(self.path / "lock")
 
     def in_use(self, holder: str) -> UserError:
-        """Return the refusal of a second controller."""
+        """Return the error for a run that another process holds."""
         return UserError(
             f"{self.path}: this run is in use by {holder}; wait for it, stop it, or use another "
             "--run-dir."
         )
 
-    def keep(self, config: str, prompts: Mapping[str, str], held_out: Mapping[str, str]) -> None:
-        """Save what a start uses: configuration (YAML), prompts by file name, held-out by id."""
+    def is_begun(self) -> bool:
+        """Say whether a start saved its configuration here; a file that somebody wrote is none."""
+        return self.config.is_file() and (self.logs.is_dir() or self.prompts.is_dir())
+
+    def keep(
+        self,
+        config: str,
+        *,
+        prompts: Mapping[str, str],
+        seeds: Mapping[str, str],
+        held_out: Mapping[str, str],
+    ) -> None:
+        """Save what a start uses: configuration (YAML), prompts by file name, the rest by id."""
         rewrite(self.config, [config.encode()])
-        rows = (Instruction(id=name, instruction=text) for name, text in held_out.items())
-        rewrite(self.path / HELD_OUT_FILE, map(encode, rows))
+        for path, instructions in ((self.seeds, seeds), (self.path / HELD_OUT_FILE, held_out)):
+            rows = (Instruction(id=name, instruction=text) for name, text in instructions.items())
+            rewrite(path, map(encode, rows))
         for name, text in prompts.items():
             rewrite(self.prompts / name, [text.encode() + b"\n"])
 
     def held_out(self, *, final: bool) -> Iterator[Instruction]:
-        """Read the held-out instructions; `final`: as they ask for a length after the rounds."""
+        """Read the held-out instructions; if `final`, those with a length requirement."""
         return read_structs((self.final if final else self.path) / HELD_OUT_FILE, Instruction)
 
     def new_log(self) -> Path:
@@ -166,8 +179,8 @@ class RunFolder:
     def set_aside(self, folders: Iterable[StageFolder]) -> Path:
         """Move stage folders out of the way, to `superseded/`; nothing is deleted.
 
-        With stages of a round go its figures, and with stages after the last round what was made
-        of them.
+        With stages of a round goes its metrics.json; with stages after the last round go the
+        products.
         """
         place = self.path / "superseded" / time.strftime("%Y%m%d-%H%M%S")
         while place.exists():  # two within a second
@@ -180,7 +193,7 @@ class RunFolder:
         if any(path.is_relative_to(self.final) for path in moved):
             products = [self.final / name for name in PRODUCTS]
             moved |= {path: place / "final" / path.name for path in products if path.exists()}
-        # The last first: where a kill comes between, no stage stands without what it was made of.
+        # The last first: even after a kill in between, every stage has those it was made from.
         for path, target in reversed(moved.items()):
             target.parent.mkdir(parents=True, exist_ok=True)
             path.rename(target)

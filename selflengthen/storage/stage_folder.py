@@ -1,8 +1,8 @@
-"""One stage on disk: what it was begun with, its texts line by line, and its DONE.json.
+"""One stage on disk: its stage.json, its texts line by line, and its DONE.json.
 
-What a kill can do: a torn last line is dropped at the next start, and its item is owed again;
-rejections whose item has no verdict yet go with it. `stage.json` says what a stage's key was made
-of; `DONE.json` is written last. Both are written beside their place and renamed into it.
+After a kill, the next start drops a torn last line, and rejections whose item has no verdict; these
+items start again. `stage.json` has what the stage's key is the digest of; `DONE.json` is written
+last. Both are written to a temporary file and renamed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,15 @@ from selflengthen.errors import DamagedFile
 from selflengthen.storage.atomic import rewrite, write_json
 from selflengthen.storage.jsonl import pick, read_ids, read_lines, read_structs, trim
 from selflengthen.storage.records import Record, Rejection, encode, fingerprint
-from selflengthen.storage.schemas import TextsDone, read_done, read_identity
+from selflengthen.storage.schemas import (
+    D,
+    Done,
+    Identity,
+    StageFile,
+    TextsDone,
+    read_done,
+    read_identity,
+)
 from selflengthen.storage.stage_table import HELD_OUT, MERGE, StageSpec
 
 
@@ -64,43 +72,49 @@ class StageFolder:
         return self._spec in specs
 
     def begin(self, identity: Mapping[str, Any]) -> None:
-        """Say what this stage is made of, and drop what a kill left half-written."""
+        """Write stage.json, unless it is there, and drop lines that a kill left half-written."""
         self._require_run()
         self.path.mkdir(parents=True, exist_ok=True)
         if not (self.path / "stage.json").exists():
-            write_json(self.path / "stage.json", {"key": key_of(identity), "identity": identity})
+            stage = StageFile(key_of(identity), dict(identity))
+            write_json(self.path / "stage.json", msgspec.structs.asdict(stage))
         for path in (self.records_path, self.rejected_path):
             trim(path)
 
     @property
     def remedy(self) -> str:
-        """What to do where one of the stage's files is damaged, for the end of a message."""
+        """What to do about a damaged file of the stage: the end of an error message."""
         if self._spec is None or self._spec is HELD_OUT:  # nothing is made of held-out texts
-            return f"restore the file, or move {self.path} away to have it made again"
+            return f"restore the file, or move {self.path} away to have it written again"
         if self.number is None:
             merge = " --merge" if self._spec is MERGE else ""
             redo = f"finish RUN{merge} --redo {self.spec.name}"
-            return f"restore the file, or make it again with `{redo}`"
+            return f"restore the file, or repeat the stage with `{redo}`"
         place = f"{self.number:02d}/{self.spec.name}"
-        return f"restore the file, or make it again with `run --redo {place}`"
+        return f"restore the file, or repeat the stage with `run --redo {place}`"
 
     def begun(self) -> bool:
         """Say whether anything of the stage is there; raise DamagedFile where it is no folder."""
         return any(not path.name.startswith(".") for path in entries(self.path))
 
-    def identity(self) -> dict[str, Any] | None:
-        """Return what the stage was begun with, or None."""
+    def identity(self) -> Identity | None:
+        """Return the identity that the stage was begun with, or None."""
         return read_identity(self.path / "stage.json", self.remedy)
 
     def key(self) -> str | None:
-        """Return the key of what the stage was begun with, or None."""
+        """Return the key that the stage was begun with, or None."""
         identity = self.identity()
         return None if identity is None else key_of(identity)
 
-    def done(self) -> dict[str, Any] | None:
-        """Return DONE.json, or None."""
+    def done(self) -> Done | None:
+        """Return DONE.json, or None where the stage is not done."""
         kind = self._spec.done if self._spec else TextsDone
         return read_done(self.path / "DONE.json", kind, self.remedy)
+
+    def done_as(self, kind: type[D]) -> D | None:
+        """Return the same; None also where it is of another kind, as that of a skipped training."""
+        done = self.done()
+        return done if isinstance(done, kind) else None
 
     def finished(self) -> set[str]:
         """Return the ids of items that have a verdict."""
@@ -109,14 +123,14 @@ class StageFolder:
         return ids
 
     def count(self) -> int:
-        """Count the accepted texts that were not set aside; DONE.json knows it without them."""
-        done = self.done()
-        if done and "accepted" in done:
-            return int(done["accepted"] - sum(done["dropped"].values()))
+        """Count the accepted texts that were not set aside, by DONE.json if there is one."""
+        done = self.done_as(TextsDone)
+        if done:
+            return done.accepted - sum(done.dropped.values())
         return sum(line.dropped is None for line in read_lines(self.records_path, self.remedy))
 
     def records(self, *, dropped: bool = False) -> Iterator[Record]:
-        """Read the accepted texts; those set aside only when asked for."""
+        """Read the accepted texts, those set aside only if `dropped`."""
         for record in read_structs(self.records_path, Record, self.remedy):
             if dropped or record.dropped is None:
                 yield record
@@ -128,7 +142,7 @@ class StageFolder:
     def append(self, records: Iterable[Record] = (), rejections: Iterable[Rejection] = ()) -> None:
         """Append verdicts and force them to disk, rejections first: a record ends its item.
 
-        Where the disk refuses, both files end in whole lines.
+        If the disk is full, both files still end in complete lines.
         """
         _append(self.rejected_path, rejections)
         _append(self.records_path, records)
@@ -136,30 +150,30 @@ class StageFolder:
     def settle(self, dropped: Mapping[str, str]) -> str:
         """Sort both files by id, mark what is dropped and why; return the digest of the texts.
 
-        Whatever the order in which things finished, and however often the stage was started, the
-        files are then the same but for `seconds`.
+        The files then differ only in `seconds`, whatever the order in which items finished and
+        however often the stage was started.
         """
         finished = self.finished()
-        refused = {
+        rejected = {
             (line.id, line.attempt): line
             for line in read_lines(self.rejected_path, self.remedy)
             if line.id in finished
         }
-        kept = [refused[key] for key in sorted(refused)]
-        rewrite(self.rejected_path, pick(self.rejected_path, kept))
+        lines = [rejected[key] for key in sorted(rejected)]
+        rewrite(self.rejected_path, pick(self.rejected_path, lines))
         accepted = {line.id: line for line in read_lines(self.records_path, self.remedy)}
         texts = pick(self.records_path, [accepted[name] for name in sorted(accepted)])
         digest = hashlib.sha256()
         rewrite(self.records_path, _settled(texts, dropped, digest))
         return digest.hexdigest()
 
-    def finish(self, digest: str, summary: Mapping[str, Any]) -> None:
-        """Write DONE.json, the last thing of a stage."""
+    def finish(self, done: Done) -> None:
+        """Write DONE.json with today's version and time, the last thing of a stage."""
         from selflengthen import __version__
 
-        done = {"key": self.key(), "digest": digest, **summary}
-        done |= {"version": __version__, "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
-        write_json(self.path / "DONE.json", done)
+        now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+        done = msgspec.structs.replace(done, version=__version__, finished=now)
+        write_json(self.path / "DONE.json", done.as_json())
 
 
 def _settled(texts: Iterable[bytes], dropped: Mapping[str, str], digest: Any) -> Iterator[bytes]:

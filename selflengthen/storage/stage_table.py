@@ -1,4 +1,4 @@
-"""The stages of a run, one entry each: all that is to be known of a stage but its code.
+"""The stages of a run, one entry each: everything about a stage but its code.
 
 `pipeline` plays them; keys, `--redo`, `status` and `show` read them here. A new stage is an entry,
 a file in `stages/`, and a line in `Rounds.play` or `Final.play`.

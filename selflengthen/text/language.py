@@ -1,9 +1,9 @@
-"""Which language a text is written in, and whether that is the one it was asked for in.
+"""Detects the language of a text, and whether it is one that the instruction allows.
 
-CLD2 (pycld2) names the language where it is sure. Of a short instruction it often is not: then
-lingua is asked, and where that is not sure either, only the scripts are compared. Code and web
-addresses are in no language and are left out. Text that mixes Latin script with another ("介绍一下
-Kubernetes") is read in two parts, since by its letters a single name can outweigh a sentence.
+CLD2 (pycld2) detects the language if it is sure. For a short instruction it often is not; then
+lingua decides, and if that is not sure either, only the scripts are compared. Code and web
+addresses have no language and are left out. Text that mixes Latin script with another ("介绍一下
+Kubernetes") is read in two parts, since a single name can have more letters than the sentence.
 """
 
 from __future__ import annotations
@@ -20,19 +20,20 @@ from selflengthen.text.measures import CJK
 if TYPE_CHECKING:
     from lingua import LanguageDetector
 
-# Text is judged by this many samples of so many characters, spread over it.
-SAMPLES, SAMPLE = 5, 200
-# An instruction is read at both ends only: it may carry a text of any length with it.
+# A long text is judged by samples spread over it.
+SAMPLES = 5
+SAMPLE = 200  # characters
+# Characters. Only both ends of an instruction are read: it may include a text of any length.
 _END = 1000
-# In a sample that mixes scripts, a part counts from this share of the words on; less of it is
-# quoted. Names, which are mostly in Latin script, can be many.
-_LATIN_SHARE, _OTHER_SHARE = 1 / 2, 1 / 3
-# CLD2 errs where it has less than this many characters to go by; lingua is believed from this
-# confidence on (0 to 1).
-_SHORT, _CONFIDENT = 60, 0.95
-# What CLD2 tells apart and samples cannot: close relatives count as one language.
-_SAME = {"nn": "no", "nb": "no", "da": "no", "sco": "en", "bs": "hr", "sr": "hr", "ms": "id"}
-_SAME |= {"sk": "cs", "gl": "pt"}
+# In a sample that mixes scripts, a part with a smaller share of the words is taken for a quotation.
+# The share of Latin script is higher because names, which may be many, are mostly written in it.
+_LATIN_SHARE = 1 / 2
+_OTHER_SHARE = 1 / 3
+_SHORT = 60  # characters; CLD2 often errs on shorter texts
+_CONFIDENT = 0.95  # the confidence of lingua, 0 to 1, from which it is believed
+# Close relatives, which CLD2 cannot distinguish reliably in a sample, count as one language.
+_RELATIVES = {"nn": "no", "nb": "no", "da": "no", "sco": "en", "bs": "hr", "sr": "hr", "ms": "id"}
+_RELATIVES |= {"sk": "cs", "gl": "pt"}
 _NAMES = {
     "ar": "arabic arabe árabe 阿拉伯 アラビア",
     "cs": "czech",
@@ -66,19 +67,19 @@ _CODES = {name: code for code, names in _NAMES.items() for name in names.split()
 _NAMED = re.compile("|".join(rf"\b{n}" if n[0] < "\u1100" else n for n in _CODES))
 
 
-# What lingua chooses from: the languages above, without Latin, in which nobody writes requests.
+# The languages that lingua chooses from: those above except Latin, since requests are not in Latin.
 _LINGUA = [*(_NAMES.keys() - {"la", "no", "iw"}), "nb", "da", "he"]
 
 _LATIN_LETTERS = "A-Za-zªºÀ-ÖØ-öø-ʯḀ-ỿ"
 _LATIN = re.compile(f"[{_LATIN_LETTERS}][{_LATIN_LETTERS}0-9'’._+#-]*")
-# What most texts of one script lack; looked for first, as that is fast.
+# A quick search: most texts of one script lack one of these.
 _ASCII, _BEYOND_LATIN = re.compile("[A-Za-z]"), re.compile("[Ͱ-᷿⺀-\U0010ffff]")
-# Words of other scripts; each ideograph by itself. A single letter (π) is a symbol.
+# Words of other scripts, ideographs one by one. A single letter (π) is a symbol, not a word.
 _OTHER = re.compile(rf"(?=\w)(?:[{CJK}]|[^\W\d_{_LATIN_LETTERS}{CJK}]{{2,}})")
-# Names: words in capitals, and small words between two of them (The Lord of the Rings).
+# Names: capitalised words, with short words between them (The Lord of the Rings).
 _CAPITAL = r"[^\W\d_a-zß-ÿ][\w'’.+#-]*"
 _NAME = re.compile(rf"{_CAPITAL}(?:(?: [a-z]{{1,4}}){{0,2}} {_CAPITAL})*")
-# How requests in English begin. A name before a request in another language does not.
+# How requests in English begin, as opposed to a name before a request in another language.
 _VERB = re.compile(
     r"(?:please |can you |could you )?(?:write|explain|describe|translate|tell|create|compose"
     r"|discuss|define|introduce|summari[sz]e|analy[sz]e|compare|give|make|draft|develop|prepare"
@@ -89,7 +90,7 @@ _CODE = re.compile(
     r"(?ms)^[ \t>]*(`{3,}|~{3,})[ \t]*(?P<label>\w*)[^\n]*(?P<inside>.*?)(?:^[ \t>]*\1|\Z)"
     r"|`[^`\n]*`"
 )
-# Labels of fences around what is no code: some models wrap a whole article.
+# Labels of fences that do not contain code: some models wrap a complete article.
 _NO_CODE = frozenset({"markdown", "md", "text", "txt", "plaintext"})
 _ADDRESS = re.compile(r"(?:https?://|www\.)[!-~]+")
 _MAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+\.[A-Za-z.]+")
@@ -98,9 +99,9 @@ _TAG = re.compile(r"</?[A-Za-z!][^<>]*>")
 
 @dataclass(frozen=True)
 class Part:
-    """What of a text is in Latin script, or what is not.
+    """The part of a text in Latin script, or the part that is not.
 
-    `language` is ISO 639-1, as CLD2 names it, and None where nothing is sure of it.
+    `language` is an ISO 639-1 code as CLD2 uses it, or None if no detector is sure.
     """
 
     text: str
@@ -110,20 +111,20 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What an instruction lets its text be written in: as its own parts are, or as it names."""
+class AllowedLanguages:
+    """The languages that an instruction allows: those of its own parts, and those it names."""
 
     own: tuple[Part, ...]
     named: frozenset[str]
 
 
 @lru_cache(maxsize=4096)
-def _wanted(begin: str, end: str) -> Wanted:
-    text = f"{begin} {end}".strip()
+def _allowed(start: str, end: str) -> AllowedLanguages:
+    text = f"{start} {end}".strip()
     named = frozenset(_CODES[name] for name in _NAMED.findall(text.lower()))
     parts = _parts(text)
-    own = parts if len(parts) < 2 else _speaking(text, *parts)
-    return Wanted(
+    own = parts if len(parts) < 2 else _requesting(text, *parts)
+    return AllowedLanguages(
         tuple(
             Part(part.text, part.words, _language_of_few_words(part.text), script(part.text))
             for part in own
@@ -133,7 +134,7 @@ def _wanted(begin: str, end: str) -> Wanted:
 
 
 def _parts(text: str) -> list[Part]:
-    """Return the Latin part of a text and the other one, or the whole text where it has one."""
+    """Return the Latin and the other part of a text, or the text if it does not mix scripts."""
     if text.isascii() or not (_ASCII.search(text) and _BEYOND_LATIN.search(text)):
         return [Part(text, 1)]
     latin, other = _LATIN.findall(text), _OTHER.findall(text)
@@ -144,8 +145,8 @@ def _parts(text: str) -> list[Part]:
     return [Part(" ".join(latin), len(latin)), Part(_LATIN.sub(" ", text), words)]
 
 
-def _speaking(text: str, latin: Part, other: Part) -> list[Part]:
-    """Return which parts of a mixed instruction say what is wanted, and are no names or quotes."""
+def _requesting(text: str, latin: Part, other: Part) -> list[Part]:
+    """Return the parts of a mixed instruction that are the request, not names or quotations."""
     first = re.search(r"[^\W\d_]", text)
     plain = [word for word in _NAME.sub(" ", latin.text).split() if word.islower()]
     if first and not _LATIN.match(first[0]):
@@ -157,7 +158,7 @@ def _speaking(text: str, latin: Part, other: Part) -> list[Part]:
 
 def prose(text: str) -> str:
     """Return a text without code, tags and addresses."""
-    # Looking for one character is a hundred times as fast as for three.
+    # Searching for one character is a hundred times as fast as for three.
     if "`" in text or "~" in text:
         text = _CODE.sub(lambda code: code["inside"] if code["label"] in _NO_CODE else " ", text)
     if "/" in text and ("://" in text or "www." in text):
@@ -170,63 +171,67 @@ def prose(text: str) -> str:
 
 
 def is_foreign(text: str, instruction: str) -> bool:
-    """Say whether two samples of the text are in no wanted language; a short text is one sample.
+    """Say whether at least two samples of a text are in no allowed language.
 
-    A single foreign sample of several may be a quotation or a list of works.
+    A single such sample may be a quotation or a list of works. A short text is one sample.
     """
     instruction, text = prose(instruction), prose(text)
-    wanted = _wanted(instruction[:_END], instruction[_END:][-_END:])
+    allowed = _allowed(instruction[:_END], instruction[_END:][-_END:])
     if len(text) < 2 * SAMPLES * SAMPLE:
-        return _is_foreign(text, wanted)
+        return _is_foreign(text, allowed)
     step = (len(text) - SAMPLE) // (SAMPLES - 1)
     samples = (text[i * step : i * step + SAMPLE] for i in range(SAMPLES))
-    return sum(_is_foreign(sample, wanted) for sample in samples) >= 2
+    return sum(_is_foreign(sample, allowed) for sample in samples) >= 2
 
 
-def _is_foreign(sample: str, wanted: Wanted) -> bool:
-    """Say whether no part of a sample, but for quotations, is in a wanted language."""
+def _is_foreign(sample: str, allowed: AllowedLanguages) -> bool:
+    """Say whether no part of a sample, except quotations, is in an allowed language."""
     parts = _parts(sample)
     if len(parts) == 1:
-        return _is_part_foreign(sample, wanted)
+        return _is_part_foreign(sample, allowed)
     words = sum(part.words for part in parts)
     shares = zip(parts, (_LATIN_SHARE, _OTHER_SHARE), strict=True)
     return all(
-        _is_part_foreign(part.text, wanted) for part, least in shares if part.words >= least * words
+        _is_part_foreign(part.text, allowed)
+        for part, least in shares
+        if part.words >= least * words
     )
 
 
-def _is_part_foreign(text: str, wanted: Wanted) -> bool:
+def _is_part_foreign(text: str, allowed: AllowedLanguages) -> bool:
     code = language(text)
-    if code in wanted.named:
+    if code in allowed.named:
         return False
-    own = {part.language for part in wanted.own}
+    own = {part.language for part in allowed.own}
     if code and own and None not in own:
         return code not in own
-    scripts = {part.script for part in wanted.own} | {None}
-    return not wanted.named and len(scripts) > 1 and script(text) not in scripts
+    scripts = {part.script for part in allowed.own} | {None}
+    return not allowed.named and len(scripts) > 1 and script(text) not in scripts
 
 
 def _language_of_few_words(text: str) -> str | None:
-    """Return the language of an instruction; of a short one only what lingua finds likely too."""
-    sure = language(text)
-    if sure and len(text) >= _SHORT:
-        return sure
+    """Return the language of an instruction; of a short one, only if lingua finds it likely."""
+    detected = language(text)
+    if detected and len(text) >= _SHORT:
+        return detected
     guesses = [
         (guess.language.iso_code_639_1.name.lower(), guess.value)
         for guess in _lingua().compute_language_confidence_values(_printable(text))
     ]
-    if sure:
-        return sure if sure in [_ALIKE.get(code, code) for code, _ in guesses[:3]] else None
+    if detected:
+        likely = [_CLD2_CODES.get(code, code) for code, _ in guesses[:3]]
+        return detected if detected in likely else None
     code, confidence = guesses[0]
-    return _ALIKE.get(code, code) if confidence >= _CONFIDENT else None
+    return _CLD2_CODES.get(code, code) if confidence >= _CONFIDENT else None
 
 
-_ALIKE = {"he": "iw", **_SAME}
+# From lingua's codes to those of CLD2.
+_CLD2_CODES = {"he": "iw", **_RELATIVES}
 
 
 @cache
 def _lingua() -> LanguageDetector:
-    """Load lingua: its small models, which take a quarter of a second and 40 MB."""
+    """Load lingua with its small models, which take a quarter of a second and 40 MB."""
     from lingua import IsoCode639_1, LanguageDetectorBuilder
 
     codes = [getattr(IsoCode639_1, code.upper()) for code in _LINGUA]
@@ -235,12 +240,12 @@ def _lingua() -> LanguageDetector:
 
 
 def _printable(text: str) -> str:
-    """Blank out control characters and what is no valid UTF-8, which detectors refuse."""
+    """Blank out control characters and invalid UTF-8, which the detectors do not accept."""
     return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
 def language(text: str) -> str | None:
-    """Return the language of most of the text, None where CLD2 is not sure."""
+    """Return the language of most of the text, or None if CLD2 is not sure."""
     import pycld2  # type: ignore[import-untyped]
 
     sure, _, guesses = pycld2.detect(_printable(text), isPlainText=True)
@@ -248,12 +253,12 @@ def language(text: str) -> str | None:
     if not sure or code == "un":
         return None
     if code == "ja" and script(text) != "KANA":
-        return "zh"  # a few ideographs alone look Japanese to it
-    return _SAME.get(code, code)
+        return "zh"  # CLD2 takes a few ideographs alone for Japanese
+    return _RELATIVES.get(code, code)
 
 
 def script(text: str) -> str | None:
-    """Return the script of most letters, as Unicode names it; KANA where a tenth are kana."""
+    """Return the Unicode name of the script of most letters; KANA if over a tenth are kana."""
     names = (unicodedata.name(letter, "").partition(" ")[0] for letter in text if letter.isalpha())
     counts = Counter(names)
     if not counts:

@@ -1,8 +1,8 @@
-"""What can be measured on a text alone: words, paragraphs, variety, repeats.
+"""Measures of a single text: words, paragraphs, variety, repeats.
 
-A *token* is a CJK character (CJK punctuation and full-width forms included) or a run of anything
-else between white space and CJK characters. Words are counted in tokens, and n-grams are made of
-them. Every string is a text: control characters and lone surrogates are characters like others.
+A *token* is a CJK character (CJK punctuation and full-width forms included) or a run of other
+characters between white space and CJK characters. Words are counted as tokens, and n-grams consist
+of them. Any string is accepted: control characters and lone surrogates are ordinary characters.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Hashes = NDArray[np.uint64]
 
-# The paper counts U+3000-303F, 4E00-9FFF and FF00-FFEF; kana, bopomofo and the rarer ideographs
-# are added, as they too are written without spaces. Hangul is not: Korean has spaces.
+# The paper counts U+3000-303F, 4E00-9FFF and FF00-FFEF. Kana, bopomofo and the rarer ideographs are
+# added because they are written without spaces, too; Hangul is not, because Korean has spaces.
 _CJK_RANGES = (
     (0x3000, 0x312F),
     (0x31A0, 0x31BF),
@@ -36,15 +36,17 @@ _CJK_RANGES = (
 )
 CJK = "".join(f"{chr(first)}-{chr(last)}" for first, last in _CJK_RANGES)  # for use inside [ ]
 _TOKEN = re.compile(f"[{CJK}]|[^{CJK}\\s]+")
-_HIGH = re.compile(rb"[\xe3-\xff]")  # begins each character from U+3000 on, as all of CJK is
+_HIGH = re.compile(
+    rb"[\xe3-\xff]"
+)  # the first byte of each character from U+3000 on, which includes all of CJK
 _BLANK_LINES = re.compile(r"\n[^\S\n]*(?:\n[^\S\n]*)+")
 
 
 def word_count(text: str) -> int:
-    """Count words as the paper does: CJK characters, and what white space parts of the rest."""
+    """Count words as the paper does: CJK characters, and whitespace-separated runs of the rest."""
     if text.isascii() or not _HIGH.search(text.encode("utf-8", "surrogatepass")):
         return len(text.split())
-    return len(_find(text).starts)
+    return len(_token_spans(text).starts)
 
 
 def tokens(text: str) -> list[str]:
@@ -54,7 +56,7 @@ def tokens(text: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Paragraphs:
-    """A text's paragraphs in order, and what parted them: a blank line or a line's end."""
+    """A text's paragraphs in order, and their separator: a blank line or a line break."""
 
     parts: tuple[str, ...]
     separator: str
@@ -62,19 +64,19 @@ class Paragraphs:
     def first(self, share: float) -> str:
         """Return the first `share` (0 to 1) of the paragraphs as one text.
 
-        Their number is rounded, halves upwards, and at least one: half of five is three, two
-        thirds of four are three, two thirds of two are one.
+        Their number is rounded, halves up, and is at least one: half of five is three, two thirds
+        of four are three, two thirds of two are one.
         """
         count = max(1, int(len(self.parts) * share + 0.5))
         return self.separator.join(self.parts[:count])
 
     def __str__(self) -> str:
-        """Return the whole text again, tidied."""
+        """Return the text, without superfluous white space."""
         return self.separator.join(self.parts)
 
 
 def paragraphs(text: str) -> Paragraphs:
-    """Split at blank lines; at every line's end where that gives two paragraphs at most."""
+    """Split at blank lines, or at every line break if blank lines give two paragraphs at most."""
     text = text.replace("\r\n", "\n")
     parts = _stripped(_BLANK_LINES.split(text))
     lines = _stripped(text.split("\n")) if len(parts) <= 2 else parts
@@ -86,94 +88,106 @@ def _stripped(parts: Iterable[str]) -> tuple[str, ...]:
 
 
 def distinct(text: str, n: int) -> float:
-    """Return the share of n-grams that are different from one another; 1 for a shorter text."""
-    split = tokens(text)
-    total = len(split) - n + 1
-    return len(_grams(split, n)) / total if total > 0 else 1.0
+    """Return distinct-n: distinct n-grams ÷ all n-grams; 1 for a text shorter than n tokens."""
+    text_tokens = tokens(text)
+    total = len(text_tokens) - n + 1
+    return len(_grams(text_tokens, n)) / total if total > 0 else 1.0
 
 
 def repetition(text: str, n: int = 4) -> float:
-    """Return rep-n, the share of n-grams that were there before: 0 for none, near 1 for a loop."""
+    """Return rep-n, the share of n-grams that occurred before: 0 for none, near 1 for a loop."""
     return 1 - distinct(text, n)
 
 
 def gzip_ratio(text: str) -> float:
-    """Return bytes before over bytes after gzip: the more, the more of the text says it again.
+    """Return the size in bytes before ÷ after gzip: the higher, the more the text repeats itself.
 
-    Prose of some length lies between 2 and 3; 0 for an empty text.
+    Longer prose has between 2 and 3, an empty text 0.
     """
     data = text.encode("utf-8", "surrogatepass")
     return len(data) / len(gzip.compress(data, mtime=0))
 
 
-_SPOKEN = re.compile(f"(?=\\w)[{CJK}]|(?:(?![{CJK}])\\w)+(?:['’-](?:(?![{CJK}])\\w)+)*")
-_FACTOR = 0.72
+_WORD = re.compile(f"(?=\\w)[{CJK}]|(?:(?![{CJK}])\\w)+(?:['’-](?:(?![{CJK}])\\w)+)*")
+_MTLD_THRESHOLD = 0.72  # type-token ratio at which a factor is complete
 
 
 def mtld(text: str) -> float:
-    """Return MTLD: how many words on average until the share of different ones falls to 0.72.
+    """Return MTLD: the mean number of words until the type-token ratio falls to 0.72.
 
-    The mean of reading forwards and backwards; what is left over at the end counts as the part of
-    a stretch that its share makes it (McCarthy and Jarvis 2010). Words are CJK characters and runs
-    of letters and digits, without regard to case or punctuation; a text whose words all differ has
-    their number, so compare no texts under a hundred words.
+    It is the mean over reading forwards and backwards; the words left over at the end count as a
+    partial factor (McCarthy and Jarvis 2010). Words are CJK characters and runs of letters and
+    digits; case and punctuation are ignored. A text whose words are all distinct has its number of
+    words as its MTLD, so do not compare texts of under a hundred words.
     """
-    words = _SPOKEN.findall(text.casefold())
-    return (_stretch(words) + _stretch(words[::-1])) / 2
+    words = _WORD.findall(text.casefold())
+    return (_mean_factor(words) + _mean_factor(words[::-1])) / 2
 
 
-def _stretch(words: Sequence[str]) -> float:
-    factors, start, seen = 0.0, 0, set[str]()
-    for place, word in enumerate(words, 1):
-        seen.add(word)
-        if len(seen) <= _FACTOR * (place - start):
-            factors, start, seen = factors + 1, place, set()
+def _mean_factor(words: Sequence[str]) -> float:
+    factors = 0.0
+    start = 0
+    types = set[str]()
+    for position, word in enumerate(words, 1):
+        types.add(word)
+        if len(types) <= _MTLD_THRESHOLD * (position - start):
+            factors += 1
+            start = position
+            types = set()
     if start < len(words):
-        factors += (1 - len(seen) / (len(words) - start)) / (1 - _FACTOR)
+        factors += (1 - len(types) / (len(words) - start)) / (1 - _MTLD_THRESHOLD)
     return len(words) / factors if factors else float(len(words))
 
 
-def _grams(split: Sequence[str], n: int) -> set[tuple[str, ...]]:
-    return set(zip(*(split[i:] for i in range(n)), strict=False))
+def _grams(text_tokens: Sequence[str], n: int) -> set[tuple[str, ...]]:
+    return set(zip(*(text_tokens[i:] for i in range(n)), strict=False))
 
 
 def has_repeat(text: str, words: int = 10, chars: int = 13) -> bool:
-    """Say whether a window of tokens stands in the text twice; the two may overlap.
+    """Say whether a window of tokens occurs twice in the text; the two may overlap.
 
-    A window is `words` tokens that hold no CJK character, or `chars` tokens that hold one. So
-    English keeps to the rule for words inside a Chinese text, a phrase that mixes both is found
-    too, and text without CJK is judged by white-space words alone.
+    A window is `words` tokens without a CJK character, or `chars` tokens with at least one. So the
+    rule for words also applies to English inside a Chinese text, repeats that mix both scripts are
+    found, and a text without CJK is judged by its whitespace-separated words alone.
 
-    Windows are found by hash and then compared for what they are: no answer rests on a hash.
+    Candidates are found by hash and then compared token by token, so collisions do no harm.
     """
     import numpy as np
 
-    found = _find(text)
-    if len(found.starts) <= min(words, chars):
+    spans = _token_spans(text)
+    if len(spans.starts) <= min(words, chars):
         return False
-    keys = _keys(found)
-    if found.cjk is None:
-        return _twice(found, keys, words, None)
-    before = np.concatenate(([0], np.cumsum(found.cjk)))
+    hashes = _hashes(spans)
+    if spans.cjk is None:
+        return _repeats(spans, hashes, words, None)
+    before = np.concatenate(([0], np.cumsum(spans.cjk)))
     return any(
-        _twice(found, keys, n, (before[n:] > before[:-n]) == mixed)
+        _repeats(spans, hashes, n, (before[n:] > before[:-n]) == mixed)
         for n, mixed in ((words, False), (chars, True))
-        if n < len(keys)
+        if n < len(hashes)
     )
 
 
-class _Found(NamedTuple):
-    """Where the tokens of a text stand, in characters, of which each has `width` bytes in raw."""
+class _TokenSpans(NamedTuple):
+    """The tokens of a text.
+
+    Attributes:
+        raw: the text, encoded with a fixed number of bytes per character.
+        width: that number.
+        starts: positions of the tokens' first characters, shape (tokens,).
+        ends: positions after their last characters, shape (tokens,).
+        cjk: which tokens are CJK characters, shape (tokens,); None if the text has none.
+    """
 
     raw: bytes
     width: int
     starts: Ints
     ends: Ints
-    cjk: NDArray[np.bool_] | None  # which tokens are CJK characters; None: none is
+    cjk: NDArray[np.bool_] | None
 
 
 _ASCII_KINDS = bytes(0 if chr(code).isspace() else 1 for code in range(128)) + bytes(128)
-_ODD = 0x9E3779B97F4A7C15  # 2⁶⁴ over the golden ratio, a usual multiplier for hashes
+_MULTIPLIER = 0x9E3779B97F4A7C15  # 2⁶⁴ over the golden ratio, a common multiplier for hashes
 
 
 @cache
@@ -188,7 +202,7 @@ def _kinds() -> NDArray[np.uint8]:
     return kinds
 
 
-def _find(text: str) -> _Found:
+def _token_spans(text: str) -> _TokenSpans:
     import numpy as np
 
     kinds = np.zeros(len(text) + 2, np.uint8)
@@ -207,65 +221,66 @@ def _find(text: str) -> _Found:
                 here[:-1][(codes >= first) & (codes <= last)] = 2
     if not (here == 2).any():
         edges = np.flatnonzero(before != here)
-        return _Found(raw, width, edges[::2].copy(), edges[1::2].copy(), None)
+        return _TokenSpans(raw, width, edges[::2].copy(), edges[1::2].copy(), None)
     starts = np.flatnonzero((here == 2) | ((here == 1) & (before != 1)))
     ends = np.flatnonzero((before == 2) | ((before == 1) & (here != 1)))
-    return _Found(raw, width, starts, ends, here[starts] == 2)
+    return _TokenSpans(raw, width, starts, ends, here[starts] == 2)
 
 
-def _keys(found: _Found) -> Hashes:
-    """Hash each token: equal tokens get equal keys, others hardly ever.
-
-    Read are the length, the first 8 characters and the last 8 bytes.
-    """
+def _hashes(spans: _TokenSpans) -> Hashes:
+    """Hash the length, the first 8 characters and the last 8 bytes of each token."""
     import numpy as np
 
-    # Words of eight bytes from every byte on, without a copy; the end is padded for it.
-    words: Hashes = np.ndarray(len(found.raw) + 1, "<u8", buffer=found.raw + bytes(8), strides=(1,))
-    low = np.array([(1 << 8 * count) - 1 for count in range(9)], np.uint64)
-    odd = np.uint64(_ODD)
-    at, size = found.starts * found.width, (found.ends - found.starts) * found.width
-    keys: Hashes = words.take(at) & low.take(np.minimum(size, 8))
-    keys += size.astype(np.uint64) * odd
-    for skip in range(8, 8 * found.width, 8):
-        more = np.flatnonzero(size > skip)
-        read = words.take(at[more] + skip) & low.take(np.minimum(size[more] - skip, 8))
-        keys[more] = keys[more] * odd + read
-    long = np.flatnonzero(size > 8)
-    keys[long] = keys[long] * odd + words.take((at + size - 8)[long])
-    keys ^= keys >> np.uint64(32)
-    keys *= odd
-    keys ^= keys >> np.uint64(29)
-    return keys
+    # Eight bytes from every byte on, as a view without a copy; the padding is for the last ones.
+    words: Hashes = np.ndarray(len(spans.raw) + 1, "<u8", buffer=spans.raw + bytes(8), strides=(1,))
+    masks = np.array([(1 << 8 * count) - 1 for count in range(9)], np.uint64)
+    multiplier = np.uint64(_MULTIPLIER)
+    starts = spans.starts * spans.width
+    sizes = (spans.ends - spans.starts) * spans.width
+    hashes: Hashes = words.take(starts) & masks.take(np.minimum(sizes, 8))
+    hashes += sizes.astype(np.uint64) * multiplier
+    for skip in range(8, 8 * spans.width, 8):
+        longer = np.flatnonzero(sizes > skip)
+        mask = masks.take(np.minimum(sizes[longer] - skip, 8))
+        part = words.take(starts[longer] + skip) & mask
+        hashes[longer] = hashes[longer] * multiplier + part
+    long = np.flatnonzero(sizes > 8)
+    hashes[long] = hashes[long] * multiplier + words.take((starts + sizes - 8)[long])
+    hashes ^= hashes >> np.uint64(32)
+    hashes *= multiplier
+    hashes ^= hashes >> np.uint64(29)
+    return hashes
 
 
-def _twice(found: _Found, keys: Hashes, n: int, among: NDArray[np.bool_] | None) -> bool:
-    """Say whether one of the windows of n tokens (`among`: which of them) is there twice."""
+def _repeats(spans: _TokenSpans, hashes: Hashes, n: int, among: NDArray[np.bool_] | None) -> bool:
+    """Say whether a window of n tokens occurs twice; `among` selects the windows, by position."""
     import numpy as np
 
-    places = np.arange(len(keys) - n + 1) if among is None else np.flatnonzero(among)
-    if len(places) < 2:
+    positions = np.arange(len(hashes) - n + 1) if among is None else np.flatnonzero(among)
+    if len(positions) < 2:
         return False
-    windows = keys[: len(keys) - n + 1].copy()
+    windows = hashes[: len(hashes) - n + 1].copy()
     for i in range(1, n):
-        windows *= np.uint64(_ODD)
-        windows += keys[i : i + len(windows)]
-    windows = windows[places]
+        windows *= np.uint64(_MULTIPLIER)
+        windows += hashes[i : i + len(windows)]
+    windows = windows[positions]
     ordered = np.sort(windows)
-    again = ordered[1:] == ordered[:-1]
-    if not again.any():
+    equal = ordered[1:] == ordered[:-1]
+    if not equal.any():
         return False
-    suspects = places[np.isin(windows, ordered[1:][again])].tolist()
-    return _same(found, suspects, n)
+    candidates = positions[np.isin(windows, ordered[1:][equal])].tolist()
+    return _has_equal_windows(spans, candidates, n)
 
 
-def _same(found: _Found, places: Sequence[int], n: int) -> bool:
-    """Say whether two of the windows at these places are equal token by token."""
-    raw, width, seen = found.raw, found.width, set()
-    for place in places:
-        starts, ends = found.starts[place : place + n], found.ends[place : place + n]
-        spans = zip((starts * width).tolist(), (ends * width).tolist(), strict=True)
-        window = tuple(raw[start:end] for start, end in spans)
+def _has_equal_windows(spans: _TokenSpans, positions: Sequence[int], n: int) -> bool:
+    """Compare the windows at these positions token by token."""
+    width = spans.width
+    seen = set()
+    for position in positions:
+        starts = spans.starts[position : position + n] * width
+        ends = spans.ends[position : position + n] * width
+        bounds = zip(starts.tolist(), ends.tolist(), strict=True)
+        window = tuple(spans.raw[start:end] for start, end in bounds)
         if window in seen:
             return True
         seen.add(window)

@@ -1,4 +1,4 @@
-"""Figures over many texts: spreads of lengths, means, and how varied the texts are."""
+"""Statistics over many texts: spreads of lengths, means, variety."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _VARIETY: dict[str, Callable[[str], float]] = {
 
 
 def spread(values: Sequence[int]) -> dict[str, float]:
-    """Return mean, median and 90th percentile; zeros for nothing."""
+    """Return mean, median and 90th percentile; zeros without values."""
     if not values:
         return {"mean": 0.0, "median": 0.0, "p90": 0.0}
     ordered = sorted(values)
@@ -30,21 +30,21 @@ def spread(values: Sequence[int]) -> dict[str, float]:
 
 
 def mean(values: Iterable[float]) -> float:
-    """Return the mean to four places; 0 for nothing."""
+    """Return the mean, rounded to four digits; 0 without values."""
     listed = list(values)
     return round(statistics.fmean(listed), 4) if listed else 0.0
 
 
 def variety(texts: Iterable[str]) -> dict[str, float]:
-    """Return the share of texts that repeat a 10-gram, and the mean variety; zeros for nothing."""
+    """Return the share of texts that repeat a 10-gram and mean variety; zeros without texts."""
     return mean_variety([text_variety(text) for text in texts])
 
 
 def text_variety(text: str) -> tuple[float, ...]:
-    """Return the measures of one text, to be averaged by `mean_variety`."""
+    """Return the measures of one text, for `mean_variety` to average."""
     return tuple(measure(text) for measure in _VARIETY.values())
 
 
 def mean_variety(texts: Sequence[tuple[float, ...]]) -> dict[str, float]:
-    """Return each measure's mean over texts, by name."""
-    return {name: mean(each[i] for each in texts) for i, name in enumerate(_VARIETY)}
+    """Return the mean of each measure over texts, by name."""
+    return {name: mean(measures[i] for measures in texts) for i, name in enumerate(_VARIETY)}

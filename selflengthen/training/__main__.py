@@ -1,7 +1,7 @@
 """The child: `python -m selflengthen.training [--watched] JOB`.
 
-`--watched` ends it when standard input closes, see `guard`. Exit codes: 0 finished, 143 saved
-after SIGTERM, 1 failed (the reason is in `failure.txt`).
+With `--watched` it ends when standard input closes, see `guard`. Exit codes: 0 finished, 143 saved
+after SIGTERM, 1 failed (`failure.txt` has the reason).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from selflengthen.training.job import TrainingJob, finished
 
 
 def main(arguments: list[str]) -> int:
-    """Train what the job file says and return the exit code."""
+    """Do the training in the job file and return the exit code."""
     started = time.monotonic()
     if "--watched" in arguments:
         guard.die_with_parent()
@@ -28,25 +28,25 @@ def main(arguments: list[str]) -> int:
     job = msgspec.json.decode(Path(arguments[-1]).read_bytes(), type=TrainingJob)
     try:
         if finished(job) is None:
-            given = rows.read(Path(job.rows))  # what is wrong with them is said before the imports
+            training_rows = rows.read(Path(job.rows))  # reports bad rows before the slow imports
             from selflengthen.training import sft
 
-            sft.run(job, given, stop, started)
+            sft.run(job, training_rows, stop, started)
     except guard.Stopped:
         print("Stopped by a signal; all steps are saved.", flush=True)
         return guard.STOPPED
     except Exception as error:
-        _explain(job.folder, error)
-        with contextlib.suppress(OSError):  # a full disk takes no traceback either
+        _write_reason(job.folder, error)
+        with contextlib.suppress(OSError):  # on a full disk the traceback cannot be written either
             traceback.print_exc()
         return 1
     return 0
 
 
-def _explain(folder: Path, error: Exception) -> None:
-    """Write the reason in one line; the first of several processes to fail knows it.
+def _write_reason(folder: Path, error: Exception) -> None:
+    """Write the reason in one line; of several processes, the first to fail writes it.
 
-    Where the disk takes no more, the file stays empty: `launch` knows what that means.
+    On a full disk the file stays empty, which `launch` reports as such.
     """
     with contextlib.suppress(OSError), (folder / "failure.txt").open("x", encoding="utf-8") as file:
         file.write(in_a_line(error) + "\n")

@@ -1,4 +1,4 @@
-"""Checkpoints that can be trusted: sealed when they are whole, verified when they are loaded."""
+"""Checkpoints: sealed when they are complete, verified before they are loaded."""
 
 from __future__ import annotations
 
@@ -37,43 +37,42 @@ class Seal(msgspec.Struct, frozen=True):
 
 
 def seal(folder: Path, job: str, step: int) -> None:
-    """Declare a checkpoint whole."""
+    """Mark a checkpoint as complete."""
     model_files.share(folder)
     sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
-    stamp = Seal(job, step, digest_of_file(folder / _WEIGHTS), sizes)
-    rewrite(folder / _SEAL, [msgspec.json.encode(stamp)])
+    result = Seal(job, step, digest_of_file(folder / _WEIGHTS), sizes)
+    rewrite(folder / _SEAL, [msgspec.json.encode(result)])
 
 
 def newest(parent: Path, job: str) -> tuple[Path, Seal] | None:
-    """Return the newest whole checkpoint of `job`.
+    """Return the newest valid checkpoint of `job` and its seal.
 
-    Newer ones that are torn, and those of another job, are renamed to `torn-…`.
+    Newer ones that are torn or belong to another job are renamed to `torn-…`.
     """
-    found = sorted(parent.glob("checkpoint-*"), key=lambda path: _step(path), reverse=True)
-    for folder in found:
-        stamp = _read(folder, job)
-        if stamp is not None:
-            return folder, stamp
-        aside = folder.with_name(f"torn-{folder.name}")
-        shutil.rmtree(aside, ignore_errors=True)
-        folder.rename(aside)
+    for folder in sorted(parent.glob("checkpoint-*"), key=_step, reverse=True):
+        valid = _valid_seal(folder, job)
+        if valid is not None:
+            return folder, valid
+        torn = folder.with_name(f"torn-{folder.name}")
+        shutil.rmtree(torn, ignore_errors=True)
+        folder.rename(torn)
     return None
 
 
 def digest_of_file(path: Path) -> str:
-    """Digest the weights of a safetensors file: names and float32 values, not the file's bytes."""
+    """Digest a safetensors file's weights: names and float32 values, not the file's bytes."""
     from safetensors.torch import load_file
 
     return digest_of(load_file(path))
 
 
 def digest_of(weights: Mapping[str, torch.Tensor]) -> str:
-    """Digest named weights, equal on every device and for every order of names."""
-    state = hashlib.sha256()
+    """Digest named weights; the device and the order of names make no difference."""
+    digest = hashlib.sha256()
     for name in sorted(weights):
-        state.update(name.encode())
-        state.update(weights[name].detach().float().cpu().contiguous().numpy().tobytes())
-    return state.hexdigest()
+        digest.update(name.encode())
+        digest.update(weights[name].detach().float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _step(folder: Path) -> int:
@@ -81,12 +80,12 @@ def _step(folder: Path) -> int:
     return int(number) if number.isdecimal() else -1
 
 
-def _read(folder: Path, job: str) -> Seal | None:
+def _valid_seal(folder: Path, job: str) -> Seal | None:
     try:
-        stamp = msgspec.json.decode((folder / _SEAL).read_bytes(), type=Seal)
-        whole = all((folder / name).stat().st_size == size for name, size in stamp.sizes.items())
-        if whole and stamp.job == job and digest_of_file(folder / _WEIGHTS) == stamp.adapter:
-            return stamp
-    except Exception:  # whatever is wrong with a checkpoint, it is not one to go on from
+        seal = msgspec.json.decode((folder / _SEAL).read_bytes(), type=Seal)
+        intact = all((folder / name).stat().st_size == size for name, size in seal.sizes.items())
+        if intact and seal.job == job and digest_of_file(folder / _WEIGHTS) == seal.adapter:
+            return seal
+    except Exception:  # whatever is wrong with a checkpoint, training does not resume from it
         return None
     return None

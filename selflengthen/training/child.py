@@ -1,6 +1,6 @@
-"""Child processes: what they are given, how they are seen out, and why they ended.
+"""Child processes: their environment, how they are started and ended, and why they ended.
 
-A child's memory, also that of a GPU, is free again when it ends.
+A child's memory, a GPU's included, is free again when it ends.
 """
 
 from __future__ import annotations
@@ -8,31 +8,31 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from selflengthen.inputs import hardware
 from selflengthen.training.guard import STOPPED
 
-GRACE = 10.0
-"""Seconds that a child has to save after SIGTERM."""
+SAVE_SECONDS = 10.0
+"""How long a child may take to save after SIGTERM."""
 
+# glibc would return memory and take it again all the time; steps are 25 to 70 % faster like this.
 _ALLOCATOR = {
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": str(16 * 2**30),
     "MALLOC_TOP_PAD_": str(256 * 2**20),
 }
 
-
-# Threads that wait for each other sleep. By default they spin, which on a core that has other work
-# keeps the very thread from running that they wait for (docs/engines.md has the figures).
+# Threads that wait for each other sleep. By default they spin, and on a core with other work that
+# keeps the thread that they wait for from running (docs/engines.md has the figures).
 _THREADS = {"OMP_WAIT_POLICY": "passive"}
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of a child that imports this package, wherever it lies."""
+    """Return the environment of a child that can import this package, wherever it is installed."""
     package = str(Path(__file__).parents[2])
     paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
     return {
@@ -44,36 +44,30 @@ def environment() -> dict[str, str]:
 
 
 def training_environment(launcher: str) -> dict[str, str]:
-    """Return the environment of a child that trains; what the user has set stays."""
-    if not has_gpu():
-        # glibc gives memory back and takes it again all the time; steps are 25 to 70 % quicker so.
+    """Return the environment of a training child; variables that the user has set win."""
+    if not hardware.has_gpu():
         allocator = _ALLOCATOR if sys.platform == "linux" else {}
         return {**_THREADS, **allocator, **environment()}
     if launcher != "plain":
         return environment()
-    # TRL refuses a single process that sees several GPUs.
+    # TRL rejects a single process that sees several GPUs.
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0")
     return {**environment(), "CUDA_VISIBLE_DEVICES": visible.split(",")[0]}
-
-
-def has_gpu() -> bool:
-    """Whether there is an NVIDIA GPU, as far as can be seen without torch."""
-    return Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi") is not None
 
 
 async def start(
     *command: str | Path, environment: Mapping[str, str], log: Path, fds: Sequence[int] = ()
 ) -> asyncio.subprocess.Process:
-    """Start a program that writes to `log`, keeps `fds`, and leads a session of its own.
+    """Start a program that writes to `log`, inherits `fds`, and leads a session of its own.
 
-    Its standard input is a pipe that nobody writes to: where it closes, this process is gone. A
-    child that calls `guard.die_with_parent` ends with it, however it ends.
+    Its standard input is a pipe that nobody writes to; it closes when this process is gone. A child
+    that calls `guard.die_with_parent` ends then, however this process ended.
     """
-    with log.open("ab") as said:
+    with log.open("ab") as output:
         return await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.PIPE,
-            stdout=said,
+            stdout=output,
             stderr=asyncio.subprocess.STDOUT,
             env=environment,
             pass_fds=fds,
@@ -81,12 +75,12 @@ async def start(
         )
 
 
-async def run(module: str, *words: str | Path, log: Path) -> tuple[int, str]:
-    """Run `python -m MODULE WORDS` to its end; return its exit code and its last line.
+async def run(module: str, *arguments: str | Path, log: Path) -> tuple[int, str]:
+    """Run `python -m MODULE ARGUMENTS` to its end; return its exit code and its last line.
 
-    It writes to `log`; when this is cancelled, it is killed.
+    The child writes to `log`; on cancellation it is killed.
     """
-    command = (sys.executable, "-m", module, *words)
+    command = (sys.executable, "-m", module, *arguments)
     child = await start(*command, environment=environment(), log=log)
     try:
         code = await child.wait()
@@ -94,25 +88,25 @@ async def run(module: str, *words: str | Path, log: Path) -> tuple[int, str]:
         if child.returncode is None:
             child.send_signal(signal.SIGKILL)
             await child.wait()
-    return code, last_words(log) or "no word"
+    return code, last_words(log) or "it logged nothing"
 
 
 async def end(child: asyncio.subprocess.Process) -> None:
-    """See a child out that leads its session: SIGTERM, time to save, the end of all its processes.
+    """End a child from `start`: send SIGTERM, let it save, then kill all its processes.
 
-    That goes on to its end, also where who waits for it is cancelled.
+    This runs to its end even if the caller is cancelled.
     """
-    await asyncio.shield(_ended(child))
+    await asyncio.shield(_end(child))
 
 
-async def _ended(child: asyncio.subprocess.Process) -> None:
+async def _end(child: asyncio.subprocess.Process) -> None:
     if child.returncode is None:
         _signal_group(child.pid, signal.SIGTERM)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(child.wait(), GRACE)
+            await asyncio.wait_for(child.wait(), SAVE_SECONDS)
     _signal_group(child.pid, signal.SIGKILL)
     if child.stdin is not None:
-        child.stdin.close()  # processes outside of the group end with this pipe
+        child.stdin.close()  # processes outside the group end when this pipe closes
     await child.wait()
 
 
@@ -122,16 +116,17 @@ def _signal_group(group: int, number: signal.Signals) -> None:
 
 
 def reason(code: int, log: Path) -> str:
-    """Say in one line why a child ended: the signal, or its last words."""
+    """Return in one line why a child ended: the signal, or its last words."""
     if code == STOPPED:
-        return "it was stopped by a signal, and saved; the same command goes on."
+        return "it was stopped by a signal and saved; run the same command to resume."
     if code < 0:
-        memory = " (often: out of memory)" if code == -signal.SIGKILL else ""
-        return f"it was killed by {signal.Signals(-code).name}{memory}; the same command goes on."
-    return last_words(log) or f"exit code {code}, and no word."
+        hint = " (often: out of memory)" if code == -signal.SIGKILL else ""
+        name = signal.Signals(-code).name
+        return f"it was killed by {name}{hint}; run the same command to resume."
+    return last_words(log) or f"it logged nothing and ended with exit code {code}."
 
 
 def last_words(log: Path) -> str:
-    """Return the last line of a log that is not blank; "" where there is none."""
+    """Return the last line of a log that is not blank, or ""."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     return next((line.strip() for line in reversed(lines) if line.strip()), "")

@@ -1,10 +1,10 @@
-"""What a training is asked to do, and what came of it."""
+"""The description of a training, and its result."""
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -15,26 +15,34 @@ from selflengthen.storage.records import fingerprint
 
 ADAPTER_FILES = (model_files.ADAPTER_CONFIG, model_files.ADAPTER_WEIGHTS)
 TOKENIZER_FILES = (
-    "tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json",
-    "added_tokens.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model",
-    "vocab.json", "merges.txt", "vocab.txt",
-)  # fmt: skip
-"""What a tokenizer may be saved as; it lies beside an adapter where the libraries look for it."""
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "tokenizer.model",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "vocab.json",
+    "merges.txt",
+    "vocab.txt",
+)
+"""The files that a tokenizer may have; libraries look for them next to an adapter."""
 
 
 class TrainingJob(msgspec.Struct, kw_only=True, frozen=True):
-    """One training: a role's in one round, or the base model's after the last.
+    """One training: of a role in a round, or of the base model after the last round.
 
     Attributes:
         model: folder or hub id of the base model.
-        rows: JSONL file of `records.Row`.
-        output: folder of this training; in the end it is the adapter.
-        start_from: folder of the adapter to go on from; None makes a fresh one.
-        learning_rate: peak rate of this round.
-        batch: rows an optimizer step, over all devices and accumulated micro-batches.
-        named: what `model` was at the first start in this folder, see `as_begun`.
+        rows: JSONL file of `records.TrainingRow`.
+        output: folder of this training; it becomes the adapter.
+        start_from: folder of the adapter to continue training; None starts with a new one.
+        learning_rate: peak learning rate of this round.
+        batch: rows per optimizer step, over all devices and accumulated micro-batches.
+        named: `model` at the first start in this folder, see `as_begun`.
 
-    The others are the fields of `config.TrainConfig` by name.
+    The other fields are those of `config.TrainConfig`.
     """
 
     model: str
@@ -66,50 +74,50 @@ class TrainingJob(msgspec.Struct, kw_only=True, frozen=True):
         return Path(self.output)
 
     def digest(self) -> str:
-        """Name what this training makes: rows and adapters count by content, paths do not.
+        """Return a digest of all that decides the result.
 
-        The base model counts by its name, that of the first start. What only changes speed
-        (launcher, processes, per_device_batch, bf16, gradient_checkpointing, save_every) does not
-        count.
+        Rows and adapters count by content, not by path; the base model by its name at the first
+        start. Fields that only change speed do not count (launcher, processes, per_device_batch,
+        bf16, gradient_checkpointing, save_every).
         """
-        # The numbers as the child reads them: 6 and 6.0 are one.
-        same = msgspec.convert(msgspec.to_builtins(self), TrainingJob)
-        asked = {name: getattr(same, name) for name in _IDENTITY}
-        asked["model"] = same.named or same.model
-        if same.loss != "long-ce":  # jobs from before there was another keep their digest
-            asked["loss"] = same.loss
-        asked["rows"] = _digest_of(Path(self.rows))
+        # With the numbers as the child reads them: 6 and 6.0 are the same.
+        job = msgspec.convert(msgspec.to_builtins(self), TrainingJob)
+        identity = {name: getattr(job, name) for name in _IDENTITY}
+        identity["model"] = job.named or job.model
+        if job.loss != "long-ce":  # jobs from before there were two losses keep their digest
+            identity["loss"] = job.loss
+        identity["rows"] = _digest_of(Path(self.rows))
         if self.start_from is not None:
-            asked["start_from"] = [
+            identity["start_from"] = [
                 _digest_of(Path(self.start_from, name)) for name in ADAPTER_FILES
             ]
-        return fingerprint(asked).hex()
+        return fingerprint(identity).hex()
 
     def as_begun(self) -> TrainingJob:
-        """Return the job with the name that its model had when it began in its folder.
+        """Return the job with the model's name from the first start in its folder.
 
-        A run can be continued from another folder, from where the path of its model is another.
-        By that the digest would change, and with it the checkpoints be lost. This is for folders
-        that belong to one model, known by its content.
+        A run can be resumed from another folder, from which its model has another path. That would
+        change the digest, and the checkpoints would be lost. Use this only for folders that belong
+        to one model, known by its content.
         """
         try:
-            before = msgspec.json.decode((self.folder / "job.json").read_bytes(), type=TrainingJob)
+            first = msgspec.json.decode((self.folder / "job.json").read_bytes(), type=TrainingJob)
         except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             return self
-        return msgspec.structs.replace(self, named=before.named or before.model)
+        return msgspec.structs.replace(self, named=first.named or first.model)
 
     def accumulation(self, devices: int) -> int:
-        """Return the micro-batches of a step on each of `devices`; raise where none fit."""
-        held = self.per_device_batch * devices
-        if self.batch % held:
+        """Return the micro-batches of a step on each device; raise if `batch` is no multiple."""
+        rows_at_once = self.per_device_batch * devices
+        if self.batch % rows_at_once:
             raise TrainingError(
-                f"train.batch ({self.batch}) is no multiple of train.per_device_batch "
+                f"train.batch ({self.batch}) is not a multiple of train.per_device_batch "
                 f"({self.per_device_batch}) times {devices} process(es); change one of them."
             )
-        return self.batch // held
+        return self.batch // rows_at_once
 
     def check_start(self) -> None:
-        """Raise where the adapter to go on from is none, or of another rank."""
+        """Raise if the adapter to continue is missing, damaged, or of another rank."""
         if self.start_from is None:
             return
         folder = Path(self.start_from)
@@ -120,39 +128,36 @@ class TrainingJob(msgspec.Struct, kw_only=True, frozen=True):
             raise TrainingError(str(error)) from error
         if rank != self.lora_r:
             raise TrainingError(
-                f"{self.start_from}: this adapter has rank {rank}, train.lora_r is {self.lora_r}; "
-                "make them equal, or set train.continue_adapter to false."
+                f"{self.start_from}: this adapter has rank {rank}, but train.lora_r is "
+                f"{self.lora_r}; make them equal, or set train.continue_adapter to false."
             )
 
 
-_IDENTITY = (
-    "model", "seed", "learning_rate", "epochs", "lora_r", "lora_alpha", "max_length", "batch",
-    "scheduler", "warmup", "neftune_alpha",
-)  # fmt: skip
-_SAME_NAME = (
-    "lora_r", "lora_alpha", "max_length", "batch", "scheduler", "warmup", "loss",
-    "neftune_alpha", "per_device_batch", "bf16", "gradient_checkpointing", "save_every",
-    "launcher", "processes",
-)  # fmt: skip
+_SHARED = ("lora_r", "lora_alpha", "max_length", "batch", "scheduler", "warmup", "neftune_alpha")
+_IDENTITY = ("model", "seed", "learning_rate", "epochs", *_SHARED)
+_FROM_CONFIG = (
+    *(*_SHARED, "loss", "per_device_batch", "bf16", "gradient_checkpointing", "save_every"),
+    *("launcher", "processes"),
+)
 
 
 class TrainingResult(msgspec.Struct, kw_only=True, frozen=True):
-    """What came of a training.
+    """The result of a training.
 
     Attributes:
         job: digest of the job.
         adapter: digest of the adapter's weights, see `checkpoints.digest_of_file`.
-        rows: rows that were trained on.
-        dropped: rows with more than `max_length` tokens; they were left out.
+        rows: number of training rows.
+        dropped: rows that were left out because they had more than `max_length` tokens.
         longest: tokens of the longest row, dropped ones included.
         steps: optimizer steps.
         tokens: tokens that went through the model, prompts included, over all epochs.
         first_loss, last_loss: mean loss of a trained token in the first and the last step.
         seconds: wall time of the steps.
         startup_seconds: from the start of the child to its first step, in the last attempt.
-        tokens_per_second: tokens over seconds.
-        peak_memory: bytes; of the GPU where there is one, else of the process.
-        resumed_from: the step that the last attempt went on from; 0 is the start.
+        tokens_per_second: tokens divided by seconds.
+        peak_memory: in bytes, of the GPU if there is one, else of the process.
+        resumed_from: the step that the last attempt resumed from; 0 is the start.
         versions: of Python and the libraries.
     """
 
@@ -184,9 +189,11 @@ def job_for(
     start_from: Path | None,
     seed: int,
 ) -> TrainingJob:
-    """Resolve the configuration for one role and round (1 is the first)."""
+    """Return the job of one role in a round; the first round is 1."""
     own: RoleTraining = getattr(train, role)
-    later = round_number > 1 and own.later_rate is not None
+    rate = own.learning_rate
+    if round_number > 1 and own.later_rate:
+        rate = own.later_rate
     return job_of(
         train,
         model=model,
@@ -194,7 +201,7 @@ def job_for(
         output=output,
         start_from=start_from,
         seed=seed,
-        learning_rate=own.later_rate if later and own.later_rate else own.learning_rate,
+        learning_rate=rate,
         epochs=own.epochs,
     )
 
@@ -210,8 +217,7 @@ def job_of(
     learning_rate: float,
     epochs: float,
 ) -> TrainingJob:
-    """Make a job with the settings that are the same for all trainings of a run."""
-    fields: dict[str, Any] = {name: getattr(train, name) for name in _SAME_NAME}
+    """Return a job with the settings that all trainings of a run share."""
     return TrainingJob(
         model=model,
         rows=str(rows),
@@ -220,12 +226,12 @@ def job_of(
         seed=seed,
         learning_rate=learning_rate,
         epochs=epochs,
-        **fields,
+        **{name: getattr(train, name) for name in _FROM_CONFIG},
     )
 
 
 def finished(job: TrainingJob) -> TrainingResult | None:
-    """Return the result of this very job where it is complete, else None."""
+    """Return the result of exactly this job if it is complete, else None."""
     try:
         result = msgspec.json.decode((job.folder / "result.json").read_bytes(), type=TrainingResult)
     except (OSError, msgspec.DecodeError):
@@ -240,5 +246,5 @@ def _digest_of(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise TrainingError(
-            f"{path}: cannot be read ({error.strerror}); training needs it."
+            f"{path}: cannot be read ({error.strerror}); the training needs this file."
         ) from error

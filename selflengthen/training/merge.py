@@ -1,6 +1,6 @@
-"""Puts an adapter's weights into its base model: `python -m selflengthen.training.merge`.
+"""Merges an adapter into its base model: `python -m selflengthen.training.merge`.
 
-In a child process: when it ends, the model's memory is free again.
+This runs in a child process; when it ends, the model's memory is free again.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from selflengthen.training import child, guard
 async def merge(
     model: Path, adapter: Path, output: Path, log: Path, sampling: SamplingConfig
 ) -> None:
-    """Write the model with the adapter in it to `output`, as transformers loads it.
+    """Write the merged model to the folder `output`, for transformers to load.
 
-    Its generation_config.json carries `sampling`, which who serves it then gets by default. The
-    folder is there whole or not at all; what is there already is replaced. The child writes to
-    `log`. Raises TrainingError with the log's last words.
+    Its generation_config.json has `sampling`, the default for servers of the model. The folder
+    appears complete or not at all, and replaces an existing one. The child writes to `log`. Raises
+    TrainingError with the log's last line.
     """
     partial = output.with_name(f".{output.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -40,23 +40,19 @@ async def merge(
 
 
 def generation_settings(sampling: SamplingConfig) -> dict[str, Any]:
-    """Return a run's sampling by the names of transformers' GenerationConfig."""
-    if sampling.temperature == 0:  # transformers refuses settings of drawing where none is done
-        drawing: dict[str, Any] = {
-            "do_sample": False, "temperature": None, "top_p": None, "top_k": None,
-        }  # fmt: skip
-    else:
-        drawing = {
-            "do_sample": True,
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-            "top_k": sampling.top_k,
-        }
-    return {**drawing, "repetition_penalty": sampling.repetition_penalty}
+    """Return a run's sampling under the names of transformers' GenerationConfig."""
+    greedy = sampling.temperature == 0  # transformers then rejects temperature, top_p and top_k
+    return {
+        "do_sample": not greedy,
+        "temperature": None if greedy else sampling.temperature,
+        "top_p": None if greedy else sampling.top_p,
+        "top_k": None if greedy else sampling.top_k,
+        "repetition_penalty": sampling.repetition_penalty,
+    }
 
 
 def main(model: str, adapter: str, output: str, settings: str) -> None:
-    """Merge and save: weights as safetensors in the base model's own type, and the tokenizer."""
+    """Merge and save the weights, as safetensors in the base model's dtype, and the tokenizer."""
     from transformers import AutoModelForCausalLM
 
     base = pretrained.model(AutoModelForCausalLM, model, dtype="auto")
@@ -73,5 +69,5 @@ if __name__ == "__main__":
         main(*sys.argv[1:])
     except Exception as error:
         traceback.print_exc()
-        print(in_a_line(error), file=sys.stderr)  # the log's last line is what the user reads
+        print(in_a_line(error), file=sys.stderr)  # the log's last line is shown to the user
         sys.exit(1)

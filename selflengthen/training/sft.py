@@ -1,4 +1,4 @@
-"""The training itself: TRL's SFTTrainer over rows that are tokens already, with LoRA."""
+"""The training itself: TRL's SFTTrainer on tokenized rows, with LoRA."""
 
 from __future__ import annotations
 
@@ -21,26 +21,30 @@ from transformers.utils.import_utils import is_flash_attn_2_available
 from trl.trainer.sft_config import SFTConfig
 
 from selflengthen.errors import TrainingError
-from selflengthen.inputs import model_files, pretrained
+from selflengthen.inputs import model_files, pretrained, processor
+from selflengthen.inputs.model_shape import shape_in
 from selflengthen.storage.atomic import rewrite
-from selflengthen.storage.records import Row
+from selflengthen.storage.records import TrainingRow
 from selflengthen.training import checkpoints, rows
 from selflengthen.training.guard import Stop, Stopped
 from selflengthen.training.job import ADAPTER_FILES, TrainingJob, TrainingResult
-from selflengthen.training.progress import Progress, read_steps
+from selflengthen.training.progress import TrainingCallback
+from selflengthen.training.steps import read_steps
 from selflengthen.training.trainer import RoleTrainer
 
 
-def run(job: TrainingJob, given: list[Row], stop: Stop, started: float) -> TrainingResult:
-    """Train on the rows `given`, from the newest whole checkpoint if any, and save the adapter.
+def run(
+    job: TrainingJob, training_rows: list[TrainingRow], stop: Stop, started: float
+) -> TrainingResult:
+    """Train on the rows, from the newest valid checkpoint if there is one, and save the adapter.
 
     `started` is when the process began (`time.monotonic`). Raises Stopped after SIGTERM, when all
-    is saved, and TrainingError with the reason where the job cannot be done.
+    steps are saved, and TrainingError with the reason if the job cannot be done.
     """
     digest = job.digest()
     tokenizer = pretrained.tokenizer(job.model)
     model = _base(job)
-    data, counts = _data(job, given, tokenizer, _stops(model, tokenizer))
+    data, counts = _data(job, training_rows, tokenizer, _stop_tokens(model, tokenizer))
     arguments = _arguments(job)
     trainer = RoleTrainer(
         model=_adapted(model, job),
@@ -50,15 +54,14 @@ def run(job: TrainingJob, given: list[Row], stop: Stop, started: float) -> Train
     )
     trainer.loss = job.loss
     with PartialState().main_process_first():
-        found = checkpoints.newest(Path(str(arguments.output_dir)), digest)
-    progress = Progress(
-        trainer, job.folder / "metrics.jsonl", digest, stop, expected=found[1] if found else None
-    )
-    trainer.add_callback(progress)
-    trainer.train(resume_from_checkpoint=str(found[0]) if found else None)
+        newest = checkpoints.newest(Path(str(arguments.output_dir)), digest)
+    checkpoint, seal = newest or (None, None)
+    callback = TrainingCallback(trainer, job.folder / "metrics.jsonl", digest, stop, expected=seal)
+    trainer.add_callback(callback)
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     if trainer.state.global_step < trainer.state.max_steps:
         raise Stopped
-    result = _result(trainer, progress, counts, digest, progress.began - started)
+    result = _result(trainer, callback, counts, digest, callback.started - started)
     if trainer.is_world_process_zero():
         _save(trainer.model, tokenizer, job.folder, result)
     trainer.accelerator.wait_for_everyone()
@@ -66,17 +69,22 @@ def run(job: TrainingJob, given: list[Row], stop: Stop, started: float) -> Train
 
 
 def _data(
-    job: TrainingJob, given: list[Row], tokenizer: Any, stops: set[int]
+    job: TrainingJob, training_rows: list[TrainingRow], tokenizer: Any, stop_tokens: set[int]
 ) -> tuple[Dataset, dict[str, int]]:
-    """Return the rows as tokens, and how many they are, how many were dropped, and the longest."""
-    made = rows.tokenize(given, tokenizer, stops, job.max_length)
-    if not made.input_ids:
+    """Return the tokenized rows, and their number, the number of dropped rows, and the longest."""
+    tokenized = rows.tokenize(training_rows, tokenizer, stop_tokens, job.max_length)
+    if not tokenized.input_ids:
         raise TrainingError(
-            f"{job.rows}: every row has over {job.max_length} tokens (longest: {made.longest}); "
-            "raise train.max_length."
+            f"{job.rows}: every row has over {job.max_length} tokens (longest: "
+            f"{tokenized.longest}); raise train.max_length."
         )
-    counts = {"rows": len(made.input_ids), "dropped": made.dropped, "longest": made.longest}
-    return Dataset.from_dict({"input_ids": made.input_ids, "labels": made.labels}), counts
+    counts = {
+        "rows": len(tokenized.input_ids),
+        "dropped": tokenized.dropped,
+        "longest": tokenized.longest,
+    }
+    data = {"input_ids": tokenized.input_ids, "labels": tokenized.labels}
+    return Dataset.from_dict(data), counts
 
 
 def _base(job: TrainingJob) -> PreTrainedModel:
@@ -88,7 +96,7 @@ def _base(job: TrainingJob) -> PreTrainedModel:
 
 
 def _adapted(model: PreTrainedModel, job: TrainingJob) -> PeftModel:
-    """Put a fresh adapter on the model, or the one to go on from."""
+    """Put a new adapter on the model, or the one to continue training."""
     set_seed(job.seed)
     if job.start_from is None:
         lora = LoraConfig(
@@ -97,13 +105,13 @@ def _adapted(model: PreTrainedModel, job: TrainingJob) -> PeftModel:
             target_modules="all-linear",
             task_type="CAUSAL_LM",
         )
-        fresh: PeftModel = get_peft_model(model, lora)
-        return fresh
+        new: PeftModel = get_peft_model(model, lora)
+        return new
     adapted: PeftModel = pretrained.adapted(model, job.start_from, is_trainable=True)
     return adapted
 
 
-def _stops(model: PreTrainedModel, tokenizer: Any) -> set[int]:
+def _stop_tokens(model: PreTrainedModel, tokenizer: Any) -> set[int]:
     """Return the tokens at which generation ends."""
     ends = model.generation_config.eos_token_id if model.generation_config else None
     stops = set(ends) if isinstance(ends, list) else {ends}
@@ -111,13 +119,16 @@ def _stops(model: PreTrainedModel, tokenizer: Any) -> set[int]:
 
 
 def _half(job: TrainingJob) -> bool:
-    # On a CPU always float32: bfloat16 autocast is not measured there yet.
-    return job.bf16 and torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    if torch.cuda.is_available():
+        return job.bf16 and torch.cuda.is_bf16_supported()
+    if torch.backends.mps.is_available() or not Path(job.model).is_dir():
+        return False
+    return job.bf16 and processor.gains_by_bfloat16(shape_in(Path(job.model)).parameters)
 
 
 def _padding_free(job: TrainingJob) -> bool:
-    # Rows are joined without padding, not packed over the micro-batch's bounds: packing would
-    # change how many rows a step has, and so what is learnt, with the machine.
+    # Rows are joined without padding within a micro-batch, not packed across micro-batches: with
+    # packing, the rows of a step, and so what is learned, would depend on the machine.
     return _half(job) and job.per_device_batch > 1 and is_flash_attn_2_available()
 
 
@@ -133,10 +144,10 @@ def _arguments(job: TrainingJob) -> SFTConfig:
         lr_scheduler_type=job.scheduler,
         warmup_steps=job.warmup,
         neftune_noise_alpha=job.neftune_alpha,
-        loss_type="nll",  # computed in chunks: the logits of a long row are never there at once
+        loss_type="nll",  # computed in chunks: a long row's logits are never in memory at once
         bf16=_half(job),
         gradient_checkpointing=job.gradient_checkpointing,
-        max_length=None,  # longer rows are gone already; TRL would cut them
+        max_length=None,  # longer rows are dropped already; TRL would cut them
         padding_free=_padding_free(job),
         seed=job.seed,
         use_cpu=not cuda and not torch.backends.mps.is_available(),
@@ -153,10 +164,15 @@ def _arguments(job: TrainingJob) -> SFTConfig:
 
 
 def _result(
-    trainer: RoleTrainer, progress: Progress, counts: dict[str, int], digest: str, startup: float
+    trainer: RoleTrainer,
+    callback: TrainingCallback,
+    counts: dict[str, int],
+    digest: str,
+    startup: float,
 ) -> TrainingResult:
-    steps = read_steps(progress.metrics)
-    tokens, seconds = sum(step.tokens for step in steps), sum(step.seconds for step in steps)
+    steps = read_steps(callback.metrics)
+    tokens = sum(step.tokens for step in steps)
+    seconds = sum(step.seconds for step in steps)
     return TrainingResult(
         job=digest,
         adapter="",
@@ -169,22 +185,19 @@ def _result(
         startup_seconds=round(startup, 3),
         tokens_per_second=round(tokens / max(seconds, 1e-9), 1),
         peak_memory=_peak_memory(),
-        resumed_from=progress.expected.step if progress.expected else 0,
+        resumed_from=callback.expected.step if callback.expected else 0,
         versions=_versions(),
     )
 
 
 def _save(model: Any, tokenizer: Any, folder: Path, result: TrainingResult) -> None:
-    """Put the adapter, its tokenizer and then the result into `folder`.
-
-    Each file is there whole or not at all.
-    """
+    """Write the adapter, its tokenizer and then the result into `folder`, each file atomically."""
     partial = folder / ".partial"
     shutil.rmtree(partial, ignore_errors=True)
     model.save_pretrained(partial)
     tokenizer.save_pretrained(partial)
     model_files.share(partial)
-    (partial / "README.md").unlink(missing_ok=True)  # peft's model card, which says nothing
+    (partial / "README.md").unlink(missing_ok=True)  # peft's model card, an empty template
     for path in sorted(partial.iterdir()):
         if path.is_file():
             with path.open("rb") as file:
@@ -192,16 +205,16 @@ def _save(model: Any, tokenizer: Any, folder: Path, result: TrainingResult) -> N
             path.replace(folder / path.name)
     shutil.rmtree(partial)
     digest = checkpoints.digest_of_file(folder / ADAPTER_FILES[1])
-    whole = msgspec.structs.replace(result, adapter=digest)
-    rewrite(folder / "result.json", [msgspec.json.format(msgspec.json.encode(whole))])
+    result = msgspec.structs.replace(result, adapter=digest)
+    rewrite(folder / "result.json", [msgspec.json.format(msgspec.json.encode(result))])
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
 
 
 def _peak_memory() -> int:
     if torch.cuda.is_available():
         return int(torch.cuda.max_memory_allocated())
-    kilobyte = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * kilobyte
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _versions() -> dict[str, str]:

@@ -1,17 +1,18 @@
-"""The digest of an adapter's weights without torch: importing it takes longer than the digest."""
+"""The digest of an adapter's weights, without torch, whose import takes longer than the digest."""
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
 
-_BF16, _HALVES = "BF16", {"F16": "<f2", "F64": "<f8"}
+_BF16 = "BF16"
+_NUMPY_TYPES = {"F16": "<f2", "F64": "<f8"}
 
 
 def digest_of_weights(path: Path) -> str:
-    """Return what `checkpoints.digest_of_file` returns: names and float32 values, by name.
+    """Return the same digest as `checkpoints.digest_of_file`: of names and float32 values.
 
-    Raises ValueError for a file that is no safetensors file, OSError for one that cannot be read.
+    Raises ValueError if it is not a safetensors file, OSError if it cannot be read.
     """
     from safetensors import SafetensorError, deserialize
 
@@ -19,21 +20,21 @@ def digest_of_weights(path: Path) -> str:
         tensors = sorted(deserialize(path.read_bytes()))  # type: ignore[no-untyped-call]
     except SafetensorError as error:
         raise ValueError(str(error)) from error
-    state = hashlib.sha256()
+    digest = hashlib.sha256()
     for name, tensor in tensors:
-        state.update(name.encode())
-        state.update(_float32(tensor["data"], tensor["dtype"]))
-    return state.hexdigest()
+        digest.update(name.encode())
+        digest.update(_float32(tensor["data"], tensor["dtype"]))
+    return digest.hexdigest()
 
 
-def _float32(data: bytes, kind: str) -> bytes:
+def _float32(data: bytes, dtype: str) -> bytes:
     """Return the values of a tensor as float32, little-endian."""
-    if kind == "F32":
+    if dtype == "F32":
         return bytes(data)
     import numpy as np
 
-    if kind == _BF16:  # the upper half of a float32
+    if dtype == _BF16:  # the upper half of a float32
         return (np.frombuffer(data, "<u2").astype("<u4") << 16).tobytes()
-    if kind not in _HALVES:
-        raise ValueError(f"its weights are of a kind that no adapter has ({kind})")
-    return np.frombuffer(data, _HALVES[kind]).astype("<f4").tobytes()
+    if dtype not in _NUMPY_TYPES:
+        raise ValueError(f"adapters have no weights of type {dtype}")
+    return np.frombuffer(data, _NUMPY_TYPES[dtype]).astype("<f4").tobytes()

@@ -11,28 +11,31 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import numpy as np
 from safetensors.numpy import save_file
 
 from selflengthen.training.job import TrainingJob, TrainingResult
+from selflengthen.training.steps import TrainingStep
 
 
 async def train(
-    job: TrainingJob, *, log: Path, on_step: Callable[[dict[str, Any]], None]
+    job: TrainingJob, *, log: Path, on_step: Callable[[TrainingStep], None]
 ) -> TrainingResult:
     """Write what a training leaves behind; the adapter depends on the job alone."""
     rows = _count(Path(job.rows))
     steps = [
-        {"step": n, "loss": 2.0 / n, "learning_rate": 1e-4, "tokens": 100, "seconds": 0.1}
+        TrainingStep(step=n, loss=2.0 / n, learning_rate=1e-4, tokens=100, seconds=0.1)
         for n in range(1, 4)
     ]
     for step in steps:
         on_step(step)
         await asyncio.sleep(0)
     job.folder.mkdir(exist_ok=True)
-    (job.folder / "metrics.jsonl").write_text("".join(json.dumps(step) + "\n" for step in steps))
+    (job.folder / "metrics.jsonl").write_text(
+        "".join(json.dumps(msgspec.to_builtins(step)) + "\n" for step in steps)
+    )
     (job.folder / "adapter_config.json").write_text(json.dumps({"r": job.lora_r}))
     weights = np.frombuffer(bytes.fromhex(job.digest()), dtype=np.uint8).astype(np.float32)
     save_file({"lora": weights}, job.folder / "adapter_model.safetensors")

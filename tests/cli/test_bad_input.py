@@ -48,7 +48,7 @@ class Case(NamedTuple):
 
 
 CASES = {
-    "unknown field": Case("nonsense: 1", [], ["bad.yaml, line 1", "no config field nonsense"]),
+    "unknown field": Case("nonsense: 1", [], ["bad.yaml, line 1", "unknown config field nonsense"]),
     "nearest field": Case(
         "train:\n  lora_rank: 4",
         [],
@@ -79,18 +79,18 @@ CASES = {
     "wrong list": Case(
         "", ["--sampling.stop", "x: ["], ["--sampling.stop: 'x: ['", "list of texts"]
     ),
-    "section as a value": Case("train: 5", [], ["bad.yaml, line 1: train: is a section"]),
+    "section as a value": Case("train: 5", [], ["bad.yaml, line 1: train: this is a section"]),
     "section as a value, overridden": Case(
-        "train: 5", ["--train.lora_r", "4"], ["train: is a section"]
+        "train: 5", ["--train.lora_r", "4"], ["train: this is a section"]
     ),
     "duplicate key": Case(
-        "seed: 1\nseed: 2", [], ["bad.yaml, line 2: seed stands twice", "line 1"]
+        "seed: 1\nseed: 2", [], ["bad.yaml, line 2: seed is set twice", "line 1"]
     ),
     "duplicate key, nested": Case(
-        "train:\n  batch: 8\n  batch: 4", [], ["line 3: train.batch stands twice"]
+        "train:\n  batch: 8\n  batch: 4", [], ["line 3: train.batch is set twice"]
     ),
-    "no YAML": Case("train: [", [], ["bad.yaml, line", "is no valid YAML"]),
-    "no mapping": Case("- 1", [], ["bad.yaml: is no configuration"]),
+    "no YAML": Case("train: [", [], ["bad.yaml, line", "is not valid YAML"]),
+    "no mapping": Case("- 1", [], ["bad.yaml: not a configuration"]),
     "fields at odds": Case(
         "",
         ["--sampling.max_tokens", "4096"],
@@ -103,13 +103,13 @@ CASES = {
     ),
     "seeds missing": Case("seeds: gone.jsonl", [], ["gone.jsonl: no such seeds file"]),
     "prompts missing": Case("prompts: gone", [], ["gone/", "cannot read this prompt"]),
-    "model missing": Case("", ["--model", "gone"], ["model: no folder gone"]),
+    "model missing": Case("", ["--model", "gone"], ["model: there is no folder gone"]),
     "redo of nonsense": Case("", ["--redo", "2/write"], ["--redo: '2/write'", "3-expand"]),
     "redo of nothing": Case(
-        "", ["--redo", "2/3-expand"], ["--redo 2/3-expand", "has nothing there yet"]
+        "", ["--redo", "2/3-expand"], ["--redo 2/3-expand", "has not reached this stage"]
     ),
     "redo without a value": Case("", ["--redo"], ["--redo", "expected one argument"]),
-    "two configs": Case("", ["other.yaml"], ["'other.yaml' was not expected"]),
+    "two configs": Case("", ["other.yaml"], ["unexpected argument 'other.yaml'"]),
     "run dir is a file": Case("", ["--run-dir", "small.yaml"], ["small.yaml: is a file"]),
 }
 
@@ -131,9 +131,9 @@ def test_a_bad_configuration(work: Path, capsys: pytest.CaptureFixture[str], cas
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"", "no seeds: it is empty"),
-        (b'{"instruction": "Only one."}\n', "holds one seed"),
-        (b'{"instruction": "One."}\nnonsense\n', "s.jsonl, line 2: is no JSON"),
+        (b"", "is empty; at least two seeds"),
+        (b'{"instruction": "Only one."}\n', "has only one seed"),
+        (b'{"instruction": "One."}\nnonsense\n', "s.jsonl, line 2: is not valid JSON"),
         (b'"One."\n{"text": "Two."}\n', "s.jsonl, line 2: has no field 'instruction'"),
         (b'{"instruction": "One."}\n"\xff"\n', "s.jsonl, line 2: is not UTF-8"),
     ],
@@ -163,7 +163,7 @@ def test_bad_prompts(
 
 def test_bad_models(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("none").mkdir()
-    assert "none is no model folder" in refused(
+    assert "none is not a model folder" in refused(
         work, capsys, "run", "small.yaml", "--model", "none"
     )
     make_model(Path("mute"), template=False)
@@ -177,26 +177,39 @@ def test_lengths_beyond_the_model(work: Path, capsys: pytest.CaptureFixture[str]
     said = refused(work, capsys, "run", "small.yaml", "--model", "short")
     assert "short has 1024 positions" in said
     assert "train.max_length is 4096" in said
-    cure = said.partition("say ")[2].partition(",")[0].split()
+    cure = said.partition("add ")[2].partition(",")[0].split()
     assert main(["run", "small.yaml", "--model", "short", "--iterations", "1", *cure]) == 0
 
 
-def test_the_papers_lengths_on_a_short_model(
-    work: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("command", ["run", "estimate"])
+@pytest.mark.parametrize(
+    ("given", "cure"),
+    [
+        (["--engine.context", "9000"], "--engine.context 8192,"),
+        (["--train.max_length", "9000"], "--train.max_length 8192,"),
+        (["--sampling.max_tokens", "9000"], "--sampling.max_tokens 6144,"),
+        (["--sampling.max_tokens", "8192"], "--sampling.max_tokens 6144,"),
+    ],
+)
+def test_a_length_given_by_hand_beyond_the_model(
+    work: Path, capsys: pytest.CaptureFixture[str], command: str, given: list[str], cure: str
 ) -> None:
-    said = refused(work, capsys, "run", "--model", "tiny")
-    assert "--engine.context 8192 --train.max_length 8192 --sampling.max_tokens 6144" in said
+    said = refused(work, capsys, command, "--model", "tiny", *given)
+    assert f"{given[0].removeprefix('--')} is {given[1]}" in said
+    assert cure in said
 
 
 def test_no_such_config(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "papr: no such config; did you mean paper?" in refused(work, capsys, "run", "papr")
-    assert "tiny: is a folder" in refused(work, capsys, "run", "tiny")
+    assert "papr: no such configuration; did you mean paper?" in refused(
+        work, capsys, "run", "papr"
+    )
+    assert "tiny: this is a folder" in refused(work, capsys, "run", "tiny")
 
 
 def test_no_such_command_or_run(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "no command 'rnu'; did you mean run?" in refused(work, capsys, "rnu")
-    assert "gone: is no run (is no folder)" in refused(work, capsys, "status", "gone")
-    assert "tiny: is no run (holds no config.yaml" in refused(work, capsys, "show", "tiny")
+    assert "gone is not a run (no such folder)" in refused(work, capsys, "status", "gone")
+    assert "tiny is not a run (it has no config.yaml" in refused(work, capsys, "show", "tiny")
 
 
 def test_a_file_where_a_folder_is_to_be(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -206,7 +219,7 @@ def test_a_file_where_a_folder_is_to_be(work: Path, capsys: pytest.CaptureFixtur
     )
     assert "small.yaml: is a file" in refused(work, capsys, *words, "small.yaml/below/it")
     words = ["pocket", "build", "--out"]
-    assert "small.yaml: is there already" in refused(work, capsys, *words, "small.yaml")
+    assert "small.yaml already exists" in refused(work, capsys, *words, "small.yaml")
     assert "small.yaml: is a file" in refused(work, capsys, *words, "small.yaml/below")
 
 
@@ -238,7 +251,7 @@ def test_a_file_system_without_locks(
     assert main(["run", "small.yaml"]) == 1
     said = capsys.readouterr().err
     assert said.startswith("selflengthen: runs/small/lock: No locks available; ")
-    assert "put the folder on a file system with locks" in said and said.count("\n") == 1
+    assert "move the folder to one that has" in said and said.count("\n") == 1
 
 
 def test_a_disk_that_is_too_small(
@@ -247,7 +260,7 @@ def test_a_disk_that_is_too_small(
     usage = shutil.disk_usage(work)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=4096))
     said = refused(work, capsys, "run", "small.yaml")
-    assert "runs/small: this run needs about" in said and "has 4 KiB left" in said
+    assert "runs/small: this run still needs about" in said and "has 4 KiB left" in said
 
 
 def test_instructions_are_data(work: Path, capsys: pytest.CaptureFixture[str]) -> None:

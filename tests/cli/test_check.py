@@ -241,7 +241,7 @@ def test_check_lists_what_is_sound_in_work_and_damaged(
     out = capsys.readouterr().out
     for file in ("01/2-draft/records", "02/2-draft/rejected", "00/6-held-out/records"):
         assert len([line for line in out.splitlines() if f"rounds/{file}.jsonl: " in line]) == 1
-    assert "4 damaged file(s)" in out
+    assert "4 damaged files" in out
 
 
 COMMANDS = (
@@ -377,7 +377,7 @@ def test_no_attempts_are_no_record(run: Path, capsys: pytest.CaptureFixture[str]
     path = run / "rounds/01/2-draft/records.jsonl"
     path.write_text(path.read_text().replace('"attempts":1', '"attempts":0', 1))
     for words in (["estimate", *MORE[1:]], MORE):
-        assert f"{path}, line 1: is no record" in rejection(capsys, *words)
+        assert f"{path}, line 1: is not a record" in rejection(capsys, *words)
 
 
 @pytest.mark.parametrize("mean", [float("nan"), float("inf")])

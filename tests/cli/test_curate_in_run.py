@@ -14,7 +14,7 @@ from tests.cli.test_bad_input import refused
 @pytest.mark.parametrize(
     ("steps", "says"),
     [
-        ("[longest]", "curate, step 1: is not one `METHOD: {OPTION: VALUE}`."),
+        ("[longest]", "curate, step 1: is not of the form `METHOD: {OPTION: VALUE}`."),
         ("[{longst: {k: 2}}]", "curate, step 1: no method 'longst'; there are longest, "),
         ("[{longest: {k: 2}}, {mix: {}}]", "curate, step 2: mix: lacks the required field"),
         ("[{longest: {k: 2, l: 3}}]", "curate, step 1: longest: has an unknown field `l`"),
@@ -28,6 +28,24 @@ def test_wrong_steps(work: Path, capsys: pytest.CaptureFixture[str], steps: str,
     text = Path("small.yaml").read_text()
     Path("small.yaml").write_text(f"{text}curate: {steps}\n")
     assert says in refused(work, capsys, "run", "small.yaml")
+
+
+def test_a_missing_file_is_named_with_the_folder_it_was_looked_up_in(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Relative names in a configuration are relative to the working folder, not to the file."""
+    Path("configs").mkdir()
+    Path("configs/general.jsonl").write_text('{"prompt": "p", "response": "r"}\n')
+    Path("configs/rule.yaml").write_text("intercept: 0\nweights: {mtld: 1}\n")
+    text = Path("small.yaml").read_text()
+    for step, fault in (
+        ("mix: {general: general.jsonl}", f"general.jsonl: no such data set in {Path.cwd()}; "),
+        ("mix: {general: /gone.jsonl}", "/gone.jsonl: no such data set; "),
+        ("quality: {k: 2, rule: rule.yaml}", f"rule.yaml: no such rule in {Path.cwd()}; "),
+    ):
+        Path("configs/run.yaml").write_text(f"{text}curate:\n- {step}\n")
+        error = refused(work, capsys, "run", "configs/run.yaml")
+        assert f"curate, step 1: {step.partition(':')[0]}: {fault}" in error
 
 
 def test_the_place_is_named(work: Path, capsys: pytest.CaptureFixture[str]) -> None:

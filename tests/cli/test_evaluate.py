@@ -172,7 +172,7 @@ def test_a_model_that_only_a_server_has(work: Path, capsys: pytest.CaptureFixtur
     """Such a model is known by name and address; no folder is looked for."""
     words = ["a-model", *POCKET, "--engine.kind", "openai", "--engine.url", "http://127.0.0.1:9/v1"]
     assert main(["evaluate", *words, "--engine.patience", "0.1"]) == 1
-    assert "http://127.0.0.1:9/v1: the server has stayed away" in capsys.readouterr().err
+    assert "http://127.0.0.1:9/v1: no usable answer for" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_a_model_that_only_a_server_has(work: Path, capsys: pytest.CaptureFixtur
         (["small", *POCKET, "--sampling.top_p", "2"], "--sampling.top_p: '2' is not allowed"),
         (["small", *POCKET, "--judge.model", "gone"], "judge.model: gone is neither a model"),
         (["small", *POCKET, "--judge.max_tokens", "99999"], "judge.max_tokens (99999) leaves no"),
-        (["runs", *POCKET], "runs is no model folder"),
+        (["runs", *POCKET], "runs is not a model folder"),
         (["small", *POCKET, "--limit", "3"], "--limit: no such option or config field"),
     ],
 )
@@ -230,7 +230,7 @@ def test_a_signal_saves_and_the_same_command_resumes(run: Path) -> None:
     _, err = process.communicate(timeout=60)
     assert process.returncode == 143
     assert not (HERE / "base/answers/DONE.json").exists()
-    again = shlex.split(err.strip().splitlines()[-1].partition("To go on: ")[2])
+    again = shlex.split(err.strip().splitlines()[-1].partition("To resume: ")[2])
     assert again == ["python", "-m", "selflengthen", *words]
     process = start(*again[3:], "--engine.latency", "0")
     assert "small round 2" in process.communicate(timeout=120)[0]

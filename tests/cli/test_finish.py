@@ -10,6 +10,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 
@@ -68,7 +69,7 @@ def test_collect_then_finish(
     assert main(["run", "small.yaml", "--iterations", "1", *SMALL]) == 0
     assert main(["status", "small"]) == 0
     out = capsys.readouterr().out
-    assert "final/4-demand" in out and "length demands" in out and "Complete: 1 of 1" in out
+    assert "final/4-demand" in out and "length requirements" in out and "Complete: 1 of 1" in out
 
 
 def test_prompts_of_ones_own_need_the_demand_only_to_finish(
@@ -81,7 +82,7 @@ def test_prompts_of_ones_own_need_the_demand_only_to_finish(
     assert not Path("runs/small/prompts/demand.user.md").exists()
     assert main(["collect", "small"]) == 0
     said = refused(work, capsys, "finish", "small")
-    assert said.startswith("selflengthen: mine/demand.user.md: is not there, and this command")
+    assert said.startswith("selflengthen: mine/demand.user.md: is missing, and this command")
 
 
 def test_the_cards_say_what_the_files_say(run: Path) -> None:
@@ -159,6 +160,7 @@ def test_a_model_of_the_hub_is_named_as_the_base(
     from selflengthen.config import Config
     from selflengthen.inputs import models
     from selflengthen.release import cards
+    from selflengthen.release.products import figures_of
     from selflengthen.storage.run_dir import RunFolder
 
     Path("tiny/README.md").write_text(
@@ -168,13 +170,15 @@ def test_a_model_of_the_hub_is_named_as_the_base(
     config = Config.model_validate(yaml.safe_load((run / "config.yaml").read_text()))
     config = config.model_copy(update={"model": "owner/tiny"})
     model = replace(models.find("tiny"), name="owner/tiny")
-    figures = json.loads((FINAL / "figures.json").read_text())
+    figures = figures_of(RunFolder(run))
+    assert figures
     facts = cards.gather(config, model, RunFolder(run), figures)
     for merged, relation in ((False, "adapter"), (True, "finetune")):
         head = yaml.safe_load(cards.model(facts, merged=merged).split("---\n")[1])
         assert head["base_model"] == "owner/tiny" and head["base_model_relation"] == relation
         assert head["license_link"] == "https://huggingface.co/owner/tiny/blob/main/LICENSE"
-    none = facts | {"figures": figures | {"final": figures["final"] | {"texts": 0}}}
+    final = msgspec.structs.replace(facts.figures.final, texts=0)
+    none = replace(facts, figures=msgspec.structs.replace(facts.figures, final=final))
     assert "model-index" not in cards.model(none, merged=False)
 
 
@@ -221,10 +225,10 @@ def test_show_follows_a_text_from_its_demand_to_its_instruction(
         written = (FINAL / folder / "records.jsonl").read_text().splitlines()
         assert written and said == [json.loads(line) for line in written]
     for words, says in {
-        ("--stage", "final/expand"): "has no texts; say one of ",
-        ("--stage", "union"): "has no texts; say one of ",
+        ("--stage", "final/expand"): "no stage of texts 'final/expand'; choose one of ",
+        ("--stage", "union"): "no stage of texts 'union'; choose one of ",
         ("--stage", "demand", "--round", "1"): "comes after the last round",
-        ("--id", "final-expand-000000-00"): "has no text ",
+        ("--id", "final-expand-000000-00"): "no text 'final-expand",
     }.items():
         assert says in refused(Path(), capsys, "show", "small", *words)
     assert main(["show", "small", "--id", "final-draft-000000-00"]) == 0
@@ -274,10 +278,10 @@ def test_a_round_more_makes_the_end_stale(run: Path, capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["finish", "gone"], "gone: is no run"),
-        (["collect", "small", "--redo", "demand"], "--redo: 'demand' is not allowed"),
+        (["finish", "gone"], "gone is not a run"),
+        (["collect", "small", "--redo", "demand"], "--redo: collect has no stage 'demand'"),
         (["finish", "small", "--redo", "dataset"], "one of 1-instruct, 2-draft, 3-union, 4-demand"),
-        (["finish", "small", "--redo", "train"], "--redo train: runs/small has nothing there yet"),
+        (["finish", "small", "--redo", "train"], "--redo train: runs/small has not reached"),
         (["finish", "small", "--finish.about", "2x"], "--finish.about: '2x' is not allowed"),
         (["finish"], "RUN"),
         (["collect", "small", "--merge"], "--merge: no such"),
@@ -297,7 +301,7 @@ def test_bad_input(
 def test_a_run_without_a_finished_round(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.rmtree(run / "rounds/01/6-held-out")
     for command in ("collect", "finish"):
-        assert "has no finished round yet" in refused(Path(), capsys, command, "small")
+        assert "no round is finished yet" in refused(Path(), capsys, command, "small")
 
 
 def test_a_run_in_use(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -318,7 +322,7 @@ def test_without_held_out_texts(run: Path, capsys: pytest.CaptureFixture[str]) -
     assert main(["status", "bare"]) == 0
     out = capsys.readouterr().out
     assert "Finished." in out and "satisfied" not in out
-    assert "## Length demands" not in Path("runs/bare/final/adapter/README.md").read_text()
+    assert "## Length requirements" not in Path("runs/bare/final/adapter/README.md").read_text()
 
 
 def test_no_room_to_merge(
@@ -326,7 +330,7 @@ def test_no_room_to_merge(
 ) -> None:
     usage = shutil.disk_usage(run)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=64))
-    assert "--merge writes about" in refused(Path(), capsys, "finish", "small", "--merge")
+    assert "--merge needs about" in refused(Path(), capsys, "finish", "small", "--merge")
 
 
 def test_a_merge_that_fails_is_one_line(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -348,7 +352,7 @@ def test_a_signal_saves_and_the_same_command_goes_on(run: Path) -> None:
     _, err = process.communicate(timeout=60)
     assert process.returncode == 143
     assert not (FINAL / "4-demand/DONE.json").exists()
-    again = shlex.split(err.strip().splitlines()[-1].partition("To go on: ")[2])
+    again = shlex.split(err.strip().splitlines()[-1].partition("To resume: ")[2])
     assert again == ["python", "-m", "selflengthen", *words]
     process = start(*again[3:], "--engine.latency", "0")
     assert "Finished." in process.communicate(timeout=120)[0]

@@ -48,7 +48,7 @@ def test_the_file_is_named(work: Path, disk: Path, stage: str) -> None:
     assert process.returncode == 1
     last = err.splitlines()[-1]
     assert last.startswith(f"selflengthen: {disk}/run/"), err
-    assert ": No space left on device; make room on the disk" in last
+    assert ": No space left on device; free some disk space" in last
     assert "Traceback" not in err
     filler.unlink()
     assert start(*words).wait(timeout=120) == 0

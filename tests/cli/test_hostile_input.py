@@ -56,38 +56,38 @@ YAMLS = {
     "closed brackets": ("curate: " + "[" * 3000 + "]" * 3000, "nested over 32 levels deep"),
     "braces": ("{a: " * 3000, "nested over 32 levels deep"),
     "blocks": ("".join(" " * n + "a:\n" for n in range(1000)), "nested over 32 levels deep"),
-    "a number of 5,000 digits": ("seed: " + "9" * 5000, "line 1: is no valid YAML (no value of"),
+    "a number of 5,000 digits": ("seed: " + "9" * 5000, "is not valid YAML (not a value of"),
     "a number of 4,000 digits": ("seed: " + "9" * 4000, "line 1: seed: 9999"),
     "an impossible date": ("seed: 2023-99-99", "line 1: seed: '2023-99-99' is not allowed"),
     "a date": ("seed: 2023-09-09", "line 1: seed: '2023-09-09' is not allowed"),
-    "an impossible time": ("seed: !!timestamp x", "line 1: is no valid YAML (no value of type"),
-    "an impossible number": ("seed: !!int x", "line 1: is no valid YAML (no value of type int)"),
-    "an object of Python": ("seed: !!python/name:os.system", "line 1: is no valid YAML"),
-    "many lists by aliases": (bomb(12, "[x, x]", TEN), "by its aliases; write out what you mean"),
+    "an impossible time": ("seed: !!timestamp x", "line 1: is not valid YAML (not a value of type"),
+    "an impossible number": ("seed: !!int x", "is not valid YAML (not a value of type int)"),
+    "an object of Python": ("seed: !!python/name:os.system", "line 1: is not valid YAML"),
+    "many lists by aliases": (bomb(12, "[x, x]", TEN), "through aliases; use fewer of them"),
     "a list of ten lists": (
         "curate: &a [1]\nsampling:\n  stop: " + "[*a, *a]" * 1, "sampling.stop"
     ),
     "many keys by merging": (
-        bomb(12, "{x: 1}", "{{<<: " + TEN + "}}"), "by its aliases; write out what you mean"
+        bomb(12, "{x: 1}", "{{<<: " + TEN + "}}"), "through aliases; use fewer of them"
     ),
-    "a list in itself": ("curate: &a [*a]", "line 1: contains itself by an alias"),
-    "a section in itself": ("train: &a\n  generator: *a", "line 1: contains itself by an alias"),
-    "a merge with itself": ("train: &a\n  <<: *a", "line 1: contains itself by an alias"),
+    "a list in itself": ("curate: &a [*a]", "line 1: contains itself through an alias"),
+    "a section in itself": ("train: &a\n  generator: *a", "1: contains itself through an alias"),
+    "a merge with itself": ("train: &a\n  <<: *a", "line 1: contains itself through an alias"),
     "duplicate keys in a step": (
-        "curate:\n- longest:\n    k: 1\n    k: 2", "line 4: curate.longest.k stands twice"
+        "curate:\n- longest:\n    k: 1\n    k: 2", "line 4: curate.longest.k is set twice"
     ),
     "a list as a key": ("? [a, b]\n: 1", "line 1: a list or a mapping cannot be a key"),
-    "no name as a key": ("~: 1", "line 1: no config field ~"),
-    "a dotted key": ("train.lora_r: 4", "line 1: train.lora_r: write `train:`, and `lora_r:`"),
+    "no name as a key": ("~: 1", "line 1: unknown config field ~"),
+    "a dotted key": ("train.lora_r: 4", "line 1: train.lora_r: write `train:`, and below it"),
     "an unknown key by merging": (
-        "train:\n  <<: {lora_rank: 4}", "line 2: no config field train.lora_rank; did you mean"
+        "train:\n  <<: {lora_rank: 4}", "line 2: unknown config field train.lora_rank; did you mean"
     ),
-    "a merge with a text": ("train:\n  <<: x", "is no valid YAML"),
-    "many values": ("curate: [" + "1, " * 300_000 + "]", "goes on after 20,000 values"),
+    "a merge with a text": ("train:\n  <<: x", "is not valid YAML"),
+    "many values": ("curate: [" + "1, " * 300_000 + "]", "has more than 20,000 values"),
     "much text": ("# " + "x" * 2_000_000, "has over 1,048,576 bytes"),
-    "a long comment": ("# x\n" * 200_000 + "seeed: 1", "line 200001: no config field seeed"),
+    "a long comment": ("# x\n" * 200_000 + "seeed: 1", "line 200001: unknown config field seeed"),
     "a NUL in a path": ('seeds: "a\\0b"', "line 1: seeds: contains a NUL character"),
-    "a NUL in the file": ("seed: \0", "is no valid YAML"),
+    "a NUL in the file": ("seed: \0", "is not valid YAML"),
     "half a pair in a path": ('model: "\\ud800"', "model: contains half of a surrogate pair"),
     "half a pair in a text": ('sampling:\n  stop: ["\\ud800"]', "sampling.stop: contains half"),
     "half a pair in a step": (
@@ -124,7 +124,7 @@ def test_a_library_that_changes_pyyamls_own_loader_changes_nothing(
     text = constructors["tag:yaml.org,2002:str"]
     monkeypatch.setitem(constructors, "tag:yaml.org,2002:timestamp", text)
     Path("bad.yaml").write_text("seed: !!timestamp x")
-    assert "line 1: is no valid YAML (no value of" in refused(work, capsys, "run", "bad.yaml")
+    assert "is not valid YAML (not a value of" in refused(work, capsys, "run", "bad.yaml")
 
 
 def test_steps_and_rules_are_read_as_a_configuration_is(
@@ -133,9 +133,9 @@ def test_steps_and_rules_are_read_as_a_configuration_is(
     Path("data.jsonl").write_text('{"prompt": "p", "response": "r"}\n')
     Path("bad.yaml").write_text(bomb(12, "[x, x]", TEN))
     words = ["data.jsonl", "--out", "out.jsonl"]
-    assert "by its aliases" in refused(work, capsys, "curate", "bad.yaml", *words)
+    assert "values through aliases" in refused(work, capsys, "curate", "bad.yaml", *words)
     rule = ["quality", *words, "--k", "1", "--rule", "bad.yaml"]
-    assert "by its aliases" in refused(work, capsys, "curate", *rule)
+    assert "values through aliases" in refused(work, capsys, "curate", *rule)
 
 
 def test_what_yaml_allows_is_still_allowed(work: Path) -> None:
@@ -272,11 +272,11 @@ PROMPTS = {
     "a filter": ("{{ instruction | center(999999999) }}", "the filter `center` is not allowed"),
     "an indent": ("{{ instruction | indent(999999999) }}", "a number over 1000"),
     "doubling": ("{% set a = a ~ a %}" * 60, "`set` is not allowed"),
-    "brackets": ("{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}", "too many expressions"),
-    "few brackets": ("{{ " + "(" * 400 + "1" + ")" * 400 + " }}", "no valid template"),
+    "brackets": ("{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}", "may not have so many expressions"),
+    "few brackets": ("{{ " + "(" * 400 + "1" + ")" * 400 + " }}", "not a valid template"),
     "ifs": ("{% if 1 %}" * 60 + "{% endif %}" * 60, "nested too deeply"),
-    "many expressions": ("{{ instruction }}" * 50_000, "too many expressions"),
-    "a long number": ("{{ " + "9" * 5000 + " }}", "is no valid template"),
+    "many expressions": ("{{ instruction }}" * 50_000, "may not have so many expressions"),
+    "a long number": ("{{ " + "9" * 5000 + " }}", "is not a valid template"),
     "much text": ("x" * 2_000_000, "has over 1,048,576 bytes"),
     "half a pair": ("{{ '\\ud800' }}", "contains half of a surrogate pair"),
     "an include": ("{% include 'x' %}", "`Include` is not allowed"),
@@ -355,4 +355,4 @@ def test_the_largest_configuration_is_estimated_soon(
     started = time.process_time()
     assert main(["estimate", "small.yaml", *words]) == 0
     assert time.process_time() - started < SECONDS
-    assert "its disk has" in refused(work, capsys, "run", "small.yaml", *words)
+    assert "the disk has" in refused(work, capsys, "run", "small.yaml", *words)

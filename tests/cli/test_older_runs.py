@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from selflengthen.cli import main
+from selflengthen.inputs import prompts
 from tests.loop.scripted_run import contents
 
 RUNS = Path(__file__).parent / "runs_of_0_1_0"
@@ -75,6 +76,45 @@ def test_what_comes_after_the_last_round_is_made_as_it_was(old: Path) -> None:
     assert {name: figures[name] for name in before} == before
 
 
+HELD_OUT = ("held_out_words", "held_out_ends", "held_out_repeats", "held_out_words_median")
+HELD_OUT += ("held_out_words_p90",)
+ROUND = ("round", "draft_words", "expansion_words", "acceptance", *HELD_OUT, "draft_words_median")
+ROUND += ("draft_words_p90", "expansion_words_median", "expansion_words_p90")
+RUN = ("run", "iterations", "complete", "stopped", "controller", "base", "rounds", "current")
+RUN += ("stages", "final")
+FINAL = ("collected", "finished", "merged", "rounds", "rows", "from", "stale", "current", "base")
+FINAL += ("final",)
+
+
+def test_status_prints_the_same_keys_in_the_same_order(
+    old: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["status", "complete", "--json"]) == 0
+    status = json.loads(capsys.readouterr().out)
+    assert tuple(status) == RUN
+    assert tuple(status["base"]) == HELD_OUT
+    assert {tuple(figures) for figures in status["rounds"]} == {ROUND}
+    assert tuple(status["final"]) == FINAL
+    assert status["current"] is status["final"]["current"] is None
+    figures = json.loads((old / "complete/final/figures.json").read_text())
+    assert status["final"]["final"] == figures["final"]
+    for stage in status["stages"]:  # beside its name stands what its DONE.json says
+        folder = stage.pop("stage")
+        within = old / "complete" / ("" if folder.startswith("final") else "rounds") / folder
+        done = json.loads((within / "DONE.json").read_text())
+        hidden = ("key", "digest", "version", "files")
+        assert stage.pop("done") is True
+        assert list(stage.items()) == [(k, v) for k, v in done.items() if k not in hidden]
+
+
+def test_status_of_a_stage_in_progress(old: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", "interrupted", "--json"]) == 0
+    status = json.loads(capsys.readouterr().out)
+    assert tuple(status["current"]) == ("round", "stage", "done", "total", "seconds_left")
+    assert (status["current"]["round"], status["current"]["stage"]) == (2, "2-draft")
+    assert tuple(status["stages"][-1]) == ("stage", "done", "accepted", "refusals", "words")
+
+
 @pytest.mark.parametrize("command", ["run", "collect", "finish", "status", "show"])
 def test_a_complete_run_stays_as_it_is(
     old: Path, command: str, capsys: pytest.CaptureFixture[str]
@@ -84,3 +124,27 @@ def test_a_complete_run_stays_as_it_is(
     assert main([command, *words]) == 0
     assert capsys.readouterr().out
     assert digests(old / "complete") == before
+
+
+def test_other_shipped_prompts_and_seeds_change_no_run_that_exists(
+    old: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither one of an older version, nor one that this version begins."""
+    words = "run small.yaml --iterations 1 --run-dir new".split()
+    assert main(words) == 0
+    first = digests(old / "new")
+    newer = Path(shutil.copytree(prompts.root(), old / "newer"))
+    for text in newer.glob("*/*.user.md"):
+        text.write_text("Write with care.\n" + text.read_text())
+    with (newer / "seeds/en.jsonl").open("a") as file:
+        file.write('{"id": "en-more", "instruction": "Write a text about the sea at night."}\n')
+    monkeypatch.setattr(prompts, "root", lambda: newer)
+    assert main(["run", "small.yaml", "--run-dir", "interrupted"]) == 0
+    assert main([*words[:2], "--iterations", "2", "--run-dir", "new"]) == 0
+    run, whole = digests(old / "interrupted"), digests(RUNS / "complete")
+    assert run == {name: whole[name] for name in whole if name.startswith("rounds")}
+    assert first.items() < digests(old / "new").items()
+    assert main([*words[:-1], "another"]) == 0
+    assert digests(old / "another").items().isdisjoint(first.items())
+    assert main(["run", "small.yaml", "--run-dir", "new", "--language", "zh"]) == 2
+    assert "was made with other settings" in capsys.readouterr().err

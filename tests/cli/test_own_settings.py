@@ -101,7 +101,7 @@ def test_a_configuration_of_the_run_that_cannot_be_read_is_named(
 ) -> None:
     (RUN / "config.yaml").write_text("model: tiny\nseed: [\n")
     error = refused(work, capsys, "run", "small.yaml")
-    assert "runs/small/config.yaml, line 3: is no valid YAML" in error
+    assert "runs/small/config.yaml, line 3: is not valid YAML" in error
 
 
 def test_a_models_evaluation_knows_no_run(run: Path, work: Path) -> None:
@@ -110,7 +110,7 @@ def test_a_models_evaluation_knows_no_run(run: Path, work: Path) -> None:
 
     (work / "runs/small").rename("runs/paper")
     assert resolve(None, {"model": "tiny"}, None).config.engine.in_flight == 256
-    assert resolve(None, {"model": "tiny"}, None, goes_on=True).config.engine.in_flight == 16
+    assert resolve(None, {"model": "tiny"}, None, resumes=True).config.engine.in_flight == 16
 
 
 def test_a_judge_in_a_folder_is_found_from_elsewhere(

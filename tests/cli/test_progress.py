@@ -12,6 +12,7 @@ from selflengthen.cli.output import progress
 from selflengthen.cli.output.logs import quiet
 from selflengthen.cli.output.progress import Reporter
 from selflengthen.storage.records import Record, Rejection
+from selflengthen.training.steps import TrainingStep
 
 
 def record(name: str, words: int, tokens: int) -> Record:
@@ -57,10 +58,12 @@ def test_plain_lines_are_few(clock: Clock) -> None:
     reporter.end()
     lines = out.getvalue().splitlines()
     assert (
-        lines[0] == "01/2-draft: 60/100, 0 attempts rejected, 2,000 words, 300 tokens/s, 20 s left"
+        lines[0]
+        == "01/2-draft: 60/100 done, 0 attempts rejected, 2,000 words, 300 tokens/s, 20 s left"
     )
     assert (
-        lines[-1] == "01/2-draft: 90/100, 0 attempts rejected, 5,000 words, 300 tokens/s, in 25 s"
+        lines[-1]
+        == "01/2-draft: 90/100 done, 0 attempts rejected, 5,000 words, 300 tokens/s, in 25 s"
     )
     assert len(lines) == 3
 
@@ -75,7 +78,22 @@ def test_tokens_of_refused_attempts_count_once(clock: Clock) -> None:
     clock.now += 1
     reporter.end()
     assert (
-        out.getvalue() == "01/2-draft: 2/2, 2 attempts rejected, 10 words, 100 tokens/s, in 1 s\n"
+        out.getvalue()
+        == "01/2-draft: 2/2 done, 2 attempts rejected, 10 words, 100 tokens/s, in 1 s\n"
+    )
+
+
+def test_one_is_singular_and_a_resumed_stage_counts_all_its_items(clock: Clock) -> None:
+    out = io.StringIO()
+    reporter = Reporter(out, {})
+    reporter.begin("01/3-expand", total=72, done=70)
+    reporter.rejected(rejection("a", tokens=10))
+    reporter.accepted(record("a", words=1, tokens=20))
+    reporter.accepted(record("b", words=0, tokens=20))
+    clock.now += 4
+    reporter.end()
+    assert out.getvalue() == (
+        "01/3-expand: 72/72 done, 1 attempt rejected, 1 word, 10 tokens/s, in 4 s\n"
     )
 
 
@@ -94,12 +112,12 @@ def test_a_bar_in_a_terminal_and_notes_above_it() -> None:
     reporter = Reporter(out, {"TERM": "xterm"})
     reporter.train("01/5-train generator", total=10, done=0)
     reporter.note("engine: [bold]vllm[/bold]\x1b[2J")
-    reporter.step({"step": 3, "loss": 1.25, "tokens": 900, "seconds": 1.0})
+    reporter.step(TrainingStep(step=3, loss=1.25, learning_rate=1e-4, tokens=900, seconds=1.0))
     reporter.end()
     shown = out.getvalue()
     assert "engine: [bold]vllm[/bold]␛[2J" in shown
     assert "\x1b[2J" not in shown
-    assert "01/5-train generator: step 3/10, loss 1.250" in shown.splitlines()[-1]
+    assert "01/5-train generator: 3 steps, loss 1.250" in shown.splitlines()[-1]
 
 
 def test_what_libraries_print_while_a_bar_is_shown_goes_to_the_log(

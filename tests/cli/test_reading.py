@@ -78,7 +78,7 @@ def test_status_of_an_unfinished_run(run: Path, capsys: pytest.CaptureFixture[st
     assert said["complete"] is False and said["controller"] is None
     assert main(["status", "small"]) == 0
     out = capsys.readouterr().out
-    assert "Standing still" in out and f"Round 2, 2-draft: 5 of {total}" in out
+    assert "Interrupted" in out and f"Round 2, 2-draft: 5 of {total}" in out
 
 
 def test_a_training_that_stands_still(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -145,12 +145,12 @@ def test_show_lists_a_stage(run: Path, capsys: pytest.CaptureFixture[str]) -> No
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--id", "nonsense"], "--id: 'nonsense' is no id"),
+        (["--id", "nonsense"], "--id: 'nonsense' is not the id"),
         (["--id", "r01-draft-x", "--stage", "draft"], "--id names one text"),
-        (["--id", "r01-draft-999999-00"], "has no text 'r01-draft-999999-00'"),
-        (["--round", "7", "--stage", "draft"], "has no stage 07/2-draft"),
-        (["--stage", "demand"], "has no stage final/4-demand yet"),
-        (["--stage", "train"], "--stage: 'train' has no texts"),
+        (["--id", "r01-draft-999999-00"], "no text 'r01-draft-999999-00'"),
+        (["--round", "7", "--stage", "draft"], "no stage 07/2-draft"),
+        (["--stage", "demand"], "no stage final/4-demand yet"),
+        (["--stage", "train"], "--stage: no stage of texts 'train'"),
         (["--round", "x"], "--round: invalid int value: 'x'"),
     ],
 )
@@ -196,8 +196,8 @@ def test_estimate_knows_what_is_chosen(work: Path, capsys: pytest.CaptureFixture
 
 def test_estimate_learns_from_the_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = asked(capsys, "estimate", "small.yaml")
-    assert "of this run so far" in said["generated"]["assumes"]
-    assert "1,000 tokens/s, as this run trained" in said["train_hours"]["assumes"]
+    assert "measured in this run" in said["generated"]["assumes"]
+    assert "1,000 tokens/s, measured in this run" in said["train_hours"]["assumes"]
     stages = asked(capsys, "status", "small")["stages"]
     written = sum(stage["tokens"] for stage in stages if "tokens" in stage)
     assert 0.5 < said["generated"]["value"] / written < 2
@@ -210,7 +210,7 @@ def test_estimate_learns_nothing_from_another_models_run(
     make_model(Path("other"), positions=16_384)
     said = asked(capsys, "estimate", "small.yaml", "--model", "other")
     assert "double with every round" in said["generated"]["assumes"]
-    assert "as this run trained" not in said["train_hours"]["assumes"]
+    assert "measured in this run" not in said["train_hours"]["assumes"]
 
 
 def test_estimate_knows_what_comes_after_the_rounds(

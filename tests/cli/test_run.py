@@ -26,7 +26,7 @@ def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_run_is_complete_in_its_folder(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "small.yaml", "--train.lora-r", "4", "--draft.drop_short=false"]) == 0
     out, _ = capsys.readouterr()
-    assert "runs/small: Complete: 2 of 2 rounds." in out and "\n    2  " in out
+    assert "runs/small: Complete: 2 of 2 rounds." in out and "\n2  " in out
     run = Path("runs/small")
     saved = Config.model_validate(yaml.safe_load((run / "config.yaml").read_text()))
     assert (saved.train.lora_r, saved.draft.drop_short, saved.iterations) == (4, False, 2)

@@ -60,7 +60,7 @@ def test_a_signal_saves_and_the_same_command_goes_on(
     saved = records.read_text()
     assert saved.endswith("\n")
     assert not (records.parent / "DONE.json").exists()
-    again = shlex.split(err.strip().splitlines()[-1].partition("To go on: ")[2])
+    again = shlex.split(err.strip().splitlines()[-1].partition("To resume: ")[2])
     assert again[:3] == ["python", "-m", "selflengthen"]
     assert again[3:] == ["run", "small.yaml", *words]
     latency = again.index("--engine.latency") + 1
@@ -82,7 +82,7 @@ def test_a_run_whose_lock_is_taken_away_saves_and_stops(work: Path) -> None:
     _, err = process.communicate(timeout=20)
     line = err.strip().splitlines()[-1]
     assert process.returncode == 1 and "Traceback" not in err
-    assert f"selflengthen: {lock}: was removed or replaced" in line and "To go on: " in line
+    assert f"selflengthen: {lock}: was removed or replaced" in line and "To resume: " in line
     saved = records.read_text()
     assert saved.endswith("\n") and not (records.parent / "DONE.json").exists()
     process = start("run", "small.yaml", "--iterations", "1")
@@ -96,7 +96,7 @@ def test_status_sees_the_controller_and_a_second_one_is_refused(work: Path) -> N
     try:
         wait_for(Path("runs/small/rounds/00/6-held-out/records.jsonl"), first)
         out, _ = start("status", "runs/small").communicate(timeout=60)
-        assert f"At work (process {first.pid} on " in out
+        assert f"Running (process {first.pid} on " in out
         second = start(*words)
         _, err = second.communicate(timeout=60)
         assert second.returncode == 2
@@ -105,7 +105,7 @@ def test_status_sees_the_controller_and_a_second_one_is_refused(work: Path) -> N
         first.kill()
         first.communicate()
     out, _ = start("status", "runs/small").communicate(timeout=60)
-    assert "Standing still" in out
+    assert "Interrupted" in out
 
 
 def test_a_second_ctrl_c_ends_at_once(work: Path) -> None:
@@ -134,13 +134,13 @@ def test_a_second_ctrl_c_ends_at_once(work: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=5)
     assert process.returncode == 130
-    assert "To go on: " in err
+    assert "To resume: " in err
 
 
 def test_a_full_disk_is_named_and_the_same_command_goes_on(work: Path) -> None:
     for room, where in ((100, "runs/small/config.yaml"), (10_000, "records.jsonl")):
         _, err = start("run", "small.yaml", room=room).communicate()
         last = err.splitlines()[-1]
-        assert where in last and "make room on the disk, then the same command goes on" in last
+        assert where in last and "free some disk space, then run the same command again" in last
         assert "Traceback" not in err
     assert start("run", "small.yaml").wait() == 0

@@ -142,7 +142,9 @@ def test_a_run_outlives_its_terminal(work: Path, ignored: bool) -> None:
 def test_too_few_open_files(work: Path, files: int) -> None:
     ended = shell(f"$S --version; ulimit -n {files}; exec $S {ONCE}")
     assert ended.returncode == 2
-    assert ended.stderr.startswith(f"selflengthen: this process may open {files} files".encode())
+    assert ended.stderr.startswith(
+        f"selflengthen: this process may open only {files} files".encode()
+    )
     assert ended.stderr.count(b"\n") == 1
 
 

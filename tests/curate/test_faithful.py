@@ -67,6 +67,6 @@ def test_rows_are_kept_and_dropped(work: Path, curate: Command) -> None:
 
 def test_nothing_is_left(work: Path, refused: Command) -> None:
     error = refused("faithful", "six.jsonl", "--out", "out.jsonl")
-    assert "no row of six.jsonl would be left: 0 of 6 ask for a length" in error
+    assert "would drop every row of six.jsonl: 0 of 6 ask for a length" in error
     error = refused("faithful", "six.jsonl", "--least", "101", "--out", "out.jsonl")
     assert "--least: expected `float` <= 100" in error

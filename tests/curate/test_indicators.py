@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from selflengthen.curate.indicators.cache import Kept, scored
+from selflengthen.curate.indicators.cache import ScoreFile, score_rows
 from selflengthen.curate.indicators.neighbours import distances
 from selflengthen.curate.indicators.registry import (
     Models,
@@ -18,19 +18,19 @@ from selflengthen.curate.indicators.registry import (
     output_length,
 )
 from selflengthen.curate.io.load import open_rows
-from selflengthen.curate.io.rows import Row
+from selflengthen.curate.io.rows import DataRow
 from tests.cli.conftest import make_model
 from tests.curate.conftest import lines, row
 
 
 def test_lengths() -> None:
-    one = Row(0, "Write a text.", "天地 two words。")
+    one = DataRow(0, "Write a text.", "天地 two words。")
     assert (input_length(one), output_length(one)) == (3, 5)
 
 
 def test_mtld_is_of_the_response() -> None:
-    assert mtld(Row(0, "a a a a", "a b c d")) == 4
-    assert mtld(Row(0, "a b c d", "a a a a")) == 2
+    assert mtld(DataRow(0, "a a a a", "a b c d")) == 4
+    assert mtld(DataRow(0, "a b c d", "a a a a")) == 2
 
 
 def brute(vectors: np.ndarray, neighbour: int) -> np.ndarray:
@@ -77,11 +77,11 @@ KEYS = [bytes([n]) * 16 for n in range(40)]
 
 
 def test_scores_are_kept(tmp_path: Path) -> None:
-    cache = Kept(tmp_path / "new" / "scores.bin")
+    cache = ScoreFile(tmp_path / "new" / "scores.bin")
     assert KEYS[0] not in cache
     cache.add(KEYS[:10], values(KEYS[:10]))
     cache.add(KEYS[10:20], values(KEYS[10:20]))
-    again = Kept(tmp_path / "new" / "scores.bin")
+    again = ScoreFile(tmp_path / "new" / "scores.bin")
     for opened in (cache, again):
         assert [key in opened for key in KEYS] == [True] * 20 + [False] * 20
         assert np.array_equal(opened.get(KEYS[15:3:-1]), values(KEYS[15:3:-1]))
@@ -90,10 +90,10 @@ def test_scores_are_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize("cut", range(1, 60, 7))
 def test_what_a_kill_tore_is_scored_again(tmp_path: Path, cut: int) -> None:
     path = tmp_path / "scores.bin"
-    Kept(path).add(KEYS[:2], values(KEYS[:2]))
+    ScoreFile(path).add(KEYS[:2], values(KEYS[:2]))
     whole = path.read_bytes()
     path.write_bytes(whole[:-cut])
-    cache = Kept(path)
+    cache = ScoreFile(path)
     missing = [key for key in KEYS[:2] if key not in cache]
     assert len(missing) == (1 if cut <= 28 else 2)
     cache.add(missing, values(missing))
@@ -101,13 +101,13 @@ def test_what_a_kill_tore_is_scored_again(tmp_path: Path, cut: int) -> None:
 
 
 def test_two_write_at_once(tmp_path: Path) -> None:
-    first, second = Kept(tmp_path / "scores.bin"), Kept(tmp_path / "scores.bin")
+    first, second = ScoreFile(tmp_path / "scores.bin"), ScoreFile(tmp_path / "scores.bin")
     for place in range(0, 40, 4):
         first.add(KEYS[place : place + 2], values(KEYS[place : place + 2]))
         second.add(KEYS[place + 2 : place + 4], values(KEYS[place + 2 : place + 4]))
     mine = [key for place, key in enumerate(KEYS) if place % 4 < 2]
     assert np.array_equal(first.get(mine), values(mine))
-    assert np.array_equal(Kept(tmp_path / "scores.bin").get(KEYS), values(KEYS))
+    assert np.array_equal(ScoreFile(tmp_path / "scores.bin").get(KEYS), values(KEYS))
 
 
 def test_measured_in_the_order_that_was_asked(work: Path) -> None:
@@ -122,27 +122,29 @@ def test_only_what_is_new_is_scored(work: Path, monkeypatch: pytest.MonkeyPatch)
     scorers = pytest.importorskip("selflengthen.curate.indicators.scorers")
     scored_texts: list[str] = []
 
-    def score(rows: Sequence[Row]) -> np.ndarray:
+    def score(rows: Sequence[DataRow]) -> np.ndarray:
         scored_texts.extend(r.response for r in rows)
         return np.array([[len(r.response), 0] for r in rows], np.float32)
 
     make_model(work / "model")
     monkeypatch.setattr(scorers, "load", lambda *_: score)
     progress: list[tuple[str, int, int]] = []
-    options = Models(batch=2, cache=work / "scores", tell=lambda *line: progress.append(line))
+    options = Models(
+        batch=2, cache=work / "scores", on_progress=lambda *line: progress.append(line)
+    )
     args = ("reward", "model", options)
     texts = ["one", "four", "three", "three"]
     Path("a.jsonl").write_text(lines(row(0, text) for text in texts))
-    scores, cut = scored(open_rows("a.jsonl"), *args)
+    scores, cut = score_rows(open_rows("a.jsonl"), *args)
     assert scores[:, 0].tolist() == [3, 4, 5, 5] and cut == 0
     assert scored_texts == ["three", "four", "one"], "the longest first, each once"
     assert progress == [("reward", 4, 4)]
     scored_texts.clear()
     Path("b.jsonl").write_text(lines(row(0, text) for text in ["one more", *texts[::-1]]))
-    scores, _ = scored(open_rows("b.jsonl"), *args)
+    scores, _ = score_rows(open_rows("b.jsonl"), *args)
     assert scores[:, 0].tolist() == [8, 5, 5, 4, 3] and scored_texts == ["one more"]
     scored_texts.clear()
     config = work / "model" / "config.json"
     config.write_text(config.read_text().replace('"vocab_size": 16', '"vocab_size": 17'))
-    scored(open_rows("b.jsonl"), *args)
+    score_rows(open_rows("b.jsonl"), *args)
     assert len(scored_texts) == 4

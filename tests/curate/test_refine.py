@@ -91,7 +91,7 @@ def refined(folder: str) -> refine.RefineFigures:
     place.check(identity)
     place.begin(identity)
     asyncio.run(stage.play())
-    changed, figures = refine.refined(rows, refine.stage_of(place.path))
+    changed, figures = refine.apply_refinements(rows, refine.stage_of(place.path))
     write_set(changed, Path(folder, "out.jsonl"))
     return figures
 
@@ -152,7 +152,7 @@ def test_other_forms_of_rows(work: Path, form: str) -> None:
         datasets.Dataset.from_list(rows).to_parquet("set.parquet")
         name = "set.parquet"
     opened = open_rows(name)
-    changed = type(opened)((opened.sources[0].rewritten({0: "New."}),), opened.numbers)
+    changed = type(opened)((opened.sources[0].with_responses({0: "New."}),), opened.numbers)
     assert [row.response for row in changed] == ["New.", "C."]
     write_set(changed, Path(f"out{Path(name).suffix}"))
     again = open_rows(f"out{Path(name).suffix}")
@@ -177,7 +177,7 @@ def test_the_command(data: Path, curate: Command, refused: Command) -> None:
     assert f"refined: {step['refined']}" in output
     assert len(read("out.jsonl")) == 8
     error = refused(*REFINE, "--out", "two.jsonl", "--work", "out.work", "--seed", "3")
-    assert "out.work: was begun with other data or settings (seed: 0 → 3)" in error
+    assert "out.work: was started with other data or settings (seed: 0 → 3)" in error
     error = refused(*REFINE, "--out", "two.jsonl", "--prompts", "nowhere")
     assert "nowhere/refine-critique.user.md: cannot read this prompt" in error
     error = refused(*REFINE[:5], "--out", "two.jsonl", "--train.epochs", "3")

@@ -20,7 +20,7 @@ from transformers import (
 )
 
 from selflengthen.curate.indicators import scorers
-from selflengthen.curate.io.rows import Row
+from selflengthen.curate.io.rows import DataRow
 from selflengthen.errors import UserError
 from tests.curate import tiny
 from tests.curate.conftest import lines, read
@@ -33,7 +33,7 @@ def text(seed: int, words: int) -> str:
     return " ".join(random.Random(seed).choices(tiny.WORDS[2:20], k=words))
 
 
-ROWS = [Row(n, text(n, 3 + n % 4), text(100 + n, 5 + 3 * n)) for n in range(8)]
+ROWS = [DataRow(n, text(n, 3 + n % 4), text(100 + n, 5 + 3 * n)) for n in range(8)]
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,11 @@ def test_perplexity_of_a_text_that_is_read_in_parts(models: Path) -> None:
         models / "language_model", trust_remote_code=False
     ).eval()
     tokenizer = AutoTokenizer.from_pretrained(models / "language_model", trust_remote_code=False)
-    rows = [Row(0, "write a", text(1, 590)), Row(1, "write", text(2, 3)), Row(2, "a", text(3, 700))]
+    rows = [
+        DataRow(0, "write a", text(1, 590)),
+        DataRow(1, "write", text(2, 3)),
+        DataRow(2, "a", text(3, 700)),
+    ]
     score = scorers.load("perplexity", str(models / "language_model"))(rows)
     ids = torch.tensor([tokenizer.encode("write a " + rows[0].response)])
     loss = model(input_ids=ids, labels=ids.clone().index_fill_(1, torch.arange(2), -100)).loss
@@ -142,7 +146,7 @@ def test_perplexity_of_a_model_with_a_chat_template(pocket_model: Path) -> None:
         pocket_model, dtype=torch.float32, trust_remote_code=False
     ).eval()
     tokenizer = AutoTokenizer.from_pretrained(pocket_model, trust_remote_code=False)
-    row = Row(0, "Tell of a fox.", "At noon. The fox walked home.")
+    row = DataRow(0, "Tell of a fox.", "At noon. The fox walked home.")
     chat = [{"role": "user", "content": row.prompt}]
     before = tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False)
     prompt = tokenizer.encode(before, add_special_tokens=False)
@@ -163,7 +167,7 @@ def test_no_number_is_refused(models: Path, work: Path, refused: Command) -> Non
     with pytest.raises(AssertionError):  # the cache is written
         refused("measure", "set.jsonl", *words, "--out", "a.jsonl")
     assert (
-        "set.jsonl, line 2: perplexity of this row and of 1 others is no number (nan); is its "
+        "set.jsonl, line 2: perplexity of this row and 1 more is not a number (nan); is its "
         "response empty?"
     ) in refused("measure", "set.jsonl", *words, "--out", "a.jsonl")
 
@@ -181,7 +185,7 @@ def test_embedding(models: Path) -> None:
 
 
 def test_long_texts_are_cut_and_counted(models: Path) -> None:
-    rows = [Row(0, "write", text(0, 2000)), Row(1, text(1, 2000), "a dog"), ROWS[0]]
+    rows = [DataRow(0, "write", text(0, 2000)), DataRow(1, text(1, 2000), "a dog"), ROWS[0]]
     for indicator, model in (
         ("reward", "reward"),
         ("coherence", "unieval"),
@@ -192,28 +196,28 @@ def test_long_texts_are_cut_and_counted(models: Path) -> None:
         assert np.isfinite(scores).all()
     # The history is read also where the response alone would fill the window.
     score = scorers.load("coherence", str(models / "unieval"))
-    one, other = score([rows[0], Row(0, "the cat ran over it", rows[0].response)])[:, 0]
+    one, other = score([rows[0], DataRow(0, "the cat ran over it", rows[0].response)])[:, 0]
     assert abs(one - other) > 1e-6
 
 
 def test_marks_in_a_text_are_text(models: Path) -> None:
     """A response cannot end itself and begin a history of its own."""
     score = scorers.load("naturalness", str(models / "unieval"))._input  # type: ignore[attr-defined]
-    ids, _ = score(Row(0, "", "a dog </s> dialogue history : the </s>"))
+    ids, _ = score(DataRow(0, "", "a dog </s> dialogue history : the </s>"))
     assert ids.count(4) == 2
     rewarding = scorers.load("reward", str(models / "reward"))
     tokens = (
-        rewarding([Row(0, "a", "dog [SEP] [PAD]")]),
-        rewarding([Row(0, "a", "dog [ SEP ] [ PAD ]")]),
+        rewarding([DataRow(0, "a", "dog [SEP] [PAD]")]),
+        rewarding([DataRow(0, "a", "dog [ SEP ] [ PAD ]")]),
     )
     assert tokens[0] == pytest.approx(tokens[1])
 
 
 def test_a_model_of_another_kind_is_refused(models: Path, tmp_path: Path) -> None:
     """transformers would draw the missing weights at random."""
-    with pytest.raises(UserError, match=r"embedder: is no reward model; its weights lack"):
+    with pytest.raises(UserError, match=r"embedder: is not a reward model: its weights lack"):
         scorers.load("reward", str(models / "embedder"))
-    with pytest.raises(UserError, match="gives 3 scores a row"):
+    with pytest.raises(UserError, match="gives 3 scores per row"):
         scorers.load("reward", str(tiny.reward(tmp_path / "three", labels=3)))
     with pytest.raises(UserError, match="cannot be loaded as a UniEval"):
         scorers.load("coherence", str(models / "language_model"))
@@ -266,6 +270,6 @@ def test_a_real_embedder() -> None:
         "A man is eating a piece of bread.",
         "A cheetah is running behind its prey.",
     ]
-    vectors = scorers.load("embedding", str(get_model_path()))([Row(0, t, "") for t in texts])
+    vectors = scorers.load("embedding", str(get_model_path()))([DataRow(0, t, "") for t in texts])
     like = vectors[:, :-1] @ vectors[:, :-1].T
     assert like[0, 1] > 0.7 and like[0, 2] < 0.2

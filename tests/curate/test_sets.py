@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from selflengthen.curate.io.columns import Asked
+from selflengthen.curate.io.columns import FieldNames
 from selflengthen.curate.io.load import open_rows
 from selflengthen.curate.io.rows import Rows
 from selflengthen.errors import UserError
@@ -28,22 +28,22 @@ TEXTS = ("Be long.\n\nWrite.", "A text.")
 @pytest.mark.parametrize(
     ("row", "named", "texts"),
     [
-        ({"prompt": "p", "response": "r"}, Asked(), ("p", "r")),
-        ({"instruction": "i", "output": "o"}, Asked(), ("i", "o")),
-        ({"instruction": "i", "input": "n", "output": "o"}, Asked(), ("i\n\nn", "o")),
-        ({"instruction": "i", "input": "", "output": "o"}, Asked(), ("i", "o")),
-        ({"instruction": "i", "input": None, "output": "o"}, Asked(), ("i", "o")),
-        ({"messages": TURNS}, Asked(), TEXTS),
-        ({"talk": TURNS, "prompt": "p"}, Asked(messages="talk"), TEXTS),
-        ({"prompt": TURNS[:2], "completion": TURNS[2:]}, Asked(), TEXTS),
-        ({"q": "p", "a": "r"}, Asked("q", "a"), ("p", "r")),
-        ({"q": "p", "x": "y", "a": "r"}, Asked("q,x", "a"), ("p\n\ny", "r")),
-        ({"prompt": "p", "response": "r", "messages": TURNS}, Asked("prompt"), ("p", "r")),
-        ({"prompt": "p", "text": "r"}, Asked(response="text"), ("p", "r")),
+        ({"prompt": "p", "response": "r"}, FieldNames(), ("p", "r")),
+        ({"instruction": "i", "output": "o"}, FieldNames(), ("i", "o")),
+        ({"instruction": "i", "input": "n", "output": "o"}, FieldNames(), ("i\n\nn", "o")),
+        ({"instruction": "i", "input": "", "output": "o"}, FieldNames(), ("i", "o")),
+        ({"instruction": "i", "input": None, "output": "o"}, FieldNames(), ("i", "o")),
+        ({"messages": TURNS}, FieldNames(), TEXTS),
+        ({"talk": TURNS, "prompt": "p"}, FieldNames(messages="talk"), TEXTS),
+        ({"prompt": TURNS[:2], "completion": TURNS[2:]}, FieldNames(), TEXTS),
+        ({"q": "p", "a": "r"}, FieldNames("q", "a"), ("p", "r")),
+        ({"q": "p", "x": "y", "a": "r"}, FieldNames("q,x", "a"), ("p\n\ny", "r")),
+        ({"prompt": "p", "response": "r", "messages": TURNS}, FieldNames("prompt"), ("p", "r")),
+        ({"prompt": "p", "text": "r"}, FieldNames(response="text"), ("p", "r")),
     ],
 )
 def test_fields_are_found(
-    work: Path, row: dict[str, Any], named: Asked, texts: tuple[str, str]
+    work: Path, row: dict[str, Any], named: FieldNames, texts: tuple[str, str]
 ) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq

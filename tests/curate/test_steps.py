@@ -75,7 +75,7 @@ def test_dropped_after_a_mix(work: Path) -> None:
     Path("general.jsonl").write_text(lines([row(9, "g")]))
     Path("s.yaml").write_text("- mix: {general: general.jsonl}\n- longest: {k: 5}\n")
     listed = steps.read(Path("s.yaml"))
-    played = steps.play(open_rows("six.jsonl"), listed, steps.Setting())
+    played = steps.play(open_rows("six.jsonl"), listed, steps.StepContext())
     from selflengthen.curate.io.write import write_dropped
 
     write_dropped(played, Path("out.jsonl"))
@@ -108,15 +108,19 @@ BAD = {
     "several": (
         "a.jsonl",
         '{"prompt": "p", "response": "r", "messages": []}',
-        "may be prompt and response or messages; say which",
+        "could be prompt and response or messages; choose with --prompt-field",
     ),
-    "no JSON": ("a.jsonl", 'X\n{"prompt": 1}', "a.jsonl, line 1: is no JSON"),
+    "no JSON": ("a.jsonl", 'X\n{"prompt": 1}', "a.jsonl, line 1: is not valid JSON"),
     "torn": (
         "a.jsonl",
         '{"prompt": "p", "response": "r"}\n{"prompt": "p", "resp',
-        "a.jsonl, line 2: is no JSON (",
+        "a.jsonl, line 2: is not valid JSON (",
     ),
-    "a list": ("a.jsonl", '[\n{"prompt": "p"}]', "one JSON list; write a row a line: jq -c '.[]'"),
+    "a list": (
+        "a.jsonl",
+        '[\n{"prompt": "p"}]',
+        "one JSON list; write one row per line: jq -c '.[]'",
+    ),
     "no object": ("a.jsonl", "3", "a.jsonl: its first row is a number"),
     "no object later": (
         "a.jsonl",
@@ -146,21 +150,21 @@ BAD = {
     "odd turn": (
         "a.jsonl",
         '{"messages": [{"from": "human", "value": "c"}]}',
-        "line 1: field 'messages': turn 1 has no role and content that are texts",
+        "line 1: field 'messages': turn 1 lacks a `role` or `content` text",
     ),
     "Latin-1": ("a.jsonl", b'{"prompt": "p", "response": "\xff"}', "line 1: is not UTF-8"),
     "k too large": (
         "a.jsonl",
         '{"prompt": "p", "response": "r"}',
-        "k is 2, but a.jsonl has 1 row; ask for 1",
+        "k is 2, but a.jsonl has 1 row; ask for at most 1.",
     ),
     "duplicates": (
         "a.jsonl",
         '{"prompt": "p", "response": "r"}\n' * 3,
-        "k is 2, but a.jsonl has 3 rows and 1 without exact duplicates; ask for 1 at most",
+        "k is 2, but a.jsonl has 3 rows and 1 without exact duplicates; ask for at most 1.",
     ),
-    "no Parquet": ("a.parquet", "text", "a.parquet: is no Parquet file"),
-    "a plain folder": ("cache", None, "cache: is no folder of `datasets`"),
+    "no Parquet": ("a.parquet", "text", "a.parquet: is not a Parquet file"),
+    "a plain folder": ("cache", None, "cache: was not written by save_to_disk"),
 }
 
 
@@ -201,9 +205,9 @@ def test_bad_tables(work: Path, refused: Command, rows: list[dict[str, object]],
         (["longest", "six.jsonl", "--k", "0", "--out", "o.jsonl"], "--k: expected `int` >= 1"),
         (["longest", "six.jsonl", "--k", "x", "--out", "o.jsonl"], "--k: expected `int`"),
         (["longest", "six.jsonl", "--k", "7", "--out", "o.jsonl"], "k is 7, but six.jsonl has 6"),
-        (["longest", "six.jsonl", "--k", "1", "--out", "six.jsonl"], "six.jsonl: is there already"),
+        (["longest", "six.jsonl", "--k", "1", "--out", "six.jsonl"], "six.jsonl already exists"),
         (["longest", "six.jsonl", "--k", "1", "--out", "no/o.jsonl"], "no: no such folder"),
-        (["longest", "six.jsonl", "--k", "1", "--out", "o.txt"], "--out ends in .jsonl or"),
+        (["longest", "six.jsonl", "--k", "1", "--out", "o.txt"], "--out must end in .jsonl or"),
         (
             ["longest", "six.jsonl", "--k", "1", "--out", "o.jsonl", "--response-field", "text"],
             "six.jsonl: has no field 'text' (--response-field); it has 'id', 'prompt'",
@@ -218,7 +222,7 @@ def test_bad_tables(work: Path, refused: Command, rows: list[dict[str, object]],
         ),
         (
             ["quality", "six.jsonl", "--k", "1", "--rule", "gone.yaml", "--out", "o.jsonl"],
-            "gone.yaml: no such rule; give a YAML file or one of published",
+            "; give a YAML file or one of published",
         ),
         (["quality", "six.jsonl", "--k", "1", "--out", "o.jsonl"], "reward: needs a model"),
         (
@@ -267,11 +271,11 @@ def test_bad_commands(work: Path, refused: Command, words: list[str], says: str)
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("longest: {k: 3}", "s.yaml: is no list of steps"),
-        ("[", "s.yaml, line 1: is no valid YAML"),
-        ("- longest", "s.yaml, step 1: is not one `METHOD: {OPTION: VALUE}`"),
+        ("longest: {k: 3}", "s.yaml: is not a list of steps"),
+        ("[", "s.yaml, line 1: is not valid YAML"),
+        ("- longest", "s.yaml, step 1: is not of the form `METHOD: {OPTION: VALUE}`"),
         ("- longest: {k: 3}\n- best: {k: 1}", "s.yaml, step 2: no method 'best'"),
-        ("- longest: 3", "s.yaml, step 1: the options of longest are no"),
+        ("- longest: 3", "s.yaml, step 1: write the options of longest as"),
         ("- longest: {k: three}", "s.yaml, step 1: longest: k: expected `int`, got `str`"),
         ("- longest: {}", "s.yaml, step 1: longest: lacks the required field `k`"),
         ("- longest: {k: 1, n: 2}", "s.yaml, step 1: longest: has an unknown field `n`"),

@@ -216,7 +216,7 @@ def test_double_descent_is_a_fall_a_rise_and_a_fall(
 
 def test_another_work_is_not_mixed_with_the_first(work: Path) -> None:
     run(fitting(), "work")
-    with pytest.raises(UserError, match=r"work: was begun with other .*\(seed: 0 → 5\).*--work"):
+    with pytest.raises(UserError, match=r"work: was started with other .*\(seed: 0 → 5\).*--work"):
         run(fitting(seed=5), "work")
     with pytest.raises(UserError, match="rows: 20 → 21"):
         run(fitting(rows=21), "work")
@@ -227,7 +227,7 @@ def test_another_work_is_not_mixed_with_the_first(work: Path) -> None:
         run(fitting(), "work")
     Path("mine").mkdir()
     Path("mine/thesis.txt").write_text("mine")
-    with pytest.raises(UserError, match="mine: has other files in it"):
+    with pytest.raises(UserError, match="mine: contains other files"):
         run(searching(), "mine")
     with RunFolder(Path("busy")).locked(), pytest.raises(UserError, match=r"in use .*--work"):
         run(searching(), "busy")
@@ -250,7 +250,7 @@ def test_a_damaged_loss_is_named_and_keeps_the_adapter(work: Path, content: str)
     weights.touch()
     path.write_text(content)
     with pytest.raises(
-        DamagedFile, match=r"tuned\.json: it is not .*; delete it, and the same"
+        DamagedFile, match=r"tuned\.json: it is not .*; delete it, and run the same"
     ) as e:
         run(searching(trials=1), "search")
     assert "\n" not in str(e.value)
@@ -260,7 +260,7 @@ def test_a_damaged_loss_is_named_and_keeps_the_adapter(work: Path, content: str)
 
 
 def test_what_cannot_be_is_said_before_the_first_tuning(work: Path) -> None:
-    with pytest.raises(UserError, match=r"to have 121 rows, but data.jsonl has 120 rows"):
+    with pytest.raises(UserError, match=r"needs 121 rows, but data.jsonl has 120 rows"):
         fitting(rows=121)
     with pytest.raises(UserError, match="3 subsets are too few for 2 indicators"):
         fitting(subsets=3)
@@ -288,7 +288,7 @@ def test_the_commands(work: Path, curate: Command, refused: Command) -> None:
     assert rules.load("rule.yaml").fit is not None
     assert len(list(Path("rule.work/subsets").iterdir())) == 8
     error = refused(*FIT, "--subsets", "8", "--out", "two.yaml", "--work", "rule.work", "--seed=2")
-    assert "rule.work: was begun with other data or settings (seed: 0 → 2)" in error
+    assert "rule.work: was started with other data or settings (seed: 0 → 2)" in error
     output = curate(*SEARCH, "--out", "best.jsonl")
     figures_of_it = json.loads(Path("best.curve.json").read_text())
     assert len(figures_of_it["curve"]) == 6
@@ -322,7 +322,7 @@ def test_a_signal_saves_and_the_same_command_goes_on(work: Path) -> None:
     assert process.returncode == 143, err
     done = len(list(Path("rule.work").rglob("tuned.json")))
     assert 3 <= done < 9 and not Path("rule.yaml").exists()
-    again = shlex.split(err.strip().splitlines()[-1].partition("To go on: ")[2])
+    again = shlex.split(err.strip().splitlines()[-1].partition("To resume: ")[2])
     assert again == ["python", "-m", "selflengthen", "curate", *words]
     process = start(*again[3:])
     out, err = process.communicate()
@@ -344,10 +344,10 @@ def pocket_preset() -> TrainConfig:
         ([*FIT, "--out", "r.yaml", "--model", "nowhere"], "model: no folder nowhere"),
         ([*FIT, "--out", "no/r.yaml"], "no: no such folder"),
         ([*FIT, "--out", "r.yaml", "--train.per_device_batch", "3"], "takes a multiple of"),
-        ([*FIT, "--out", "r.yaml", "--train.max_length", "99999"], "say --train.max_length"),
+        ([*FIT, "--out", "r.yaml", "--train.max_length", "99999"], "set --train.max_length"),
         ([*FIT[:3], "none.jsonl", *FIT[4:], "--out", "r.yaml"], "none.jsonl: no such data set"),
         ([*FIT[:3], "empty.jsonl", *FIT[4:], "--out", "r.yaml"], "empty.jsonl: is empty"),
-        ([*FIT[:-1], "500", "--out", "r.yaml"], "to have 500 rows, but data.jsonl has 120 rows"),
+        ([*FIT[:-1], "500", "--out", "r.yaml"], "needs 500 rows, but data.jsonl has 120 rows"),
         ([*FIT[:5], "reward", "--out", "r.yaml"], "reward: needs a model; name one with --reward"),
         ([*SEARCH, "--out", "b.jsonl"], "rule.yaml: no such rule"),
         ([*SEARCH[:5], "published", "--out", "b.jsonl"], "needs a model"),

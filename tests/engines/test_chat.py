@@ -103,8 +103,8 @@ def test_the_text_that_is_learnt_stands_where_it_will_be_written(thinker: Chat) 
     """The template's own rendering of a whole chat is the engine's, but for blanks (GLM's)."""
     turns = [{"role": "user", "content": "A story."}, {"role": "assistant", "content": "Once."}]
     whole = thinker.tokenizer.apply_chat_template(turns, tokenize=False, enable_thinking=False)
-    learnt = thinker.begun(turns[:1]) + "Once." + thinker.closing()
-    assert whole.split("Once.")[1] == thinker.closing()
+    learnt = thinker.prompt_text(turns[:1]) + "Once." + thinker.end_of_turn()
+    assert whole.split("Once.")[1] == thinker.end_of_turn()
     assert "".join(whole.split()) == "".join(learnt.split())
 
 
@@ -113,7 +113,7 @@ def test_a_model_that_always_thinks_is_refused(pocket_model: Path, tmp_path: Pat
         (tmp_path / file.name).write_bytes(file.read_bytes())
     template = (tmp_path / "chat_template.jinja").read_text()
     (tmp_path / "chat_template.jinja").write_text(template + "<think>\n")
-    with pytest.raises(UserError, match="always thinks aloud before it answers; use one"):
+    with pytest.raises(UserError, match="always thinks before it answers; use a model"):
         load(tmp_path, 100)
 
 

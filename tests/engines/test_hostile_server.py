@@ -232,7 +232,7 @@ async def test_a_servers_words_are_shown_and_not_sent(status: int) -> None:
 async def test_a_servers_names_are_shown_and_not_sent() -> None:
     models = of_json({"data": [{"id": f"{n}{ORDERS}"} for n in range(500)]})
     outcome = await answer_to(of_json(SOUND), models=models)
-    assert isinstance(outcome, EngineError) and "serves no model pocket" in str(outcome)
+    assert isinstance(outcome, EngineError) and "has no model pocket" in str(outcome)
     check(outcome)
 
 

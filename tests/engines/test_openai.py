@@ -20,12 +20,13 @@ import pytest
 from selflengthen.config import Config, EngineConfig
 from selflengthen.engines.base import Adapters, Engine, Request
 from selflengthen.engines.guard import Guard
-from selflengthen.engines.openai import OpenAIEngine, longest
+from selflengthen.engines.openai import OpenAIEngine, time_limit
 from selflengthen.errors import EngineError, RequestRefused
 from selflengthen.inputs import models, prompts, seeds
 from selflengthen.pipeline.rounds import Rounds
 from selflengthen.runner.context import RunContext
 from selflengthen.storage.run_dir import RunFolder
+from selflengthen.storage.schemas import TextsDone
 from tests.engines.proxy import KINDS, Plan, Proxy
 from tests.loop.scripted_run import services
 
@@ -53,7 +54,7 @@ def server(pocket_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
     if not torch.cuda.is_available():
         command += ["--dtype", "float32", "--distributed-executor-backend", "uni"]
-        # As in `engines.vllm._on_a_cpu`: a prompt that is read in parts ends the server.
+        # See `engines.vllm_arguments._cpu_options`: a prompt prefilled in chunks ends the server.
         command += ["--no-enable-chunked-prefill", "--max-num-batched-tokens", "8192"]
         settings |= {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
         settings |= {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": "1"}
@@ -150,9 +151,9 @@ async def test_a_round_through_faults_brings_every_item_to_a_verdict(
         await rounds.services.engines.close()
         assert set(KINDS) <= set(proxy.done)
     for stage in (made, drafts, expansions):
-        done = stage.done()
+        done = stage.done_as(TextsDone)
         assert done
-        assert done["items"] == len(stage.finished()), stage.title
+        assert done.items == len(stage.finished()), stage.title
     assert made.count() > 0
 
 
@@ -225,8 +226,8 @@ async def test_without_a_tokenizer_the_server_refuses_what_is_too_long(
         config(f"{server}/v1", patience=60), tmp_path, {}, on_note=notes.append
     )
     assert notes == [
-        "engine: no tokenizer at hand for this model; the server counts the tokens.",
-        f"engine: {server}/v1 has one model, pocket; it is taken for {tmp_path}",
+        "engine: no tokenizer for this model here; the server counts the tokens.",
+        f"engine: {server}/v1 serves one model, pocket; using it as {tmp_path}",
     ]
     with pytest.raises(RequestRefused, match=r"^too long$"):
         await engine.complete(ask("bread " * 2000))
@@ -248,7 +249,7 @@ async def test_which_model_answers(server: str, pocket_model: Path) -> None:
         assert engine._chat and engine._chat.context == 512  # what the server says it holds
         await engine.close()
     assert notes == []
-    with pytest.raises(EngineError, match="serves no model lab/other; it has: pocket"):
+    with pytest.raises(EngineError, match="has no model lab/other, only: pocket;"):
         await opened("/cache/lab-other", "lab/other")
 
 
@@ -258,7 +259,9 @@ async def test_a_server_that_writes_less_than_is_asked_for(server: str, ask: Ask
         engine = await OpenAIEngine.open(
             config(proxy.url, patience=60), "pocket", {}, on_note=lambda note: None
         )
-        with pytest.raises(EngineError, match=r"at most 900 .*; set sampling.max_tokens to that"):
+        with pytest.raises(
+            EngineError, match=r"at most 900 .*; set sampling.max_tokens to that number"
+        ):
             await engine.complete(ask())
         await engine.close()
 
@@ -272,7 +275,7 @@ async def test_servers_that_know_only_openais_fields(server: str, ask: Ask) -> N
         )
         done = await asyncio.gather(*[engine.complete(ask(seed=i)) for i in range(4)])
         assert all(c.tokens > 0 for c in done)
-        assert "knows only OpenAI's own fields" in notes[-1]
+        assert "supports only OpenAI's own fields" in notes[-1]
         proxy.plan = lambda body: "unknown"
         with pytest.raises(RequestRefused, match="HTTP 400: Unrecognized request argument"):
             await engine.complete(ask())
@@ -292,13 +295,15 @@ async def test_servers_that_take_no_schema(server: str, ask: Ask) -> None:
             *[engine.complete(ask(seed=i, schema=schema)) for i in range(4)]
         )
         assert all(c.tokens > 0 for c in done)
-        assert sum("takes no JSON schema" in note for note in notes) == 1
+        assert sum("supports no JSON schema" in note for note in notes) == 1
         await engine.close()
 
 
 async def test_patience_ends() -> None:
     begun = time.monotonic()
-    with pytest.raises(EngineError, match=r"stayed away for 2 s \(engine.patience\)") as caught:
+    with pytest.raises(
+        EngineError, match=r"no usable answer for 2 s \(engine.patience\)"
+    ) as caught:
         await OpenAIEngine.open(
             config("http://127.0.0.1:9/v1", patience=2), "none", {}, on_note=lambda note: None
         )
@@ -328,4 +333,4 @@ async def test_one_request_that_always_fails_does_not_end_the_run(server: str, a
 
 
 def test_time_grows_with_the_tokens() -> None:
-    assert longest(16_384) > 20 * 60 > longest(100)
+    assert time_limit(16_384) > 20 * 60 > time_limit(100)

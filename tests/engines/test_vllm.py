@@ -20,6 +20,7 @@ import pytest
 from selflengthen.config import EngineConfig
 from selflengthen.engines import choose, open_engine
 from selflengthen.engines.base import Adapters, Completion, Request
+from selflengthen.engines.guard import marked
 from selflengthen.errors import EngineError, RequestRefused
 
 pytest.importorskip("vllm")
@@ -151,7 +152,7 @@ def test_too_long(vllm: Running, ask: Callable[..., Request]) -> None:
 def test_more_prompts_at_once_than_fit_in_a_step(
     vllm: Running, ask: Callable[..., Request]
 ) -> None:
-    """Prompts that are read in parts end vLLM on a CPU, see `_on_a_cpu`."""
+    """Prompts that are read in parts end vLLM on a CPU, see `_cpu_options`."""
     long = [ask(" ".join(["word"] * 230) + f" {i}", seed=i, max_tokens=4) for i in range(60)]
     done = vllm(*long)
     assert sum(c.prompt_tokens for c in done[:24]) > 8192
@@ -193,7 +194,7 @@ def test_closing_leaves_no_process_and_no_error(
         return await asyncio.wait_for(asyncio.gather(*pending, return_exceptions=True), 30)
 
     failed = [one for one in asyncio.run(live()) if not isinstance(one, Completion)]
-    assert {str(one) for one in failed} == {"vLLM was closed while a request was in work."}
+    assert {str(one) for one in failed} == {"vLLM was closed while a request was in progress."}
     left = [p for p in psutil.Process().children(recursive=True) if p.pid not in before]
     dead = [p for p in left if p.status() == psutil.STATUS_ZOMBIE]
     assert not dead
@@ -208,7 +209,7 @@ def test_a_dead_core_is_an_engine_error(vllm: Running, ask: Callable[..., Reques
         long = [ask(seed=i, max_tokens=480, temperature=2.0) for i in range(16)]
         pending = [asyncio.ensure_future(vllm.engine.complete(r)) for r in long]
         await asyncio.sleep(0.2)
-        for process in vllm.engine._guard.alive():  # type: ignore[attr-defined]
+        for process in marked(vllm.engine._guard._mark):  # type: ignore[attr-defined]
             process.kill()
         return await asyncio.wait_for(asyncio.gather(*pending, return_exceptions=True), 30)
 

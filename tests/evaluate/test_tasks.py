@@ -115,7 +115,7 @@ def test_fields_choose_among_lifebenchs_lengths(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["longen", "longbench-write", "lifebench"])
 def test_public_files_are_named(name: str) -> None:
-    with pytest.raises(UserError, match="give it with --data FILE"):
+    with pytest.raises(UserError, match="pass it with --data FILE"):
         tasks.load(tasks.TASKS[name], None)
 
 
@@ -128,7 +128,7 @@ def test_public_files_are_named(name: str) -> None:
         ("longbench-write", {"prompt": "A poem.", "length": 0}, "'length' is 0"),
         ("lifebench", {"length_constraint": 9, "control_method": "at most"}, "no field 'prompt'"),
         ("lifebench", {"prompt": "A poem.", "length_constraint": 9}, "no field 'control_method'"),
-        ("lifebench", {"lang": "en", "task": "Use {word_count} words."}, "has {word_count} alone"),
+        ("lifebench", {"lang": "en", "task": "Use {word_count} words."}, "has only {word_count};"),
         ("lifebench", {"lang": "fr", "task": "{word_count_type} {word_count}"}, "'lang' is 'fr'"),
         ("lifebench", {"task": "{word_count_type} {word_count} words"}, "no field 'lang'"),
         ("lifebench", {"task": "Write a poem.", "lang": "en"}, "field 'task' asks for no length"),

@@ -131,7 +131,7 @@ def test_what_real_models_say_is_taken(tmp_path: Path) -> None:
 
 def test_pickled_weights_are_refused(tmp_path: Path) -> None:
     folder = odd_models.pickled(make_model(tmp_path / "model"), tmp_path / "marker")
-    with pytest.raises(UserError, match=r"pytorch_model\.bin: pickled weights can run code"):
+    with pytest.raises(UserError, match=r"pytorch_model\.bin: pickled weights are not loaded"):
         models.find(str(folder))
     (folder / "pytorch_model.bin").unlink()
     with pytest.raises(UserError, match=r"has no weights \(\*\.safetensors\)"):
@@ -158,7 +158,7 @@ def test_an_adapter_runs_no_code_and_is_not_pickled(tmp_path: Path) -> None:
             model_files.check_adapter(tmp_path)
     path.write_text(json.dumps(config))
     odd_models.pickled(tmp_path, tmp_path / "marker", "adapter_model.bin")
-    with pytest.raises(UserError, match=r"adapter_model\.bin: pickled weights can run code"):
+    with pytest.raises(UserError, match=r"adapter_model\.bin: pickled weights are not loaded"):
         model_files.check_adapter(tmp_path)
 
 

@@ -59,7 +59,7 @@ def test_the_index_names_the_weights_and_other_formats_do_not_count(tmp_path: Pa
     index = {"weight_map": {f"w{n}": f"model-0000{n}-of-00002.safetensors" for n in (1, 2)}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     with pytest.raises(
-        UserError, match=r"model-00002-of-00002\.safetensors: is missing, though the model's index"
+        UserError, match=r"model-00002-of-00002\.safetensors: is missing, but the model's index"
     ):
         models.find(str(folder))
     second = folder / "model-00002-of-00002.safetensors"

@@ -96,23 +96,21 @@ def test_unknown_placeholder(folder: Path) -> None:
     path = folder / "judge.user.md"
     path.write_text("{{ instruction }} {{ instrution }}")
     assert rejection(folder) == (
-        f"{path}: unknown placeholder {{{{ instrution }}}}; this prompt knows: instruction."
+        f"{path}: unknown placeholder {{{{ instrution }}}}; this prompt takes: instruction."
     )
 
 
 def test_unknown_placeholder_where_there_are_none(folder: Path) -> None:
     """A prompt without placeholders says so."""
     (folder / "instruct.user.md").write_text("Three, please, {{ name }}.")
-    assert rejection(folder).endswith("{{ name }}; this prompt knows: none.")
+    assert rejection(folder).endswith("{{ name }}; this prompt takes: none.")
 
 
 def test_missing_placeholder(folder: Path) -> None:
     """A prompt that would leave the outline out is refused."""
     path = folder / "expand.user.md"
     path.write_text("Make it longer: {{ instruction }}")
-    assert rejection(folder) == (
-        f"{path}: placeholder {{{{ outline }}}} is missing; put it where it belongs."
-    )
+    assert rejection(folder) == f"{path}: placeholder {{{{ outline }}}} is missing; add it."
 
 
 @pytest.mark.parametrize(
@@ -125,7 +123,7 @@ def test_placeholder_that_is_not_written(folder: Path, text: str) -> None:
     message = rejection(folder)
     assert str(folder / "draft.user.md") in message
     assert "{{ instruction }}" in message
-    assert message.endswith("put it where it belongs.")
+    assert message.endswith("; add it.")
 
 
 @pytest.mark.parametrize(
@@ -135,7 +133,7 @@ def test_syntax_error(folder: Path, text: str) -> None:
     """Text that is no template is refused with Jinja's reason, on one line."""
     path = folder / "draft.user.md"
     path.write_text(text)
-    assert rejection(folder).startswith(f"{path}: is no valid template: ")
+    assert rejection(folder).startswith(f"{path}: is not a valid template: ")
 
 
 @pytest.mark.parametrize(
@@ -186,7 +184,7 @@ def test_a_file_that_no_round_uses_may_be_missing(folder: Path) -> None:
     path.unlink()
     loaded = prompts.load(folder)
     assert "demand.user" not in loaded.texts
-    with pytest.raises(UserError, match=rf"^{path}: is not there, and this command needs it"):
+    with pytest.raises(UserError, match=rf"^{path}: is missing, and this command needs it"):
         prompts.require(loaded, folder)
     prompts.require(CHINESE, folder)
     path.write_text("{{ instruction }}")
@@ -217,7 +215,7 @@ def test_answers_are_two_different_lines(folder: Path, text: str) -> None:
     path = folder / "judge.answers.md"
     path.write_text(text)
     assert rejection(folder).startswith(
-        f"{path}: must be two different lines, the judge's yes and then its no; found ["
+        f"{path}: must have two different lines, the judge's yes and then its no; it has ["
     )
 
 

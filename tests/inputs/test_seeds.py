@@ -110,7 +110,7 @@ def test_missing_path() -> None:
 
 def test_folder(tmp_path: Path) -> None:
     """A folder is no file."""
-    assert rejection(tmp_path).startswith(f"{tmp_path}: is a folder, no seeds file; ")
+    assert rejection(tmp_path).startswith(f"{tmp_path}: is a folder, not a seeds file; ")
 
 
 def test_a_folder_does_not_hide_a_shipped_set(
@@ -137,8 +137,7 @@ def test_empty_file(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "mine.jsonl"
     path.write_bytes(content)
     assert rejection(path) == (
-        f"{path}: holds no seeds: it is empty; at least two are needed, "
-        f"since every attempt shows two."
+        f"{path}: is empty; at least two seeds are needed, because each attempt shows two."
     )
 
 
@@ -146,7 +145,7 @@ def test_one_seed(tmp_path: Path) -> None:
     """An attempt shows two."""
     path = write(tmp_path / "mine.jsonl", "Write of dawn.")
     assert rejection(path) == (
-        f"{path}: holds one seed; at least two are needed, since every attempt shows two."
+        f"{path}: has only one seed; at least two seeds are needed, because each attempt shows two."
     )
 
 
@@ -162,16 +161,19 @@ BAD_LINES = {
     "raw control character": (b'"bell \x07"', None),
     "half a surrogate pair": (b'"\\ud800 alone"', None),
     "nested too deep": (b"[" * 100_000, None),
-    "list": (b'["Write of noon."]', "is neither an object nor a string; write one of them a line."),
-    "number": (b"7", "is neither an object nor a string; write one of them a line."),
+    "list": (
+        b'["Write of noon."]',
+        "is neither an object nor a string; write one of these per line.",
+    ),
+    "number": (b"7", "is neither an object nor a string; write one of these per line."),
     "no field": (
         b'{"id": 2, "query": "Write of noon."}',
-        "has no field 'instruction'; add it, or name the field that holds the instruction "
+        "has no field 'instruction'; add it, or name the field that has the instruction "
         "(it has 'id', 'query').",
     ),
     "no fields": (
         b"{}",
-        "has no field 'instruction'; add it, or name the field that holds the instruction "
+        "has no field 'instruction'; add it, or name the field that has the instruction "
         "(it has no fields at all).",
     ),
     "blank": (
@@ -181,11 +183,11 @@ BAD_LINES = {
     "blank string": (b'""', "field 'instruction' is blank; write the instruction there."),
     "null": (
         b'{"instruction": null}',
-        "field 'instruction' is no string; write the instruction there.",
+        "field 'instruction' is not a string; write the instruction there.",
     ),
     "not a string": (
         b'{"instruction": ["x"]}',
-        "field 'instruction' is no string; write the instruction there.",
+        "field 'instruction' is not a string; write the instruction there.",
     ),
     "bad id": (
         b'{"id": 1.5, "instruction": "Write of noon."}',
@@ -197,7 +199,7 @@ BAD_LINES = {
     ),
     "same id": (
         b'{"id": "a", "instruction": "Write of noon."}',
-        "field 'id': 'a' is that of line 1 too; give every seed an id of its own.",
+        "field 'id': 'a' is already the id of line 1; give each seed a unique id.",
     ),
 }
 
@@ -209,8 +211,8 @@ def test_bad_line(tmp_path: Path, line: bytes, expected: str | None) -> None:
     path.write_bytes(GOOD + line + b'\n"Write of night."\n')
     message = rejection(path)
     if expected is None:
-        assert message.startswith(f"{path}, line 3: is no JSON (")
-        assert re.search(r", column \d+\); write one JSON object or string a line\.$", message)
+        assert message.startswith(f"{path}, line 3: is not valid JSON (")
+        assert re.search(r", column \d+\); write one JSON object or string per line\.$", message)
     else:
         assert message == f"{path}, line 3: {expected}"
 
@@ -263,12 +265,11 @@ def test_data_sets(tmp_path: Path) -> None:
     assert train == [[f"row-{n + 1}", f"Request {n}.", "essay"] for n in range(3)]
     assert test == train[:2]
     assert column == (
-        "owner/name, split 'train': has no column 'instruction'; name the field to read, "
-        "one of query, kind, score."
+        "owner/name, split 'train': has no column 'instruction'; choose one of query, kind, score."
     )
     assert split.startswith("owner/name, split 'nosuch': ")
     assert hub.startswith("nobody/nothing, split 'train': ")
     for message in (split, hub):
-        assert "loading it as a data set of the Hugging Face hub failed (" in message
+        assert "loading it as a data set from the Hugging Face hub failed (" in message
         assert message.endswith("or give a JSONL file.")
         assert "\n" not in message

@@ -69,8 +69,8 @@ def test_shipped_seeds_are_sound(name: str) -> None:
     kinds = Counter(seed.kind for seed in loaded)
     held_out = name.startswith("held-out")
     assert set(kinds) == KINDS
-    assert min(kinds.values()) >= (3 if held_out else 8)
-    assert len(loaded) == 24 if held_out else len(loaded) >= 60
+    assert min(kinds.values()) >= (3 if held_out else 28)
+    assert len(loaded) == 24 if held_out else len(loaded) >= 200
     assert [s.id for s in loaded] == [f"{name}-{n:03}" for n in range(1, len(loaded) + 1)]
     for seed in loaded:
         assert seed.instruction == " ".join(seed.instruction.split())

@@ -115,7 +115,7 @@ def test_too_few_rows_are_those_after_it(tmp_path: Path) -> None:
 
 
 def test_where_none_is_left_the_run_says_so(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"^faithful: no row of .*generator\.jsonl would be left"):
+    with pytest.raises(UserError, match=r"^faithful: would drop every row of .*generator\.jsonl"):
         play(tmp_path / "run", config(curate=[{"faithful": {"least": 100}}], iterations=1))
     assert not (tmp_path / "run/rounds/01/4b-curate/DONE.json").exists()
 

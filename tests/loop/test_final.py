@@ -110,7 +110,7 @@ def test_an_anneal_goes_on_with_the_adapter_on_chosen_rows(
     assert weights[1] == weights[2] != weights[0]
     rows = (annealed / "rows.jsonl").read_bytes()
     assert weights[1] == adapter_of(rows + weights[0])
-    assert "anneal after it" in (folder / "final/adapter/README.md").read_text()
+    assert "anneal afterwards" in (folder / "final/adapter/README.md").read_text()
     assert identities(folder, settings).check_last() == []
     with pytest.raises(UserError, match="--redo 5b-anneal"):
         identities(folder, config()).check_last()

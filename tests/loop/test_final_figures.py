@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from selflengthen.config import Config
@@ -42,13 +43,14 @@ def test_figures_over_all_and_by_kind() -> None:
     texts = [
         record(n, "w " * words, source=n) for n, words in (("a", 1000), ("b", 1250), ("c", 600))
     ]
-    made = final_figures.measure(asked, {r.source: r for r in texts})
-    assert made["texts"] == 3
-    assert made["score"] == pytest.approx(2 / 3, abs=1e-4)
-    assert made["by_kind"]["about"] == {"texts": 2, "score": 0.75}
-    assert made["by_kind"]["range"] == {"texts": 0, "score": None}
-    assert made["satisfied"] == pytest.approx(1 / 3, abs=1e-4)
+    figures = final_figures.measure(asked, {r.source: r for r in texts})
+    assert figures.texts == 3
+    assert figures.score == pytest.approx(2 / 3, abs=1e-4)
+    assert msgspec.to_builtins(figures.by_kind["about"]) == {"texts": 2, "score": 0.75}
+    assert msgspec.to_builtins(figures.by_kind["range"]) == {"texts": 0, "score": None}
+    assert figures.satisfied == pytest.approx(1 / 3, abs=1e-4)
     compared = final_figures.compare(asked, texts[:2], texts)
-    assert compared["final"] == made and compared["base"]["texts"] == 2
-    assert compared["texts"][1]["final"] == {"words": 1250, "score": 0.5}
-    assert "base" not in compared["texts"][2]
+    assert compared.final == figures and compared.base.texts == 2
+    lines = msgspec.to_builtins(compared)["texts"]
+    assert lines[1]["final"] == {"words": 1250, "score": 0.5}
+    assert "base" not in lines[2]

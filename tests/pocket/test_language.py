@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from selflengthen.inputs import prompts
 from selflengthen.pocket.corpus import END_OF_TURN, Corpus
 from selflengthen.pocket.language import Story, render
-from selflengthen.pocket.words import DETAILS, ENDINGS, EVENTS, TITLES, WORDS
+from selflengthen.pocket.patterns import DETAILS, ENDINGS, EVENTS, TITLES
+from selflengthen.pocket.words import WORDS
 from selflengthen.text.checks import Checks
 from selflengthen.text.measures import has_repeat, word_count
 
@@ -32,7 +33,7 @@ def test_longer_keeps_every_sentence_in_its_paragraph_and_order(seed: int) -> No
 @given(seeds)
 def test_titles_stand_once_and_in_order(seed: int) -> None:
     story = Story(random.Random(seed))
-    titles = [p.title for p in story.text([1] * 5) if not p.ending]
+    titles = [p.title for p in story.text([1] * 5) if not p.is_ending]
     scheme = next(t for t in TITLES.values() if titles[0] in t)
     places = [scheme.index(title) for title in titles]
     assert places == sorted(set(places))

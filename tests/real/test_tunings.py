@@ -167,7 +167,7 @@ def test_stopped_and_killed_a_fit_ends_with_the_same_rule(folder: Path) -> None:
     resumed = json.loads((work / "subsets/002/adapter/result.json").read_text())["resumed_from"]
     assert resumed > 0
     assert not list(work.rglob("adapter_model.safetensors"))
-    assert "To go on: " in out.read_text() and "curate fit data.jsonl" in out.read_text()
+    assert "To resume: " in out.read_text() and "curate fit data.jsonl" in out.read_text()
     shutil.rmtree(folder / "whole.work")
 
 

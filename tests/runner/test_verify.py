@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from selflengthen.errors import DamagedFile
 from selflengthen.runner import metrics
 from selflengthen.runner.verify import faults, require_sound, thorough_faults
-from selflengthen.storage.records import Record, Row, encode
+from selflengthen.storage.records import Record, TrainingRow, encode
 from selflengthen.storage.run_dir import RunFolder
+from selflengthen.storage.schemas import ChosenDone
 from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.training.weights import digest_of_weights
 from tests.soak import fuzz
@@ -36,7 +37,8 @@ def stage(folder: Path, written: list[str]) -> StageFolder:
     ]  # fmt: skip
     made.append(records, [])
     digest = made.settle({record.id: "lot" for record in records[::3]})
-    made.finish(digest, metrics.summary(made, len(written), 1.0, 1))
+    items = len(written)
+    made.finish(metrics.texts_done(made, digest, items=items, seconds=1.0, tokens=1))
     return made
 
 
@@ -82,13 +84,14 @@ def test_chosen_rows_are_verified(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path).named("4b-curate", 1)
     folder.begin({"inputs": {}})
     paths = [folder.path / f"{role}.jsonl" for role in ("generator", "expander")]
-    rows = [Row(id=f"r01-expand-{n}", prompt=[], completion=[]) for n in range(4)]
+    rows = [TrainingRow(id=f"r01-expand-{n}", prompt=[], completion=[]) for n in range(4)]
     for path, listed in zip(paths, (rows, rows[:3]), strict=True):
         path.write_bytes(b"".join(map(encode, listed)))
     digest = hashlib.sha256(
         b"".join(hashlib.sha256(path.read_bytes()).digest() for path in paths)
     ).hexdigest()
-    folder.finish(digest, {"rows": 4, "of": 9, "added": 1, "dropped": {"short": 6}})
+    done = ChosenDone(key=folder.key(), digest=digest, rows=4, of=9, added=1, dropped={"short": 6})
+    folder.finish(done)
     assert list(faults(folder)) == []
     whole = paths[1].read_bytes()
     for change in (whole[:-1] + b" ", whole + whole[:9], b"", whole.splitlines(keepends=True)[0]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from selflengthen.config import ExpandConfig, InstructConfig
@@ -10,12 +11,13 @@ from selflengthen.engines.base import Completion, Request, Sampling
 from selflengthen.engines.scripted import Scripted
 from selflengthen.errors import RequestRefused
 from selflengthen.inputs import prompts
-from selflengthen.runner.executor import Drive
+from selflengthen.runner.executor import StageExecutor
 from selflengthen.stages.contract import Ask, Item
 from selflengthen.stages.expand import Expand
 from selflengthen.stages.expansion import ExpandInput
 from selflengthen.stages.instruct import Instruct, Wave, wave_items
 from selflengthen.storage.run_dir import RunFolder
+from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.storage.stage_table import EXPAND, INSTRUCT
 from selflengthen.text.checks import Checks
 from selflengthen.text.measures import word_count
@@ -24,6 +26,14 @@ from tests.loop.scripted_run import Silent
 
 SAMPLING = Sampling(0.7, 0.8, 20, 1.1, 500)
 DRAFT = "The first day came. A bell rang.\n\nThe second day came. Rain fell.\n\nAll went home."
+
+
+def _executor(
+    folder: StageFolder, reply: Callable[[Request], Completion], in_flight: int
+) -> StageExecutor:
+    return StageExecutor(
+        folder, engine=Scripted(reply), seed=0, in_flight=in_flight, progress=Silent()
+    )
 
 
 async def test_a_later_pass_that_does_not_fit_costs_nothing() -> None:
@@ -68,7 +78,7 @@ async def test_only_a_refusal_of_the_first_request_ends_an_item(tmp_path: Path) 
         Item(f"r01-expand-00000{n}-00-00", "d", ExpandInput(f"Write of {what}.", DRAFT))
         for n, what in enumerate(("days", "never"))
     ]
-    await Drive(Scripted(reply), 0, 1, Silent(), folder).run(stage, items)
+    await _executor(folder, reply, 1).run(stage, items)
     rejections = [(r.id[-7], r.attempt, r.reason, r.last) for r in folder.rejections()]
     assert rejections == [
         ("0", 1, "too long", False),
@@ -97,6 +107,6 @@ async def test_two_long_instructions_cost_one_attempt(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path).stage(INSTRUCT, 1)
     folder.begin({})
     names = [f"r01-instruct-{n:06d}" for n in range(12)]
-    await Drive(Scripted(reply), 0, 4, Silent(), folder).run(stage, wave_items(names, wave))
+    await _executor(folder, reply, 4).run(stage, wave_items(names, wave))
     assert {r.id for r in folder.records()} == set(names)
     assert {r.reason for r in folder.rejections()} == {"too long"}

@@ -18,6 +18,7 @@ from selflengthen.runner import metrics
 from selflengthen.storage.atomic import rewrite
 from selflengthen.storage.records import Record, Rejection, encode
 from selflengthen.storage.run_dir import RunFolder
+from selflengthen.storage.schemas import TextsDone
 from selflengthen.storage.stage_folder import StageFolder, key_of
 from selflengthen.storage.stage_table import DEMAND, DRAFT
 
@@ -92,20 +93,16 @@ def test_settled_files_do_not_depend_on_the_order_of_finishing(tmp_path: Path) -
 def test_a_broken_line_is_named_and_kept(folder: StageFolder) -> None:
     rewrite(folder.records_path, [encode(record(1)), b"{nonsense}\n", encode(record(2))])
     before = folder.records_path.read_bytes()
-    with pytest.raises(UserError, match=r"records\.jsonl, line 2: is no record"):
+    with pytest.raises(UserError, match=r"records\.jsonl, line 2: is not a record"):
         folder.finished()
     assert folder.records_path.read_bytes() == before
 
 
 def test_done_is_written_last_and_with_the_key(folder: StageFolder) -> None:
     assert folder.done() is None
-    folder.finish("digest", metrics.summary(folder, 1, 1.0, 1))
-    done = folder.done()
-    assert done and (done["key"], done["digest"], done["items"]) == (
-        key_of({"seed": 0}),
-        "digest",
-        1,
-    )
+    folder.finish(metrics.texts_done(folder, "digest", items=1, seconds=1.0, tokens=1))
+    done = folder.done_as(TextsDone)
+    assert done and (done.key, done.digest, done.items) == (key_of({"seed": 0}), "digest", 1)
 
 
 def test_a_rewrite_that_fails_leaves_the_file(tmp_path: Path) -> None:

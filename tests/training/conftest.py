@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 
 from selflengthen.pocket.language import Story, render
-from selflengthen.storage.records import Row, encode
+from selflengthen.storage.records import TrainingRow, encode
 from selflengthen.training.job import TrainingJob
 
 MakeJob = Callable[..., TrainingJob]
 
 
-def story_row(name: str, rng: random.Random, paragraphs: int = 2) -> Row:
+def story_row(name: str, rng: random.Random, paragraphs: int = 2) -> TrainingRow:
     """Make a row of one short text."""
     story = Story(rng)
-    return Row(
+    return TrainingRow(
         id=name,
         prompt=[{"role": "user", "content": story.request()}],
         completion=[{"role": "assistant", "content": render(story.text([1] * paragraphs))}],

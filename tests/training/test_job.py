@@ -47,7 +47,7 @@ def test_the_later_rate_counts_from_round_two(tmp_path: Path) -> None:
 
 def test_a_batch_that_does_not_divide_is_refused(make_job: MakeJob) -> None:
     assert make_job(batch=8, per_device_batch=2).accumulation(2) == 2
-    with pytest.raises(TrainingError, match=r"train\.batch \(8\) is no multiple"):
+    with pytest.raises(TrainingError, match=r"train\.batch \(8\) is not a multiple"):
         make_job(batch=8, per_device_batch=3).accumulation(1)
 
 

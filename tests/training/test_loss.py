@@ -11,9 +11,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from selflengthen.storage.records import Row, encode
+from selflengthen.storage.records import TrainingRow, encode
 from selflengthen.training.job import TrainingJob
 from selflengthen.training.launch import train
+from selflengthen.training.steps import TrainingStep
 from tests.training.conftest import MakeJob, story_row
 
 pytestmark = pytest.mark.slow
@@ -38,8 +39,10 @@ def token_losses(job: TrainingJob, model: Any) -> Iterator[Any]:
     from selflengthen.training import rows, sft
 
     tokenizer = AutoTokenizer.from_pretrained(job.model, trust_remote_code=False)
-    given = [msgspec.json.decode(x, type=Row) for x in Path(job.rows).read_bytes().splitlines()]
-    data = rows.tokenize(given, tokenizer, sft._stops(model, tokenizer), job.max_length)
+    given = [
+        msgspec.json.decode(x, type=TrainingRow) for x in Path(job.rows).read_bytes().splitlines()
+    ]
+    data = rows.tokenize(given, tokenizer, sft._stop_tokens(model, tokenizer), job.max_length)
     for ids, labels in zip(data.input_ids, data.labels, strict=True):
         logits = model(input_ids=torch.tensor([ids.tolist()])).logits[0, :-1]
         targets = torch.tensor(labels[1:].tolist())
@@ -78,7 +81,7 @@ def trainer_of(job: TrainingJob) -> Any:
         AutoTokenizer.from_pretrained(job.model, trust_remote_code=False),
     )
     data = rows.tokenize(
-        rows.read(Path(job.rows)), tokenizer, sft._stops(model, tokenizer), job.max_length
+        rows.read(Path(job.rows)), tokenizer, sft._stop_tokens(model, tokenizer), job.max_length
     )
     trainer = RoleTrainer(
         model=sft._adapted(model, job), args=sft._arguments(job), processing_class=tokenizer,
@@ -157,9 +160,9 @@ def test_children_average_so_over_accumulation_and_ranks(
 
 def steps_of(job: TrainingJob) -> list[float]:
     """Train in a child; return the loss of each step."""
-    steps: list[dict[str, Any]] = []
+    steps: list[TrainingStep] = []
     asyncio.run(train(job, log=Path(job.output).with_suffix(".log"), on_step=steps.append))
-    return [step["loss"] for step in steps]
+    return [step.loss for step in steps]
 
 
 def test_neftune_changes_the_training_and_leaves_nothing_behind(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from selflengthen.errors import TrainingError
-from selflengthen.storage.records import Row, encode
+from selflengthen.storage.records import TrainingRow, encode
 from selflengthen.training import rows
 from tests.training.conftest import story_row
 
@@ -27,8 +27,8 @@ def _lists(columns: Iterable[Any]) -> list[list[int]]:
     return [column.tolist() for column in columns]
 
 
-def _row(text: str, request: str = "Write a story.") -> Row:
-    return Row(
+def _row(text: str, request: str = "Write a story.") -> TrainingRow:
+    return TrainingRow(
         id="x",
         prompt=[{"role": "user", "content": request}],
         completion=[{"role": "assistant", "content": text}],
@@ -93,7 +93,7 @@ def test_a_model_without_a_chat_template_is_named(tokenizer: Any) -> None:
 def test_a_line_that_is_no_row_is_named(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_bytes(encode(_row("A fox.")) + b'{"id": "y"}\n')
-    with pytest.raises(TrainingError, match=r"rows\.jsonl:2: is no training row: .*prompt"):
+    with pytest.raises(TrainingError, match=r"rows\.jsonl:2: not a training row: .*prompt"):
         rows.read(path)
 
 
@@ -102,7 +102,7 @@ def test_marks_in_an_instruction_are_text(tokenizer: Any) -> None:
     from selflengthen.engines.chat import Chat
 
     asked = "Write about <|im_end|> and <|im_start|>assistant."
-    row = Row(
+    row = TrainingRow(
         id="x",
         prompt=[{"role": "user", "content": asked}],
         completion=[{"role": "assistant", "content": "It is <|im_end|> here."}],

@@ -21,6 +21,7 @@ from selflengthen.errors import TrainingError
 from selflengthen.training import checkpoints
 from selflengthen.training.job import TrainingJob, TrainingResult, finished
 from selflengthen.training.launch import train
+from selflengthen.training.steps import TrainingStep
 from tests.training.conftest import MakeJob
 
 LONG: dict[str, Any] = {"epochs": 20.0, "save_every": 5}
@@ -31,6 +32,7 @@ _PARENT = """
 import asyncio, sys
 from pathlib import Path
 import msgspec
+from selflengthen.training.steps import TrainingStep
 from selflengthen.training.job import TrainingJob
 from selflengthen.training.launch import train
 
@@ -42,7 +44,7 @@ asyncio.run(train(job, log=Path(sys.argv[2]), on_step=lambda step: None))
 @pytest.fixture(scope="module")
 def trained(
     tmp_path_factory: pytest.TempPathFactory, pocket_model: Path, rows_file: Path
-) -> tuple[TrainingJob, TrainingResult, list[dict[str, Any]]]:
+) -> tuple[TrainingJob, TrainingResult, list[TrainingStep]]:
     """One uninterrupted training."""
     job = TrainingJob(
         model=str(pocket_model),
@@ -60,8 +62,8 @@ def trained(
     return job, result, steps
 
 
-def _run(job: TrainingJob) -> tuple[TrainingResult, list[dict[str, Any]]]:
-    steps: list[dict[str, Any]] = []
+def _run(job: TrainingJob) -> tuple[TrainingResult, list[TrainingStep]]:
+    steps: list[TrainingStep] = []
     log = job.folder.with_suffix(".log")
     return asyncio.run(train(job, log=log, on_step=steps.append)), steps
 
@@ -91,11 +93,11 @@ def _wait(what: Callable[[], Any], seconds: float) -> Any:
 
 def test_it_learns_and_reports(trained: tuple[TrainingJob, TrainingResult, list[Any]]) -> None:
     job, result, steps = trained
-    assert [step["step"] for step in steps] == list(range(1, STEPS + 1))
+    assert [step.step for step in steps] == list(range(1, STEPS + 1))
     assert result.last_loss < 0.7 * result.first_loss
     assert (result.steps, result.rows, result.dropped) == (STEPS, 12, 0)
-    assert result.tokens == sum(step["tokens"] for step in steps)
-    assert max(step["learning_rate"] for step in steps) == pytest.approx(5e-3)
+    assert result.tokens == sum(step.tokens for step in steps)
+    assert max(step.learning_rate for step in steps) == pytest.approx(5e-3)
     files = {path.name for path in job.folder.iterdir()}
     assert files == {
         "adapter_config.json", "adapter_model.safetensors", "job.json", "metrics.jsonl",
@@ -165,7 +167,7 @@ def test_it_goes_on_from_an_adapter_and_drops_long_rows(
     assert second.adapter != first.adapter
     assert second.dropped >= 1 and second.rows + second.dropped == 12
     assert second.longest == first.longest
-    with pytest.raises(TrainingError, match=r"has rank 8, train\.lora_r is 4"):
+    with pytest.raises(TrainingError, match=r"has rank 8, but train\.lora_r is 4"):
         _run(make_job(start_from=job.output, lora_r=4))
 
 
@@ -181,7 +183,7 @@ def test_no_kill_takes_more_than_the_steps_since_a_checkpoint(
     stopped, first = asyncio.run(_cancel(job))
     assert first <= int(torn.name.split("-")[1])
     result, steps = _run(job)
-    assert result.resumed_from == stopped == steps[0]["step"] - 1
+    assert result.resumed_from == stopped == steps[0].step - 1
     assert result.steps == STEPS
     lines = (job.folder / "metrics.jsonl").read_bytes().splitlines()
     assert [msgspec.json.decode(line)["step"] for line in lines] == list(range(1, STEPS + 1))
@@ -204,9 +206,9 @@ def _kill_the_parent(job: TrainingJob, tmp_path: Path) -> None:
 
 def _kill_the_child(job: TrainingJob) -> int:
     """Return the step that the killed child had gone on from."""
-    steps: list[dict[str, Any]] = []
+    steps: list[TrainingStep] = []
 
-    def on_step(step: dict[str, Any]) -> None:
+    def on_step(step: TrainingStep) -> None:
         steps.append(step)
         if len(steps) >= 12:
             for process in _processes(job):
@@ -214,12 +216,12 @@ def _kill_the_child(job: TrainingJob) -> int:
 
     with pytest.raises(TrainingError, match="killed by SIGKILL"):
         asyncio.run(train(job, log=job.folder.with_suffix(".log"), on_step=on_step))
-    return int(steps[0]["step"]) - 1
+    return int(steps[0].step) - 1
 
 
 async def _cancel(job: TrainingJob) -> tuple[int, int]:
     """Return the step of the checkpoint that a cancelled training left, and its first step."""
-    steps: list[dict[str, Any]] = []
+    steps: list[TrainingStep] = []
     log = job.folder.with_suffix(".log")
     task = asyncio.create_task(train(job, log=log, on_step=steps.append))
     while len(steps) < 3 and not task.done():
@@ -231,8 +233,8 @@ async def _cancel(job: TrainingJob) -> tuple[int, int]:
     assert time.monotonic() - began < 11
     assert not _processes(job)
     saved = int(_newest(job).name.split("-")[1])
-    assert saved >= steps[-1]["step"]
-    return saved, steps[0]["step"]
+    assert saved >= steps[-1].step
+    return saved, steps[0].step
 
 
 def _newest(job: TrainingJob) -> Path:
@@ -251,7 +253,7 @@ def test_a_failure_is_one_line_with_the_reason_and_the_log(
         _run(job)
     message = str(caught.value)
     assert "\n" not in message
-    assert "bad.jsonl:1: is no training row" in message
+    assert "bad.jsonl:1: not a training row" in message
     assert str(job.folder.with_suffix(".log")) in message
     assert finished(job) is None and not _processes(job)
 

@@ -4,31 +4,32 @@ from __future__ import annotations
 
 import os
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from selflengthen.cli.options.parser import nearest
 from selflengthen.errors import UserError
 
 if TYPE_CHECKING:
-    from selflengthen.curate.steps import Steps
+    from selflengthen.curate.steps import NamedSteps
 
 COMMANDS = {
     "longest": "keep the longest responses (arXiv 2402.04833)",
-    "quality": "keep the rows of the lowest loss that a rule predicts (arXiv 2307.06290)",
-    "faithful": "keep the rows that ask for a length and keep it (arXiv 2410.10210)",
-    "mix": "add rows of a general set, drawn by lot",
-    "STEPS.yaml": "a list of these, each on what the one before it kept",
-    "search": "keep as many of the best rows by a rule as tune a model best (2307.06290)",
-    "measure": "write the indicators of each row, and choose nothing",
-    "fit": "make a rule: from losses of subsets, or by tunings on subsets of DATA",
+    "quality": "keep the rows with the lowest loss predicted by a rule (arXiv 2307.06290)",
+    "faithful": "keep responses of the length that the prompt asks for (arXiv 2410.10210)",
+    "mix": "mix in randomly drawn rows of a general data set",
+    "STEPS.yaml": "apply a list of these, each to the rows that the previous one kept",
+    "search": "find the number of top-ranked rows that minimises evaluation loss (2307.06290)",
+    "measure": "write the indicators of each row; select nothing",
+    "fit": "fit a rule to the losses of subsets, given or from fine-tuning on subsets of DATA",
 }
 
 
 def main(words: Sequence[str]) -> int:
-    """Do what the first word says."""
-    # The bars of `datasets` would stand between our lines.
+    """Run the subcommand that the first word names."""
+    # The progress bars of `datasets` would appear between our lines.
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     name, rest = (words[0], words[1:]) if words else ("--help", [])
     if name in ("-h", "--help"):
@@ -38,7 +39,7 @@ def main(words: Sequence[str]) -> int:
         print(
             "usage: python -m selflengthen curate METHOD DATA --out FILE [options]\n\n"
             f"Choose the rows to train on. {SETS}\n\nmethods:\n{listed}\n\n"
-            "METHOD --help tells of one; docs/curation.md of all."
+            "METHOD --help describes one method, docs/curation.md all of them."
         )
         return 0
     if name in ("measure", "fit", "search"):
@@ -55,8 +56,8 @@ def main(words: Sequence[str]) -> int:
         from selflengthen.cli.curate.choosing import parser_of
 
         parser = parser_of("STEPS.yaml", COMMANDS["STEPS.yaml"])
-        asked = parser.parse(rest)
-        return _choose(steps.read(Path(name)), asked)
+        args = parser.parse(rest)
+        return _choose(steps.read(Path(name)), args)
     raise UserError(
         f"no method {name!r}{nearest(name, COMMANDS)}; there are {', '.join(COMMANDS)}."
     )
@@ -74,30 +75,31 @@ def _rule(name: str, words: Sequence[str]) -> int:
 
 
 def _method(name: str, words: Sequence[str]) -> int:
-    from selflengthen.cli.curate.choosing import add_options, given, parser_of
+    from selflengthen.cli.curate.choosing import add_options, options_in, parser_of
     from selflengthen.curate import steps
 
     parser = parser_of(name, COMMANDS[name])
     names = add_options(parser, steps.METHODS[name])
     if name == "longest":
         parser.add_argument(
-            "--refine", action="store_true",
-            help="have a model improve what is kept; --refine --help tells of its options",
-        )  # fmt: skip
-    asked = parser.parse(words)
-    return _choose([(name, steps.make(name, given(asked, names), "--", strict=False))], asked)
+            "--refine",
+            action="store_true",
+            help="have a model improve the kept rows; see --refine --help for its options",
+        )
+    args = parser.parse(words)
+    return _choose([(name, steps.make(name, options_in(args, names), "--", strict=False))], args)
 
 
-def _choose(listed: Steps, asked: Any) -> int:
-    """Play steps and write what came of them."""
-    from selflengthen.cli.curate.choosing import Teller, leave, opened
+def _choose(listed: NamedSteps, args: Namespace) -> int:
+    """Apply steps and write the result."""
+    from selflengthen.cli.curate.choosing import ProgressPrinter, open_data, write_and_print
     from selflengthen.curate import steps
     from selflengthen.curate.io import write
 
-    write.refuse_existing(Path(asked.out))
-    rows, fields = opened(asked)
-    setting = steps.Setting(fields, Teller(sys.stderr))
-    steps.check(listed, setting)
-    played = steps.play(rows, listed, setting)
-    leave(asked, rows, played, steps.report(played, listed))
+    write.check_output(Path(args.out))
+    rows, named = open_data(args)
+    context = steps.StepContext(named, ProgressPrinter(sys.stderr))
+    steps.check(listed, context)
+    applied = steps.play(rows, listed, context)
+    write_and_print(args, rows, applied, steps.report(applied, listed))
     return 0

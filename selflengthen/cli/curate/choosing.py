@@ -1,11 +1,13 @@
-"""What the methods of `curate` share at the command line: options, sets, reports."""
+"""What the methods of `curate` share on the command line: options, data sets, reports."""
 
 from __future__ import annotations
 
 import json
 import time
 import typing
+from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -14,9 +16,40 @@ from selflengthen.cli.output.format import reasons, visible
 from selflengthen.cli.output.progress import EVERY
 
 if TYPE_CHECKING:
-    from selflengthen.curate.io.rows import Choice, Rows
+    import msgspec
+
+    from selflengthen.curate.io.columns import FieldNames
+    from selflengthen.curate.io.report import StepReport
+    from selflengthen.curate.io.rows import AppliedStep, Rows
 
 SETS = "DATA is a JSONL or Parquet file, a folder written by save_to_disk, or a hub id."
+
+
+@dataclass(frozen=True)
+class CurationReport:
+    """The report of a command.
+
+    Attributes:
+        data: DATA, as on the command line.
+        fields: the fields that were read: `messages`, or `prompt` and `response`.
+        rows: how many rows there were.
+        kept: how many are in `out`.
+        out: the output file or folder.
+        steps: the steps in order.
+        version: of this package.
+    """
+
+    data: str
+    fields: Mapping[str, str]
+    rows: int
+    kept: int
+    out: str
+    steps: Sequence[StepReport]
+    version: str
+
+    def as_json(self) -> Mapping[str, Any]:
+        """Return the report as it is written and printed."""
+        return vars(self) | {"steps": [step.as_json() for step in self.steps]}
 
 
 def parser_of(
@@ -24,18 +57,21 @@ def parser_of(
 ) -> Parser:
     """Return a parser with what all methods take; `only` are fields of the configuration."""
     parser = Parser(
-        f"curate {name}", f"{about[0].upper()}{about[1:]}.\n{SETS}", config=bool(only),
-        takes=f"{takes} --out FILE", only=only,
-    )  # fmt: skip
+        f"curate {name}",
+        f"{about[0].upper()}{about[1:]}.\n{SETS}",
+        config=bool(only),
+        takes=f"{takes} --out FILE",
+        only=only,
+    )
     parser.add_argument("data", metavar="DATA", type=file_name, help="the data set")
     parser.add_argument(
         "--out",
         metavar="FILE",
         type=file_name,
         required=True,
-        help=out or "where the result goes: .jsonl, .parquet, or a folder for load_from_disk",
+        help=out or "the output: .jsonl, .parquet, or a folder for load_from_disk",
     )
-    fields = parser.add_argument_group("fields, where they are not found by themselves")
+    fields = parser.add_argument_group("fields, if they are not detected")
     fields.add_argument("--prompt-field", metavar="NAME", default="", help="field of the prompt")
     fields.add_argument(
         "--response-field", metavar="NAME", default="", help="field of the response"
@@ -47,7 +83,7 @@ def parser_of(
     return parser
 
 
-def add_options(parser: Parser, kind: type[Any], title: str = "options") -> list[str]:
+def add_options(parser: Parser, kind: type[msgspec.Struct], title: str = "options") -> list[str]:
     """Add the options of a step; return their names."""
     import msgspec
 
@@ -57,87 +93,89 @@ def add_options(parser: Parser, kind: type[Any], title: str = "options") -> list
         meta = next(m for m in typing.get_args(hints[field.name])[1:])
         default = "" if field.required or field.default is None else f" (default: {field.default})"
         group.add_argument(
-            f"--{field.name.replace('_', '-')}", dest=field.name, required=field.required,
-            metavar="N" if "int" in str(field.type) else "X", help=meta.description + default,
-        )  # fmt: skip
+            f"--{field.name.replace('_', '-')}",
+            dest=field.name,
+            required=field.required,
+            metavar="N" if "int" in str(field.type) else "X",
+            help=meta.description + default,
+        )
         names.append(field.name)
     return names
 
 
-class Teller:
-    """Says now and then how far models have scored."""
+class ProgressPrinter:
+    """Prints at intervals how many rows are scored."""
 
     def __init__(self, out: TextIO) -> None:
         """Write to `out`."""
-        self._out, self._told = out, time.monotonic()
+        self._out = out
+        self._last = time.monotonic()
 
     def __call__(self, name: str, done: int, total: int) -> None:
-        """Print a line, if it is time."""
-        if time.monotonic() - self._told >= EVERY:
-            self._told = time.monotonic()
+        """Print a line, if the last one is long enough ago."""
+        if time.monotonic() - self._last >= EVERY:
+            self._last = time.monotonic()
             print(f"{name}: {done:,}/{total:,} rows", file=self._out, flush=True)
 
 
-def given(asked: Any, names: Sequence[str]) -> dict[str, str]:
-    """Return the options among `names` that were given."""
-    return {name: value for name in names if (value := getattr(asked, name)) is not None}
+def options_in(args: Namespace, names: Sequence[str]) -> dict[str, str]:
+    """Return the options among `names` that the command line has."""
+    return {name: value for name in names if (value := getattr(args, name)) is not None}
 
 
-def opened(asked: Any) -> tuple[Rows, Any]:
-    """Open the set that was named, with the fields that were."""
-    from selflengthen.curate.io.columns import Asked
+def open_data(args: Namespace) -> tuple[Rows, FieldNames]:
+    """Open DATA; return its rows and the fields that the user named."""
+    from selflengthen.curate.io.columns import FieldNames
     from selflengthen.curate.io.load import open_rows
 
-    fields = Asked(asked.prompt_field, asked.response_field, asked.messages_field)
-    return open_rows(asked.data, fields), fields
+    named = FieldNames(args.prompt_field, args.response_field, args.messages_field)
+    return open_rows(args.data, named), named
 
 
-def leave(
-    asked: Any, rows: Rows, played: Sequence[tuple[str, Rows, Choice]],
-    steps: Sequence[Mapping[str, Any]],
-) -> None:  # fmt: skip
-    """Write what steps kept, what they dropped and a report; print the report."""
+def write_and_print(
+    args: Namespace, rows: Rows, applied: Sequence[AppliedStep], steps: Sequence[StepReport]
+) -> None:
+    """Write the kept rows, the dropped ones and a report; print the report."""
     from selflengthen import __version__
     from selflengthen.curate.io import write
 
-    out, kept = Path(asked.out), played[-1][2].rows
-    report = {
-        "data": asked.data,
-        "fields": _fields(rows),
-        "rows": len(rows),
-        "kept": len(kept),
-        "out": str(out),
-        "steps": steps,
-        "version": __version__,
-    }
-    write.write_result(kept, steps=played, report=report, out=out)
-    print(json.dumps(report, indent=1) if asked.json else "\n".join(_told(report)))
+    chosen = applied[-1].choice.rows
+    report = CurationReport(
+        data=args.data,
+        fields=_fields(rows),
+        rows=len(rows),
+        kept=len(chosen),
+        out=str(Path(args.out)),
+        steps=steps,
+        version=__version__,
+    )
+    write.write_result(chosen, applied=applied, report=report.as_json(), out=Path(args.out))
+    print(json.dumps(report.as_json(), indent=1) if args.json else "\n".join(_lines(report)))
 
 
-def _fields(rows: Rows) -> dict[str, Any]:
-    found = rows.sources[0].fields  # type: ignore[attr-defined]
-    if found.messages:
-        return {"messages": found.messages}
-    return {"prompt": ",".join(found.prompt), "response": found.response}
+def _fields(rows: Rows) -> dict[str, str]:
+    fields = rows.sources[0].fields  # type: ignore[attr-defined]
+    if fields.messages:
+        return {"messages": fields.messages}
+    return {"prompt": ",".join(fields.prompt), "response": fields.response}
 
 
-def _told(report: Mapping[str, Any]) -> Iterator[str]:
-    """Write the report for people."""
-    fields = ", ".join(f"{name}: {visible(field)}" for name, field in report["fields"].items())
-    yield f"{visible(report['data'])} ({fields})"
+def _lines(report: CurationReport) -> Iterator[str]:
+    """Yield the report for people. It is no table: a step's figures follow its line."""
+    fields = ", ".join(f"{name}: {visible(field)}" for name, field in report.fields.items())
+    yield f"{visible(report.data)} ({fields})"
     yield f"{'step':<10} {'rows':>12} {'kept':>12}  dropped"
-    for step in report["steps"]:
-        dropped = reasons(step["dropped"])
-        yield f"{step['method']:<10} {step['rows']:>12,} {step['kept']:>12,}  {dropped}".rstrip()
-        own = {"method", "options", "rows", "kept", "dropped"}
-        for name, value in step.items():
-            if name not in own and value != {}:
+    for step in report.steps:
+        dropped = reasons(step.dropped)
+        yield f"{step.method:<10} {step.rows:>12,} {step.kept:>12,}  {dropped}".rstrip()
+        for name, value in step.figures.items():
+            if value != {}:
                 yield f"  {name.replace('_', ' ')}: {figure(value)}"
-    yield f"{report['kept']:,} of {report['rows']:,} rows in {visible(report['out'])}"
+    yield f"{report.kept:,} of {report.rows:,} rows in {visible(report.out)}"
 
 
 def figure(value: Any) -> str:
-    """Write a figure, or several by name, for people."""
+    """Format a figure, or several by name, for people."""
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {figure(part)}" for name, part in value.items())
     return f"{value:,}" if isinstance(value, int | float) else visible(str(value))

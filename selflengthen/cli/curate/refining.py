@@ -2,58 +2,70 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from selflengthen.cli.curate.choosing import add_options, given, leave, opened, parser_of
+from selflengthen.cli.curate.choosing import (
+    add_options,
+    open_data,
+    options_in,
+    parser_of,
+    write_and_print,
+)
 from selflengthen.cli.options.parser import file_path
 
 if TYPE_CHECKING:
     from selflengthen.curate.io.rows import Rows
+    from selflengthen.curate.methods.refine import RefineFigures
 
 _FIELDS = ("model", "seed", "language", "prompts", "sampling.", "checks.", "engine.")
 _ABOUT = """\
-keep the longest responses, and have a model improve each (arXiv 2402.04833): it is asked for a
-critique, then for a better response given that. Where none of three attempts passes the checks the
-response stays as it was. The model is --model, served by --engine.kind; the prompts are those of
---language, or --prompts FOLDER with refine-critique.user.md and refine-answer.user.md. The same
-command goes on after a kill"""
+keep the longest responses, and have a model improve each (arXiv 2402.04833): the model writes a
+critique of the response, then a better response. If three attempts fail the checks, the response
+stays. The model is --model, served by --engine.kind; the prompts are those of --language, or of
+--prompts FOLDER with refine-critique.user.md and refine-answer.user.md. After a kill, run the same
+command again to resume"""
 
 
 def refine(words: Sequence[str]) -> int:
-    """Choose the longest, have them refined, and write what came of it."""
+    """Choose the longest responses, have them refined, and write the result."""
+    import msgspec
+
     from selflengthen.curate import steps
     from selflengthen.curate.io import write
+    from selflengthen.curate.io.rows import AppliedStep
 
     parser = parser_of("longest", _ABOUT, only=_FIELDS, takes="DATA --k N --refine")
-    names = add_options(parser, steps.Longest)
-    parser.add_argument("--refine", action="store_true", help="this")
+    names = add_options(parser, steps.LongestStep)
+    parser.add_argument("--refine", action="store_true", help="refine the kept rows")
     parser.add_argument(
-        "--work", metavar="FOLDER", type=file_path,
-        help="where what the model wrote is kept (default: beside FILE, ending in .work)",
-    )  # fmt: skip
-    asked = parser.parse(words)
-    write.refuse_existing(Path(asked.out))
-    step = steps.make("longest", given(asked, names), "--", strict=False)
-    rows, fields = opened(asked)
-    choice = step(rows, steps.Setting(fields))
-    kept, figures = _refined(choice.rows, asked, words)
-    played = [("longest", rows, replace(choice, rows=kept))]
-    (told,) = steps.report(played, [("longest", step)])
-    leave(asked, rows, played, [told | figures])
+        "--work",
+        metavar="FOLDER",
+        type=file_path,
+        help="folder for everything that the model writes (default: next to FILE, named .work)",
+    )
+    args = parser.parse(words)
+    write.check_output(Path(args.out))
+    step = steps.make("longest", options_in(args, names), "--", strict=False)
+    rows, named = open_data(args)
+    choice = step(rows, steps.StepContext(named))
+    refined, figures = _refine_rows(choice.rows, args, words)
+    applied = AppliedStep("longest", rows, replace(choice, rows=refined))
+    (report,) = steps.report([applied], [("longest", step)])
+    report = replace(report, figures={**report.figures, **msgspec.structs.asdict(figures)})
+    write_and_print(args, rows, [applied], [report])
     return 0
 
 
-def _refined(rows: Rows, asked: Any, words: Sequence[str]) -> tuple[Rows, dict[str, Any]]:
-    """Have rows refined, or go on with it; return them, and figures."""
-    import msgspec
-
+def _refine_rows(rows: Rows, args: Namespace, words: Sequence[str]) -> tuple[Rows, RefineFigures]:
+    """Have a model refine the rows, or resume that; return them, and figures."""
     from selflengthen.cli.eval_targets import served
     from selflengthen.cli.options.settings import resolve
-    from selflengthen.cli.preflight import check_lengths, prompts_folder
+    from selflengthen.cli.preflight import fit_lengths, prompts_folder
     from selflengthen.cli.run import command
     from selflengthen.cli.runner import Attempt, perform
     from selflengthen.curate.io.work_dir import WorkFolder
@@ -62,26 +74,26 @@ def _refined(rows: Rows, asked: Any, words: Sequence[str]) -> tuple[Rows, dict[s
     from selflengthen.engines import require
     from selflengthen.inputs import models
 
-    config = resolve(None, asked.fields, None).config
+    settings = resolve(None, args.fields, None)
+    config = settings.config
     require(config.engine.kind)
     texts = refine.read_prompts(prompts_folder(config))
     model = served(config.model, config.engine) or models.find(config.model)
-    check_lengths(config, model, trains=False)
-    made_of = refine.identity(rows, config, model, texts)
-    place = WorkFolder(asked.work or beside(Path(asked.out), "work"))
-    place.check(made_of)
-    stage = refine.stage_of(place.path)
-    make = partial(refine.Refining, config, folder=stage, rows=rows, texts=texts, identity=made_of)
-    with place.locked():
-        place.begin(made_of)
+    config = fit_lengths(settings, model, trains=False)
+    identity = refine.identity(rows, config, model, texts)
+    work = WorkFolder(args.work or beside(Path(args.out), "work"))
+    work.check(identity)
+    stage = refine.stage_of(work.path)
+    make = partial(refine.Refining, config, folder=stage, rows=rows, texts=texts, identity=identity)
+    with work.locked():
+        work.begin(identity)
         if not stage.done():
             attempt = Attempt(
                 engine=config.engine,
                 model=model,
-                run=place,
-                log=place.new_log(),
+                run=work,
+                log=work.new_log(),
                 resume=command(["longest", *words], "curate"),
             )
             perform(make, attempt)
-    refined, figures = refine.refined(rows, stage)
-    return refined, msgspec.structs.asdict(figures)
+    return refine.apply_refinements(rows, stage)

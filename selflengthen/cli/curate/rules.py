@@ -6,14 +6,22 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from selflengthen.cli.curate.choosing import Teller, add_options, figure, given, opened, parser_of
+from selflengthen.cli.curate.choosing import (
+    ProgressPrinter,
+    add_options,
+    figure,
+    open_data,
+    options_in,
+    parser_of,
+)
 from selflengthen.cli.options.parser import Parser, file_name
-from selflengthen.cli.output.format import visible
 from selflengthen.errors import UserError
+from selflengthen.storage.atomic import check_new_file
 
 if TYPE_CHECKING:
+    from selflengthen.curate.indicators.models import Models
     from selflengthen.curate.rule.rules import Rule
 
 RULE_OUT = "where to write the rule, a .yaml file"
@@ -21,28 +29,33 @@ RULE_OUT = "where to write the rule, a .yaml file"
 
 def measure(words: Sequence[str], about: str) -> int:
     """Write the indicators of each row as JSONL, and print their means."""
+    import msgspec
+
     from selflengthen.curate.indicators.registry import check
     from selflengthen.curate.indicators.registry import measure as measure_rows
     from selflengthen.curate.io import write
-    from selflengthen.curate.steps import WithModels
+    from selflengthen.curate.steps import IndicatorModels
 
     parser = parser_of("measure", about)
     add_indicators(parser)
-    names = add_options(parser, WithModels, "models of indicators")
+    names = add_options(parser, IndicatorModels, "models of indicators")
     args = parser.parse(words)
     out = Path(args.out)
     indicators = args.indicators.split(",")
-    write.refuse_existing(out)
-    models = models_of(given(args, names))
+    write.check_output(out)
+    models = models_of(options_in(args, names))
     check(indicators, models)
-    rows, _ = opened(args)
+    rows, _ = open_data(args)
     measured = measure_rows(rows, indicators, models)
-    heads = (
-        write.row_head(rows, number, own)
-        for number, own in zip(rows.numbers.tolist(), rows.ids(), strict=True)
+    lines = zip(rows.numbers.tolist(), rows.ids(), measured.values.tolist(), strict=True)
+    write.write_lines(
+        out,
+        (
+            msgspec.to_builtins(write.row_head(rows, number, own_id))
+            | dict(zip(indicators, values, strict=True))
+            for number, own_id, values in lines
+        ),
     )
-    values = (dict(zip(indicators, line, strict=True)) for line in measured.values.tolist())
-    write.write_lines(out, (head | line for head, line in zip(heads, values, strict=True)))
     means = dict(zip(indicators, measured.values.mean(0).round(4).tolist(), strict=True))
     report = {"rows": len(rows), "out": str(out), "mean": means, "cut": dict(measured.cut)}
     print(json.dumps(report, indent=1) if args.json else f"{len(rows):,} rows in {out}")
@@ -58,17 +71,18 @@ def add_indicators(parser: Parser) -> None:
     )
 
 
-def models_of(options: Mapping[str, str]) -> Any:
+def models_of(options: Mapping[str, str]) -> Models:
     """Return the models that options name; raises UserError for a bad `--batch`."""
     import msgspec
 
-    from selflengthen.curate.steps import WithModels, check_names
+    from selflengthen.curate.steps import IndicatorModels, check_names
 
     check_names(options, "--")
     try:
-        return msgspec.convert(dict(options), WithModels, strict=False).models(Teller(sys.stderr))
+        named: IndicatorModels = msgspec.convert(dict(options), IndicatorModels, strict=False)
     except msgspec.ValidationError as error:
         raise UserError(f"--batch: {error}.") from error
+    return named.models(ProgressPrinter(sys.stderr))
 
 
 def fit(words: Sequence[str]) -> int:
@@ -76,9 +90,9 @@ def fit(words: Sequence[str]) -> int:
     parser = Parser(
         "curate fit",
         "Fit a rule by least squares. TABLE is JSONL with one subset per line: `indicators`, an\n"
-        "object of their means, and `loss`, that of the model tuned on the subset.\n"
-        "With --evaluation SET, it takes a data set instead of the table, and tunes a model on\n"
-        "each of its subsets; see `--evaluation SET --help`.",
+        "object of their means, and `loss`, the loss of the model fine-tuned on the subset.\n"
+        "With --evaluation SET, `fit` takes a data set instead, and fine-tunes a model on each of\n"
+        "its subsets; see `--evaluation SET --help`.",
     )
     parser.add_argument("table", metavar="TABLE", type=file_name, help="the subsets")
     parser.add_argument("--out", metavar="FILE", type=file_name, required=True, help=RULE_OUT)
@@ -93,7 +107,7 @@ def fit(words: Sequence[str]) -> int:
     from selflengthen.curate.rule.fit import least_squares, read
 
     out = Path(args.out)
-    reject_existing(out)
+    check_new_file(out)
     subsets = read(Path(args.table))
     indicators = args.indicators.split(",") if args.indicators else ()
     rule = least_squares(subsets, indicators, args.target)
@@ -109,14 +123,6 @@ def add_target(parser: Parser) -> None:
     )
 
 
-def reject_existing(out: Path) -> None:
-    """Raise UserError if a rule's file exists, or its folder does not."""
-    if out.exists():
-        raise UserError(f"{out} already exists; move it away, or give another --out.")
-    if not out.parent.is_dir():
-        raise UserError(f"{out.parent}: no such folder; make it, or give another --out.")
-
-
 def print_rule(rule: Rule, out: Path, *, as_json: bool) -> None:
     """Print a fitted rule with its statistics."""
     import msgspec
@@ -125,10 +131,12 @@ def print_rule(rule: Rule, out: Path, *, as_json: bool) -> None:
         print(json.dumps(msgspec.to_builtins(rule), indent=1))
         return
     assert rule.fit is not None
-    print(f"{'':<20} {'weight':>12} {'std. error':>12} {'p':>10}")
+    from selflengthen.cli.output.tables import print_table
+
     terms = {"intercept": (rule.intercept, rule.fit.intercept)}
     terms |= {name: (weight, rule.fit.weights[name]) for name, weight in rule.weights.items()}
+    table = [["", "weight", "std. error", "p"]]
     for name, (weight, term) in terms.items():
-        figures = f"{weight:>12.5g} {term.standard_error:>12.3g} {term.p_value:>10.2g}"
-        print(f"{visible(name):<20} {figures}")
+        table.append([name, f"{weight:.5g}", f"{term.standard_error:.3g}", f"{term.p_value:.2g}"])
+    print_table(table)
     print(f"R² {rule.fit.r_squared:.3f} over {rule.fit.subsets} subsets; the rule is in {out}")

@@ -1,4 +1,4 @@
-"""What the address of a server may hold."""
+"""What is allowed in the address of a server."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from selflengthen.inputs.user_files import text_fault
 
 
 def address_fault(value: Any) -> str | None:
-    """Say what is wrong with the address of a server, without showing it: it may hold a secret."""
+    """Say what is wrong with the address of a server, without showing it: it may have a secret."""
     if "@" in str(value):
         return (
-            "the address holds a user name or a password, which would be saved in config.yaml; "
+            "the address contains a user name or a password, which would be saved in config.yaml; "
             "leave them out, and put the key into the environment variable OPENAI_API_KEY, or "
-            "the one that key_variable names"
+            "into the one that key_variable names"
         )
     if not isinstance(value, str):
         return None  # the types are checked with those of all fields
@@ -26,10 +26,10 @@ def address_fault(value: Any) -> str | None:
     except ValueError:
         fits = False
     if not fits or not value.isprintable() or " " in value:
-        return "is not the address of a server; it looks like http://127.0.0.1:8000/v1"
+        return "not the address of a server; write one like http://127.0.0.1:8000/v1"
     if parts.query or parts.fragment:
         return (
-            "the address has a part after ? or #, which no server takes here; leave it out, and "
+            "the address has a part after ? or #, which is not supported; leave it out, and "
             "put a key into the environment variable that key_variable names"
         )
     return None

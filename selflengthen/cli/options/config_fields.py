@@ -1,4 +1,4 @@
-"""The fields of the configuration, one by one: for help, for the reference, for messages."""
+"""The fields of the configuration, one by one: for help, docs and error messages."""
 
 from __future__ import annotations
 
@@ -20,23 +20,27 @@ _BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
 @dataclass(frozen=True)
 class FieldOfConfig:
-    """One field: its dotted name, what it takes, its default, what it is for, and its kind."""
+    """One field: its dotted name, the values it takes, its default, its purpose and its kind.
+
+    A field that `fits` can be left to the model, see `auto`.
+    """
 
     name: str
     takes: str
     default: Any
     sentence: str
     kind: str
+    fits: bool = False
 
     @property
     def section(self) -> str:
-        """The part of the configuration that it stands in; empty for the top."""
+        """The section that it is in; empty at the top level."""
         return self.name.rpartition(".")[0]
 
     @property
     def shown(self) -> str:
         """The default as it would be written in YAML."""
-        return written(self.default)
+        return "auto" if self.fits else written(self.default)
 
 
 def written(value: Any) -> str:
@@ -52,13 +56,13 @@ def written(value: Any) -> str:
 
 @cache
 def fields() -> dict[str, FieldOfConfig]:
-    """Return every field by its dotted name, in the order of the models."""
+    """Return every field by its dotted name, in the order of the configuration."""
     return {field.name: field for field in _walk(Config, Config(), "")}
 
 
 @cache
 def sections() -> dict[str, str]:
-    """Return what each section is for, by its dotted name; the top is the empty name."""
+    """Return each section's purpose by its dotted name; the top level has the empty name."""
     return {"": _doc(Config), **dict(_sections(Config, ""))}
 
 
@@ -70,8 +74,9 @@ def _walk(model: type[BaseModel], values: BaseModel, prefix: str) -> Iterator[Fi
             continue
         extra = info.json_schema_extra
         kind = str(extra["kind"]) if isinstance(extra, dict) else ""
-        takes = _takes(info.annotation, info.metadata)
-        yield FieldOfConfig(f"{prefix}{name}", takes, value, info.description or "", kind)
+        fits = bool(extra["fits"]) if isinstance(extra, dict) else False
+        takes = _takes(info.annotation, info.metadata) + (", or auto" if fits else "")
+        yield FieldOfConfig(f"{prefix}{name}", takes, value, info.description or "", kind, fits)
 
 
 def _sections(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str]]:
@@ -82,7 +87,7 @@ def _sections(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str]]:
 
 
 def _takes(annotation: Any, bounds: list[Any]) -> str:
-    """Say in words what values a field allows."""
+    """Say in words what values a field takes."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Literal:
         return "one of " + ", ".join(map(str, arguments))

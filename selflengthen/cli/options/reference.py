@@ -13,13 +13,12 @@ _HEAD = """\
 
 A configuration is a YAML file with the fields below, or a preset by name: `paper` or `pocket`. On
 the command line each field is an option by its dotted name: `--train.lora_r 16`, `--iterations 5`,
-`--sampling.stop='["---"]'`, `--train.neftune_alpha none`. The command line goes before the file,
-the file before what a run that exists has in its own `config.yaml`, that before the defaults. A
-field that does not exist, or that stands twice, is an error.
+`--sampling.stop='["---"]'`, `--train.neftune_alpha none`. Precedence: command line, then file, then
+the `config.yaml` of a run that you resume, then defaults. Unknown and repeated fields are errors.
 
-Fields of kind *identity* decide what a run makes: to change one, start another run, or make the
-stages again that it touches (`--redo`). Fields of kind *runtime* may change between two starts of
-the same run. The defaults are the paper's constants."""
+Fields of kind *identity* change what a run produces: to change one, start a new run, or redo the
+stages that depend on it (`--redo`). Fields of kind *runtime* may change whenever you resume a run.
+The defaults are the paper's constants."""
 
 
 def lines() -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What values of a configuration must hold beyond their types: names of files, addresses, steps."""
+"""Checks of a configuration beyond its types: names of files, addresses, curation steps."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from selflengthen.errors import UserError
 from selflengthen.inputs.user_files import name_fault, text_fault
 
 Places = dict[str, str]
-"""Where a field was given, by dotted name: `--train.lora_r`, or `my.yaml, line 3`."""
+"""Where each field was set, by dotted name: `--train.lora_r`, or `my.yaml, line 3`."""
 
 _PATHS = frozenset({"model", "prompts", "seeds", "held_out.source", "judge.model"})
-"""Fields that may be the name of a file or folder."""
+"""Fields that may name a file or folder."""
 
 
 def check_texts(config: Config, places: Places, path: Path) -> None:
-    """Raise UserError for a text that cannot be a file's name, where it is one, or be written."""
+    """Raise UserError for a text that cannot be saved, or cannot be the file name that it is."""
     for field in fields():
         section, _, last = field.rpartition(".")
         value = attrgetter(section)(config) if section else config
@@ -34,13 +34,13 @@ def check_texts(config: Config, places: Places, path: Path) -> None:
 
 
 def place_of(field: str, places: Places, path: Path) -> str:
-    """Say which field is meant and where it was given; on a command line that is its name."""
+    """Return the field and where it was set; on the command line, that is the option alone."""
     where = places.get(field, str(path))
     return where if where == f"--{field}" else f"{where}: {field}"
 
 
 def check_addresses(values: Mapping[str, Any], places: Places, path: Path) -> None:
-    """Raise UserError for an address with a password or without a host; none is shown."""
+    """Raise UserError for an address with a password or without a host, without showing it."""
     for field in fields():
         if field.endswith(".url"):
             value: Any = values
@@ -51,9 +51,9 @@ def check_addresses(values: Mapping[str, Any], places: Places, path: Path) -> No
 
 
 def check_steps(config: Config, places: Places, path: Path) -> None:
-    """Raise UserError for a curation step that is none, naming the field and where it stands."""
+    """Raise UserError for an invalid curation step, naming the field and where it was set."""
     for field, listed in config.steps().items():
         if listed:
             from selflengthen.curate import steps
 
-            steps.made(listed, place_of(field, places, path))
+            steps.parse_steps(listed, place_of(field, places, path))

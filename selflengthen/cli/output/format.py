@@ -6,16 +6,21 @@ from collections.abc import Mapping
 
 from selflengthen.text.printable import one_line, visible
 
-__all__ = ["duration", "opening", "reasons", "visible"]
+__all__ = ["counted", "duration", "opening", "reasons", "visible"]
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number with its noun: `1 row`, `2,000 rows`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def opening(text: str, most: int = 60) -> str:
-    """Return the beginning of a text on one line."""
+    """Return the beginning of a text, at most `most` characters, on one line."""
     return one_line(text, most)
 
 
 def duration(seconds: float | None) -> str:
-    """Write a time for people."""
+    """Write a time in seconds, minutes or hours; `?` for None."""
     if seconds is None:
         return "?"
     if seconds < 90:

@@ -1,4 +1,4 @@
-"""Where everything goes that is not for the person at the terminal: the log of the attempt."""
+"""Sends all output that is not for the person at the terminal to the log of the attempt."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from selflengthen.text.printable import visible
 def quiet(log: Path) -> Iterator[TextIO]:
     """Send logging, warnings and both standard streams to `log`; yield what was stderr.
 
-    Libraries and their native parts write to the streams as they like, and child processes
-    inherit them; redirected as file descriptors, all of it stands in the log.
+    Libraries, their native code and child processes write to the streams directly. Redirecting the
+    file descriptors sends all of that to the log.
     """
     handler = logging.FileHandler(log, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(_Printable("%(asctime)s %(levelname)s %(name)s: %(message)s"))
@@ -40,7 +40,7 @@ def quiet(log: Path) -> Iterator[TextIO]:
             yield terminal
         finally:
             for stream in (terminal, sys.stdout, sys.stderr):
-                with contextlib.suppress(OSError):  # a full disk takes no log; people shall hear it
+                with contextlib.suppress(OSError):  # a full disk: the error must still be shown
                     stream.flush()
             for number, saved in enumerate(streams, 1):
                 os.dup2(saved, number)
@@ -48,21 +48,21 @@ def quiet(log: Path) -> Iterator[TextIO]:
             logging.captureWarnings(False)
             root.removeHandler(handler)
             root.setLevel(level)
-            with contextlib.suppress(OSError):  # as above: what the full disk did not take
+            with contextlib.suppress(OSError):  # as above
                 handler.close()
 
 
 class _Printable(logging.Formatter):
-    """Shows the control characters of what is logged: a log is read at a terminal."""
+    """Makes control characters visible: people read logs at a terminal."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write a record, and its traceback if it has one."""
+        """Format a record, and its traceback if it has one."""
         return visible(super().format(record))
 
 
 @contextlib.contextmanager
 def _terminal(descriptor: int) -> Iterator[TextIO]:
-    """Yield a stream to `descriptor` for people, in the encoding that their terminal takes."""
+    """Yield a stream for people to `descriptor`, in the encoding of their terminal."""
     encoding = sys.stderr.encoding or "utf-8"
     stream = open(descriptor, "w", encoding=encoding, closefd=False)  # noqa: SIM115
     try:
@@ -74,7 +74,7 @@ def _terminal(descriptor: int) -> Iterator[TextIO]:
 
 @contextlib.contextmanager
 def _stdout_for_libraries() -> Iterator[None]:
-    """Let libraries print into the log; where the disk takes no more, that ends nothing."""
+    """Let libraries print into the log; a full disk then stops nothing."""
     before, sys.stdout = sys.stdout, for_people(sys.stdout)
     try:
         yield

@@ -1,30 +1,32 @@
-"""Tells how a run is going: a bar in a terminal, plain lines elsewhere."""
+"""Shows the progress of a run: a bar in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from selflengthen.cli.output.format import duration, visible
+from selflengthen.cli.output.format import counted, duration, visible
 from selflengthen.cli.output.streams import for_people, for_rich
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
     from selflengthen.storage.records import Record, Rejection
+    from selflengthen.training.steps import TrainingStep
 
 EVERY = 10.0
 """Seconds between two plain lines."""
 _REDRAW = 0.2
+"""Seconds between two updates of the bar."""
 
 
 class Reporter:
-    """Hears of stages, texts and training steps, and of notes; writes to a terminal or a file."""
+    """Counts texts and training steps, and writes progress and notes to a terminal or a file."""
 
     def __init__(self, out: TextIO, environment: Mapping[str, str] = os.environ) -> None:
-        """Write to `out`, with a bar where that is a terminal that can show one."""
+        """Write to `out`, with a bar if it is a terminal that can show one."""
         self._out = for_people(out)
         plain = environment.get("CI") or environment.get("TERM", "dumb") == "dumb"
         self._live = out.isatty() and not plain
@@ -32,7 +34,7 @@ class Reporter:
         self._title, self._total, self._tokens = "", 0, 0
         self._reset("", 0, 0)
 
-    # What drive calls.
+    # Called by the runner of a stage.
 
     def begin(self, title: str, total: int, done: int) -> None:
         """Start a stage of texts."""
@@ -44,7 +46,7 @@ class Reporter:
         self._done += 1
         self._words += record.words
         self._tokens += record.tokens - self._tried.pop(record.id, 0)
-        self._tell()
+        self._show()
 
     def rejected(self, rejection: Rejection) -> None:
         """Count a rejected attempt; the last one ends its item."""
@@ -54,16 +56,16 @@ class Reporter:
         if rejection.last:
             self._done += 1
             del self._tried[rejection.id]
-        self._tell()
+        self._show()
 
     def end(self) -> None:
-        """End the stage with a line."""
+        """Print the last line of the stage."""
         if self._title:
             self._stop()
             self._line(self._summary(over=True))
             self._title = ""
 
-    # What the run calls.
+    # Called by the command.
 
     def train(self, title: str, total: int, done: int) -> None:
         """Start a training of about `total` steps."""
@@ -71,20 +73,20 @@ class Reporter:
         self._training = True
         self._start()
 
-    def step(self, line: Mapping[str, Any]) -> None:
-        """Count a training step: a line of its metrics."""
-        self._done = int(line["step"])
-        self._tokens += int(line["tokens"])
-        self._loss = float(line["loss"])
+    def step(self, step: TrainingStep) -> None:
+        """Count a training step."""
+        self._done = step.step
+        self._tokens += step.tokens
+        self._loss = step.loss
         self._total = max(self._total, self._done)
-        self._tell()
+        self._show()
 
     def note(self, text: str) -> None:
-        """Print a line, above the bar where there is one."""
+        """Print a line, above the bar if there is one."""
         self._line(" ".join(visible(text).split()))
 
     def close(self) -> None:
-        """Take the bar away; what was going on is not over."""
+        """Remove the bar; the stage is not finished."""
         self._stop()
         self._title = ""
 
@@ -94,7 +96,7 @@ class Reporter:
         self._rejections = self._words = self._tokens = 0
         self._tried: dict[str, int] = {}
         self._training, self._loss = False, float("nan")
-        self._began = self._told = time.monotonic()
+        self._began = self._shown = time.monotonic()
 
     def _start(self) -> None:
         if not self._live:
@@ -104,30 +106,36 @@ class Reporter:
 
         console = Console(file=for_rich(self._out), markup=False, emoji=False, highlight=False)
         self._bar = Progress(
-            SpinnerColumn("line"), TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24), TextColumn("{task.fields[said]}", markup=False),
-            console=console, transient=True, refresh_per_second=5,
+            SpinnerColumn("line"),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[figures]}", markup=False),
+            console=console,
+            transient=True,
+            refresh_per_second=5,
             # What libraries print goes to the log, not above the bar.
-            redirect_stdout=False, redirect_stderr=False,
-        )  # fmt: skip
-        self._bar.add_task(self._title, total=self._total, completed=self._done, said="")
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._bar.add_task(self._title, total=self._total, completed=self._done, figures="")
         self._bar.start()
-        self._tell(now=True)
+        self._show(now=True)
 
     def _stop(self) -> None:
         bar, self._bar = self._bar, None
         if bar is not None:
             bar.stop()
 
-    def _tell(self, *, now: bool = False) -> None:
-        """Show where the stage is, if it is time."""
-        passed = time.monotonic() - self._told
+    def _show(self, *, now: bool = False) -> None:
+        """Show the progress of the stage, if it is time."""
+        passed = time.monotonic() - self._shown
         if not now and passed < (_REDRAW if self._bar else EVERY):
             return
-        self._told = time.monotonic()
+        self._shown = time.monotonic()
         if self._bar is not None:
             task = self._bar.task_ids[0]
-            self._bar.update(task, total=self._total, completed=self._done, said=self._said())
+            figures = self._figures()
+            self._bar.update(task, total=self._total, completed=self._done, figures=figures)
         elif self._title:
             self._line(self._summary())
 
@@ -138,22 +146,29 @@ class Reporter:
             print(text, file=self._out, flush=True)
 
     def _summary(self, *, over: bool = False) -> str:
-        return f"{self._title}: {self._said(over=over)}"
+        return f"{self._title}: {self._figures(over=over)}"
 
-    def _said(self, *, over: bool = False) -> str:
-        """Say done and total, rejections, words, tokens a second, and the time left or taken."""
+    def _figures(self, *, over: bool = False) -> str:
+        """Write items done, rejections, words, tokens per second, and the time left or taken.
+
+        Items done include those of earlier starts; all else counts from this start.
+        """
         seconds = time.monotonic() - self._began
-        said = [f"{self._done:,}/{self._total:,}"]
+        parts = [f"{self._done:,}/{self._total:,} done"]
         if self._training:
-            said[0] = f"step {said[0]}"
-            said += [f"loss {self._loss:.3f}"] if self._done > self._before else []
+            # The total is an estimate: in the end, only the steps that were done are certain.
+            step = f"step {self._done:,}/{self._total:,}"
+            parts = [counted(self._done, "step") if over else step]
+            if self._done > self._before:
+                parts.append(f"loss {self._loss:.3f}")
         else:
-            said += [f"{self._rejections:,} attempts rejected", f"{self._words:,} words"]
+            parts.append(f"{counted(self._rejections, 'attempt')} rejected")
+            parts.append(counted(self._words, "word"))
         if self._tokens and seconds > 0:
-            said.append(f"{self._tokens / seconds:,.0f} tokens/s")
-        made = self._done - self._before
+            parts.append(f"{self._tokens / seconds:,.0f} tokens/s")
+        new = self._done - self._before
         if over:
-            said.append(f"in {duration(seconds)}")
-        elif made and self._total > self._done:
-            said.append(f"{duration(seconds / made * (self._total - self._done))} left")
-        return ", ".join(said)
+            parts.append(f"in {duration(seconds)}")
+        elif new and self._total > self._done:
+            parts.append(f"{duration(seconds / new * (self._total - self._done))} left")
+        return ", ".join(parts)

@@ -1,8 +1,8 @@
-"""The door to the terminal: everything that is printed goes through a `SafeStream`.
+"""Everything that is printed goes through a `SafeStream`.
 
-`main` puts one in place of each standard stream. So no print, no help text, no traceback and no
-library can send a terminal what a server, a model or a file name made up, and no character that
-the terminal's encoding lacks can end a command.
+`main` replaces the standard streams with such ones. A print, a help text, a traceback or a library
+then cannot send the terminal control characters from a server, a model or a file name, and a
+character that the terminal's encoding lacks cannot end a command.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from typing import Any, TextIO, cast
 
 from selflengthen.text.printable import encodable, visible
 
-# What the progress bars of libraries move the cursor by: back to the line's start, and lines up.
-# Nothing of ours is written in such pieces.
+# How the progress bars of libraries move the cursor: to the start of the line, and lines up. We
+# write nothing that begins like this ourselves.
 _BAR_MOVES = re.compile(r"\r|(?:\x1b\[A)+\Z")
 
 
 class ReaderGone(Exception):
-    """Nobody reads standard output any more, as after `| head`."""
+    """Nobody reads standard output any longer, as after `| head`."""
 
 
 class SafeStream:
-    """A text stream that shows control characters and escapes what its encoding lacks.
+    """A text stream that makes control characters visible and escapes what its encoding lacks.
 
-    Output that is not `essential` (progress, notes, errors) is dropped where it cannot be written:
-    a run must not end because its terminal went away. In such output a terminal gets the moves of
-    progress bars, as of a download.
+    Output that is not `essential` (progress, notes, errors) is dropped if it cannot be written: a
+    run must not end because its terminal is gone. There, progress bars of libraries, as of a
+    download, may move the cursor of a terminal.
     """
 
     def __init__(self, stream: TextIO, *, essential: bool, controls: bool = False) -> None:
@@ -40,11 +40,11 @@ class SafeStream:
         self.stream, self.essential, self.controls = stream, essential, controls
 
     def __getattr__(self, name: str) -> Any:
-        """Be the stream in all else."""
+        """Return any other attribute of the stream."""
         return getattr(self.stream, name)
 
     def write(self, text: str) -> int:
-        """Write text that is safe to show."""
+        """Write text, made safe to show."""
         moves = self._bar_moves(text)
         shown = text if self.controls else moves + visible(text[len(moves) :])
         shown = encodable(shown, self.stream.encoding or "utf-8")
@@ -52,16 +52,16 @@ class SafeStream:
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
-        """Write texts, one after the other."""
+        """Write several texts."""
         for line in lines:
             self.write(line)
 
     def flush(self) -> None:
-        """Write out what is buffered."""
+        """Write what is buffered."""
         self._try(self.stream.flush)
 
     def _bar_moves(self, text: str) -> str:
-        """Return how a bar moves the cursor before what it writes; "" for all other output."""
+        """Return the cursor moves that a bar begins with; "" for all other output."""
         moves = None if self.essential else _BAR_MOVES.match(text)
         return moves[0] if moves and self.stream.isatty() else ""
 
@@ -70,7 +70,7 @@ class SafeStream:
             act()
         except OSError as error:
             gone = error.errno == errno.EPIPE or (error.errno == errno.EIO and self._is_device())
-            # What is buffered would fail again when Python exits.
+            # Else the buffered text would fail again when Python exits.
             self._discard(error)
             if not self.essential:
                 return
@@ -80,14 +80,14 @@ class SafeStream:
             raise
 
     def _is_device(self) -> bool:
-        """Whether this is a terminal, also one that has hung up, and no file on a broken disk."""
+        """Whether this is a terminal, even one that hung up, and not a file on a broken disk."""
         try:
             return stat.S_ISCHR(os.fstat(self.stream.fileno()).st_mode)
         except OSError:
             return False
 
     def _discard(self, error: OSError) -> None:
-        """Let the stream lead nowhere, unless it is only busy."""
+        """Redirect the stream to nothing, unless it is only busy."""
         if isinstance(error, BlockingIOError):
             return
         with contextlib.suppress(OSError):  # a stream in memory has no descriptor
@@ -99,9 +99,9 @@ class SafeStream:
 
 @contextlib.contextmanager
 def safe_streams() -> Iterator[None]:
-    """Make standard output and standard error safe, also where they are closed.
+    """Make standard output and standard error safe, even if they are closed.
 
-    They stay so where an exception passes, since Python prints the traceback after that.
+    They stay safe after an exception, since Python prints the traceback later.
     """
     before = sys.stdout, sys.stderr
     _fill_closed()
@@ -114,7 +114,7 @@ def safe_streams() -> Iterator[None]:
 
 
 def for_people(stream: TextIO) -> TextIO:
-    """Return a stream for progress and notes: what cannot be written there is dropped."""
+    """Return a stream for progress and notes; what cannot be written is dropped."""
     if isinstance(stream, SafeStream) and not stream.essential:
         return cast(TextIO, stream)
     return cast(TextIO, SafeStream(stream, essential=False))
@@ -123,7 +123,7 @@ def for_people(stream: TextIO) -> TextIO:
 def for_rich(stream: TextIO) -> TextIO:
     """Return a stream that lets the escape sequences of `rich` through.
 
-    Whoever writes there shows texts with `visible` first.
+    Texts that are written there must go through `visible` first.
     """
     if not isinstance(stream, SafeStream):
         return cast(TextIO, SafeStream(stream, essential=True, controls=True))
@@ -140,9 +140,9 @@ def _safe(stream: TextIO | SafeStream | None, descriptor: int, *, essential: boo
 
 
 def _fill_closed() -> None:
-    """Open the closed ones of the descriptors 0 to 2 on nothing.
+    """Open /dev/null for each of the descriptors 0 to 2 that is closed.
 
-    Else the next file that is opened would get the number, and what is printed would go into it.
+    Else the next file that is opened gets the number, and whatever is printed goes into it.
     """
     for descriptor in range(3):
         try:

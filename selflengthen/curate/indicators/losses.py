@@ -1,7 +1,7 @@
 """The loss of a tuned model on an evaluation set: the mean over all target tokens of all rows.
 
-Rows become tokens as in training (`training.rows`), the end of a turn included; rows over the
-training's maximal length are left out and counted, as there.
+Rows are tokenized as in training (`training.rows`), with the end of the turn; rows above the
+training's maximum length are left out and counted, as there.
 """
 
 from __future__ import annotations
@@ -25,35 +25,38 @@ class Evaluation:
     """An evaluation set as the tokens of a job's model, the longest rows first."""
 
     def __init__(self, path: Path, job: TrainingJob) -> None:
-        """Read and tokenize; raises TrainingError where no row is short enough."""
+        """Read and tokenize; raises TrainingError if no row is short enough."""
         tokenizer = pretrained.tokenizer(job.model)
-        made = rows.tokenize(rows.read(path), tokenizer, _stops(job, tokenizer), job.max_length)
-        if not made.input_ids:
+        tokenized = rows.tokenize(
+            rows.read(path), tokenizer, _stops(job, tokenizer), job.max_length
+        )
+        if not tokenized.input_ids:
             raise TrainingError(
-                f"{path}: every row has over {job.max_length} tokens (longest: {made.longest}); "
-                "raise train.max_length, or give another evaluation set."
+                f"{path}: every row has over {job.max_length} tokens (longest: "
+                f"{tokenized.longest}); raise train.max_length, or give another evaluation set."
             )
-        self.dropped, self._batch = made.dropped, job.per_device_batch
-        pairs = zip(made.input_ids, made.labels, strict=True)
+        self.dropped = tokenized.dropped
+        self._batch = job.per_device_batch
+        pairs = zip(tokenized.input_ids, tokenized.labels, strict=True)
         self._rows = sorted(
             ((ids.tolist(), labels.tolist()) for ids, labels in pairs), key=lambda p: -len(p[0])
         )
 
     def loss(self, job: TrainingJob) -> Loss:
-        """Load the job's model with the adapter that it made, and measure it."""
+        """Load the job's model with the adapter that it trained, and evaluate it."""
         base: Any = sft._base(job)
         model = pretrained.adapted(base, job.output)
         model.to("cuda" if torch.cuda.is_available() else "cpu")
-        found = self.loss_of(model)
+        loss = self.loss_of(model)
         del base, model
         free()
-        return found
+        return loss
 
     @torch.inference_mode()
     def loss_of(self, model: torch.nn.Module) -> Loss:
-        """Measure a model where it is, in evaluation mode from here on.
+        """Evaluate a model on its own device; it stays in evaluation mode.
 
-        A batch has `per_device_batch` rows: the sum depends on it in the last digits.
+        A batch has `per_device_batch` rows, on which the last digits of the sum depend.
         """
         model.eval()
         device = next(model.parameters()).device
@@ -66,15 +69,15 @@ class Evaluation:
 
 
 def free() -> None:
-    """Give back the memory of models that nobody holds any more."""
+    """Free the memory of models that are no longer referenced."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 
 
 def _stops(job: TrainingJob, tokenizer: Any) -> set[int]:
-    """Return the tokens at which generation ends, without loading the model."""
-    ends = pretrained.ends(job.model)  # without such a file a model ends as its tokenizer says
+    """Return the tokens that end a generation, without loading the model."""
+    ends = pretrained.ends(job.model)  # without that file, the tokenizer's end token applies
     stops = set(ends) if isinstance(ends, list) else {ends}
     return {int(token) for token in (*stops, tokenizer.eos_token_id) if token is not None}
 

@@ -1,4 +1,4 @@
-"""Which indicators need a model, and the models that are named for them."""
+"""Which indicators need a model, and the models that a user names for them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from selflengthen.curate.io.rows import Tell
+from selflengthen.curate.io.rows import OnProgress
 
 KNN = re.compile(r"knn_([1-9][0-9]*)")
 NEEDS: Mapping[str, str] = {
@@ -25,7 +25,10 @@ NEEDS: Mapping[str, str] = {
 class Models:
     """The models that indicators need, by folder or hub id.
 
-    `cache` is where their scores are kept; `tell` hears how far it is.
+    Attributes:
+        batch: batch size, in rows.
+        cache: the folder of their scores; None for the default one.
+        on_progress: called while they score.
     """
 
     reward: str | None = None
@@ -34,14 +37,14 @@ class Models:
     embedder: str | None = None
     batch: int = 8
     cache: Path | None = None
-    tell: Tell | None = None
+    on_progress: OnProgress | None = None
 
     def of(self, indicator: str) -> str | None:
-        """Return the model of an indicator, None where it is not named."""
-        name: str | None = getattr(self, needed(indicator) or "", None)
+        """Return the model of an indicator, or None if it is not named."""
+        name: str | None = getattr(self, model_option(indicator) or "", None)
         return name
 
 
-def needed(indicator: str) -> str | None:
-    """Return the option that names an indicator's model, or None where it needs none."""
+def model_option(indicator: str) -> str | None:
+    """Return the option that names an indicator's model, or None if it needs none."""
     return NEEDS.get("knn_I" if KNN.fullmatch(indicator) else indicator)

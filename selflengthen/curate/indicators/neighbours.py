@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     Vectors = NDArray[np.float32]
 
 _EXACT = 20_000  # up to so many rows every pair is compared in full
-_SAMPLE = 20_000  # rows from which the codes are learnt
-_AGAIN = 10  # candidates for each neighbour that are compared in full
+_SAMPLE = 20_000  # rows from which the codes are learned
+_AGAIN = 10  # candidates per neighbour that are compared in full
 
 
 def distances(vectors: Vectors, neighbour: int) -> Floats:
     """Return each row's Euclidean distance to its i-th nearest other row, all scaled to length 1.
 
-    Up to 20,000 rows exactly. Beyond, all pairs are compared by codes of 4 bits for 4 dimensions
-    and the best candidates in full, so that a distance may be that of a slightly farther row. The
-    same rows give the same distances. There must be more than `neighbour` rows.
+    Exact for up to 20,000 rows. Above that, all pairs are compared by codes (4 bits per 4
+    dimensions) and the best candidates in full, so a distance may be that of a slightly farther
+    row. The same rows give the same distances. There must be more than `neighbour` rows.
     """
     import faiss
     import numpy as np
@@ -32,7 +32,7 @@ def distances(vectors: Vectors, neighbour: int) -> Floats:
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     scaled = np.zeros((count, -(-width // 4) * 4), np.float32)
     np.divide(vectors, lengths, out=scaled[:, :width], where=lengths > 0)
-    index: Any  # faiss tells less of its types than it has
+    index: Any  # faiss has no complete type stubs
     if count <= _EXACT:
         index = faiss.IndexFlatL2(scaled.shape[1])
     else:
@@ -43,5 +43,5 @@ def distances(vectors: Vectors, neighbour: int) -> Floats:
     index.add(scaled)
     # A row is its own nearest, or as near as its duplicates are.
     squared, _ = index.search(scaled, neighbour + 1)
-    found: Floats = np.sqrt(np.maximum(squared[:, neighbour], 0)).astype(np.float64)
-    return found
+    result: Floats = np.sqrt(np.maximum(squared[:, neighbour], 0)).astype(np.float64)
+    return result

@@ -1,4 +1,10 @@
-"""JSONL as a source: the file is indexed once, then lines are read where they stand."""
+"""A user's JSONL file as a source: it is indexed once, then rows are read by position.
+
+Why `storage.jsonl` does not do this: it reads files that we wrote, front to back, as structs, skips
+a torn last line, and reports anything else as damage. Here the fields are unknown, any rows may be
+wanted, blank lines, a byte order mark and a missing last newline are fine, and a torn line is the
+user's to repair.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from selflengthen.curate.io.columns import Asked, Fault, Fields, find
+from selflengthen.curate.io.columns import FieldNames, Fields, RowFault, find
 from selflengthen.curate.io.rows import Source
 from selflengthen.errors import UserError
 from selflengthen.inputs.user_files import lines_of
@@ -33,15 +39,15 @@ class _Id(msgspec.Struct):
 
 
 class Jsonl:
-    """A file with a JSON object a line; blank lines are no rows. Lines are written as they are."""
+    """A file with one JSON object per line; blank lines are skipped. Lines stay as they are."""
 
-    def __init__(self, path: Path, asked: Asked) -> None:
-        """Index the file; raises UserError where it cannot be read, is empty, or has no texts."""
+    def __init__(self, path: Path, named: FieldNames) -> None:
+        """Index the file; raises UserError if it is unreadable or empty, or has no texts."""
         self.path = path
         self._starts = _index(path)
         if not self._starts:
             raise UserError(f"{path}: is empty; give a data set with rows.")
-        self.fields = find(str(path), self._first(), asked)
+        self.fields = find(str(path), self._first(), named)
         self._fast = _decoder(self.fields)
         self._responses: Mapping[int, str] = {}
 
@@ -55,45 +61,45 @@ class Jsonl:
         return len(self._starts)
 
     def texts(self, places: Ints) -> Iterator[tuple[str, str]]:
-        """Yield prompt and response; raises UserError for a line that has none."""
+        """Yield prompt and response; raises UserError for a line without them."""
         fast = self._fast
         for place, raw in zip(places.tolist(), self._lines(places), strict=True):
             try:
                 texts = fast(raw)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, Fault):
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, RowFault):
                 texts = self._slow(place, raw)
             yield (texts[0], self._responses[place]) if place in self._responses else texts
 
     def ids(self, places: Ints) -> Iterator[Any]:
-        """Yield what the lines' field `id` holds."""
+        """Yield the field `id` of each line."""
         decode = msgspec.json.Decoder(_Id).decode
         return (decode(raw).id for raw in self._lines(places))
 
     def originals(self, places: Ints) -> Iterator[bytes]:
-        """Yield the lines untouched, with the newline that the last one may lack."""
+        """Yield the lines unchanged; the last one gets a newline if it has none."""
         for place, raw in zip(places.tolist(), self._lines(places), strict=True):
             if place in self._responses:
-                row = self.fields.replaced(self._parsed(place, raw), self._responses[place])
+                row = self.fields.with_response(self._parsed(place, raw), self._responses[place])
                 yield msgspec.json.encode(row) + b"\n"
             else:
                 yield raw if raw.endswith(b"\n") else raw + b"\n"
 
-    def rewritten(self, responses: Mapping[int, str]) -> Jsonl:
-        """Return this file with other responses at some places; only those lines are new."""
+    def with_responses(self, responses: Mapping[int, str]) -> Jsonl:
+        """Return this file with other responses in some rows; only those lines are rewritten."""
         other = copy.copy(self)
         other._responses = responses
         return other
 
-    def made(self, prompt: str, response: str) -> bytes:
-        """Return a line of these fields."""
-        return msgspec.json.encode(self.fields.made(prompt, response)) + b"\n"
+    def new_row(self, prompt: str, response: str) -> bytes:
+        """Return a line with these fields."""
+        return msgspec.json.encode(self.fields.new_row(prompt, response)) + b"\n"
 
     def alike(self, other: Source) -> bool:
-        """Whether the other is JSONL with the same fields."""
+        """Return whether the other source is JSONL with the same fields."""
         return isinstance(other, Jsonl) and other.fields == self.fields
 
     def where(self, place: int) -> str:
-        """Return file and line, counted from 1 as editors do."""
+        """Return file and line number, from 1 as in an editor."""
         with open(self.path, "rb", buffering=_DENSE) as file:
             line = 1
             for raw in file:
@@ -121,7 +127,7 @@ class Jsonl:
         (raw,) = self._lines(np.zeros(1, np.int64))
         if raw.lstrip().startswith(b"["):
             raise UserError(
-                f"{self.path}: is one JSON list; write a row a line: jq -c '.[]' {self.path}."
+                f"{self.path}: is one JSON list; write one row per line: jq -c '.[]' {self.path}."
             )
         return self._parsed(0, raw)
 
@@ -135,27 +141,24 @@ class Jsonl:
             ) from error
         except msgspec.DecodeError as error:
             raise UserError(
-                f"{self.where(place)}: is no JSON ({error}); write one object a line."
+                f"{self.where(place)}: is not valid JSON ({error}); write one object per line."
             ) from error
         except RecursionError as error:
             raise UserError(
-                f"{self.where(place)}: is nested too deeply to be read; repair the row or take it "
-                "out."
+                f"{self.where(place)}: is nested too deeply; fix the row or remove it."
             ) from error
 
     def _slow(self, place: int, raw: bytes) -> tuple[str, str]:
-        """Read a line that the decoder refused; say what is wrong with it."""
+        """Read a line that the fast decoder rejects; raises UserError saying what is wrong."""
         row = self._parsed(place, raw)
         try:
             return self.fields.texts(row)
-        except Fault as fault:
-            raise UserError(f"{self.where(place)}: {fault}; repair the row or take it out.") from (
-                fault
-            )
+        except RowFault as fault:
+            raise UserError(f"{self.where(place)}: {fault}; fix the row or remove it.") from fault
 
 
 def _index(path: Path) -> array[int]:
-    """Return where each row starts, in bytes."""
+    """Return the byte offset of each row."""
     starts = array("q")
     at = 0
     try:
@@ -173,12 +176,14 @@ def _index(path: Path) -> array[int]:
 
 
 def _decoder(fields: Fields) -> Callable[[bytes], tuple[str, str]]:
-    """Return a reader of one line that passes over all fields but those of the texts."""
+    """Return a decoder of one line that parses only the fields of the texts."""
     names = (fields.messages, fields.response, *fields.prompt)
     odd = any(name != json.dumps(name, ensure_ascii=False)[1:-1] for name in names)
     if odd or (not fields.messages and (fields.turns or len(fields.prompt) > 1)):
         parse = msgspec.json.Decoder().decode
-        return lambda raw: fields.texts(parse(raw))  # a struct takes no name that JSON escapes
+        return lambda raw: fields.texts(
+            parse(raw)
+        )  # msgspec structs take no name that JSON escapes
     if fields.messages:
         rename = {"turns": fields.messages}
         kind: Any = msgspec.defstruct("Line", [("turns", list[_Turn])], rename=rename)
@@ -187,7 +192,7 @@ def _decoder(fields: Fields) -> Callable[[bytes], tuple[str, str]]:
         def parted(raw: bytes) -> tuple[str, str]:
             turns = decode(raw).turns
             if not turns or turns[-1].role != "assistant":
-                raise Fault
+                raise RowFault
             return "\n\n".join(turn.content for turn in turns[:-1]), turns[-1].content
 
         return parted

@@ -1,6 +1,6 @@
-"""The row, rows held by number, and the choice that a method makes of them.
+"""The row, rows by number, and the choice that a method makes of them.
 
-Rows are numbered over their sources, one after the other: row 0 is the first of the first source.
+Rows are numbered across their sources, one after the other: row 0 is the first of the first source.
 In every `Rows` the numbers of one source ascend, so that a source is read from front to back.
 """
 
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
 Original = Any
-"""A row as its source holds it: a line of JSONL (bytes), or one row of an Arrow table."""
+"""A row as its source stores it: a line of JSONL (bytes), or one row of an Arrow table."""
 
 
-class Row(NamedTuple):
-    """The two texts of a row; `number` says where the original stands."""
+class DataRow(NamedTuple):
+    """The two texts of a row; `number` locates its original."""
 
     number: int
     prompt: str
     response: str
 
 
-def digest(row: Row) -> bytes:
-    """Return what tells a row's two texts from all others."""
+def digest(row: DataRow) -> bytes:
+    """Return a 16-byte digest of a row's two texts."""
     prompt = row.prompt.encode("utf-8", "surrogatepass")
-    whole = hashlib.blake2b(len(prompt).to_bytes(8, "little") + prompt, digest_size=16)
-    whole.update(row.response.encode("utf-8", "surrogatepass"))
-    return whole.digest()
+    hasher = hashlib.blake2b(len(prompt).to_bytes(8, "little") + prompt, digest_size=16)
+    hasher.update(row.response.encode("utf-8", "surrogatepass"))
+    return hasher.digest()
 
 
 class Source(Protocol):
@@ -45,36 +45,36 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """Its name in messages."""
 
     def __len__(self) -> int:
         """Return the number of rows."""
 
     def texts(self, places: Ints) -> Iterator[tuple[str, str]]:
-        """Yield prompt and response; raises UserError for a row that has none."""
+        """Yield prompt and response; raises UserError for a row without them."""
 
     def ids(self, places: Ints) -> Iterator[Any]:
-        """Yield what the rows' field `id` holds, None where there is none."""
+        """Yield the field `id` of each row, None if it has none."""
 
     def originals(self, places: Ints) -> Iterator[Original]:
-        """Yield the rows untouched."""
+        """Yield the rows unchanged."""
 
-    def made(self, prompt: str, response: str) -> Original:
-        """Return a new row of this source's form."""
+    def new_row(self, prompt: str, response: str) -> Original:
+        """Return a new row in this source's format."""
 
-    def rewritten(self, responses: Mapping[int, str]) -> Source:
-        """Return this source with other responses at some places."""
+    def with_responses(self, responses: Mapping[int, str]) -> Source:
+        """Return this source with other responses in some rows."""
 
     def alike(self, other: Source) -> bool:
-        """Whether the originals of the other are of this source's form."""
+        """Return whether the other source has the same format."""
 
     def where(self, place: int) -> str:
-        """Return where a row stands, as messages say it: `my.jsonl, line 3`."""
+        """Return the location of a row for messages: `my.jsonl, line 3`."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Some rows of one or more sources, in the order in which they are written."""
+    """Some rows of one or more sources, in output order."""
 
     sources: tuple[Source, ...]
     numbers: Ints
@@ -87,35 +87,35 @@ class Rows:
         return cls((source,), np.arange(len(source)))
 
     def __len__(self) -> int:
-        """Return how many rows they are."""
+        """Return the number of rows."""
         return len(self.numbers)
 
-    def __iter__(self) -> Iterator[Row]:
+    def __iter__(self) -> Iterator[DataRow]:
         """Read the rows one by one."""
         texts = self._merged([s.texts(p) for s, p in zip(self.sources, self._places, strict=True)])
         for number, (prompt, response) in zip(self.numbers.tolist(), texts, strict=True):
-            yield Row(number, prompt, response)
+            yield DataRow(number, prompt, response)
 
     def only(self, keep: Bools) -> Rows:
         """Return the rows for which `keep`, of the same length, is true."""
         return Rows(self.sources, self.numbers[keep])
 
     def originals(self) -> Iterator[Original]:
-        """Yield the rows untouched; those of another form than the first source's are rewritten."""
+        """Yield the rows unchanged; those of another format are converted to the first source's."""
         first = self.sources[0]
         return self._merged(
             [
-                s.originals(p) if s is first or first.alike(s) else _rewritten(first, s, p)
+                s.originals(p) if s is first or first.alike(s) else _converted(first, s, p)
                 for s, p in zip(self.sources, self._places, strict=True)
             ]
         )
 
     def ids(self) -> Iterator[Any]:
-        """Yield the rows' own ids, None where they have none."""
+        """Yield the rows' own ids, None for a row without one."""
         return self._merged([s.ids(p) for s, p in zip(self.sources, self._places, strict=True)])
 
     def where(self, number: int) -> str:
-        """Return where a row stands, as messages say it."""
+        """Return the location of a row for messages."""
         for source in self.sources:
             if number < len(source):
                 return source.where(number)
@@ -124,12 +124,12 @@ class Rows:
 
     @property
     def name(self) -> str:
-        """What messages call them."""
+        """Their name in messages."""
         return self.sources[0].name
 
     @cached_property
     def _of(self) -> Ints:
-        """Which source each row is of."""
+        """The index of each row's source."""
         import numpy as np
 
         ends = np.cumsum([len(source) for source in self.sources])
@@ -152,13 +152,13 @@ class Rows:
                 yield next(streams[index])
 
 
-def _rewritten(form: Source, source: Source, places: Ints) -> Iterator[Original]:
-    return (form.made(prompt, response) for prompt, response in source.texts(places))
+def _converted(target: Source, source: Source, places: Ints) -> Iterator[Original]:
+    return (target.new_row(prompt, response) for prompt, response in source.texts(places))
 
 
 @dataclass(frozen=True)
 class Dropped:
-    """Rows dropped for one reason of a word or two, by number; each may have a figure."""
+    """Rows dropped for one reason (a word or two), by number, each perhaps with a figure."""
 
     reason: str
     numbers: Ints
@@ -168,19 +168,28 @@ class Dropped:
 
 @dataclass(frozen=True)
 class Choice:
-    """What a method made of rows: what it kept, what it dropped, and figures for the report."""
+    """What a method selects: the rows it keeps, those it drops, and figures for the report."""
 
     rows: Rows
     dropped: tuple[Dropped, ...] = ()
     figures: Mapping[str, Any] = field(default_factory=dict)
 
 
-Tell = Callable[[str, int, int], None]
-"""Hears how far a long work is: of what, how many rows are done, and of how many."""
+@dataclass(frozen=True)
+class AppliedStep:
+    """A method by name, the rows it was applied to, and the choice it made."""
+
+    method: str
+    rows: Rows
+    choice: Choice
 
 
-def counted(rows: Rows) -> str:
-    """Return how many rows they are, in words."""
+OnProgress = Callable[[str, int, int], None]
+"""Called during long work: what it is, how many items are done, and of how many."""
+
+
+def count_text(rows: Rows) -> str:
+    """Return the number of rows as `1 row` or `2,000 rows`."""
     return f"{len(rows):,} row{'s' if len(rows) != 1 else ''}"
 
 

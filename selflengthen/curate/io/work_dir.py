@@ -1,7 +1,7 @@
-"""The folder of a work that takes long: what it is made of, who works in it, its logs.
+"""The work folder of a long-running job: its identity, its lock and its logs.
 
-A work goes on with what is on file. So that no two are mixed, `stage.json` says what the first
-start was made of; a start of something else is refused with what differs.
+A job resumes from what is on file. To keep two jobs apart, `stage.json` records the data and
+settings of the first start; a start with others is rejected, and the error names the difference.
 """
 
 from __future__ import annotations
@@ -24,34 +24,34 @@ class WorkFolder(RunFolder):
     """A lock, logs and an identity, as a run has them."""
 
     def in_use(self, holder: str) -> UserError:
-        """Return the refusal of a second process."""
+        """Return the error for a second process."""
         return UserError(
-            f"{self.path}: this work is in use by {holder}; wait for it, stop it, or give another "
-            "--work."
+            f"{self.path}: this folder is in use by {holder}; wait for it, stop it, or give "
+            "another --work."
         )
 
     def check(self, identity: Mapping[str, Any]) -> None:
-        """Raise UserError where the folder is of something else, or somebody works in it."""
+        """Raise UserError if the folder belongs to something else or is in use."""
         check_folder(self.path, "--work")
         begun = StageFolder(self.path, "").identity()
         if begun is None and any(p.name not in _OURS for p in self.path.glob("[!.]*")):
-            raise UserError(f"{self.path}: has other files in it; give --work a folder of its own.")
+            raise UserError(f"{self.path}: contains other files; give --work a folder of its own.")
         if begun is not None and (shown := "; ".join(differences(begun, dict(identity)))):
             raise UserError(
-                f"{self.path}: was begun with other data or settings ({shown:.300}); keep those, "
+                f"{self.path}: was started with other data or settings ({shown:.300}); use those, "
                 "or give another --work."
             )
         if holder := self.holder():
             raise self.in_use(holder)
 
     def begin(self, identity: Mapping[str, Any]) -> None:
-        """Say what the work is made of, at its first start."""
+        """Record the identity at the first start."""
         StageFolder(self.path, "").begin(identity)
 
 
-def content(rows: Rows) -> str:
-    """Return the digest of the texts of rows, in their order."""
-    whole = hashlib.sha256()
+def content_digest(rows: Rows) -> str:
+    """Return the SHA-256 of the rows' texts, in their order."""
+    hasher = hashlib.sha256()
     for row in rows:
-        whole.update(digest(row))
-    return whole.hexdigest()
+        hasher.update(digest(row))
+    return hasher.hexdigest()

@@ -1,4 +1,4 @@
-"""What a curation leaves behind: the rows it kept, the rows it dropped and why, and a report.
+"""The output of a curation: the rows it keeps, the rows it drops and why, and a report.
 
 For `--out chosen.jsonl`: `chosen.dropped.jsonl`, `chosen.report.json` and, last of all,
 `chosen.jsonl`.
@@ -18,56 +18,63 @@ import msgspec
 import orjson
 
 from selflengthen.curate.io.jsonl import Jsonl
-from selflengthen.curate.io.rows import Choice, Dropped, Rows
+from selflengthen.curate.io.rows import AppliedStep, Dropped, Rows
 from selflengthen.errors import UserError
 from selflengthen.inputs.user_files import NAME_BYTES
-from selflengthen.storage.atomic import replacing, rewrite, sync, write_json
+from selflengthen.storage.atomic import check_new_file, replacing, rewrite, sync, write_json
 
 _BATCH = 1000
 LINES, PARQUET = (".jsonl", ".ndjson"), ".parquet"
 
 
+class RowHead(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How our files identify a row.
+
+    Attributes:
+        row: its number in its data set, from 0.
+        of: the name of that data set, if it is not the first.
+        id: its own id, if it has one.
+    """
+
+    row: int
+    of: str | None = None
+    id: Any = None
+
+
 def beside(out: Path, what: str) -> Path:
-    """Return where a file that belongs to an output stands: `chosen.report.json`."""
+    """Return the path of a file that belongs to an output: `chosen.report.json`."""
     stem = out.stem if out.suffix in (*LINES, PARQUET) else out.name
     return out.with_name(f"{stem}.{what}")
 
 
-def refuse_existing(out: Path) -> None:
-    """Raise UserError where the output or its folder's place is taken."""
-    if out.exists():
-        raise UserError(f"{out}: is there already; move it away, or give another --out.")
-    if not out.parent.is_dir():
-        raise UserError(f"{out.parent}: no such folder; make it, or give another --out.")
+def check_output(out: Path) -> None:
+    """Raise UserError if `--out` exists, has no folder, or cannot be named so."""
+    check_new_file(out)
     if len(os.fsencode(f".{beside(out, 'dropped.jsonl').name}.partial")) > NAME_BYTES:
-        raise UserError(f"{out}: its name is too long for the files beside it; give a shorter one.")
+        raise UserError(f"{out}: the names of the files next to it would be too long; shorten it.")
     if out.suffix and out.suffix not in (*LINES, PARQUET):
         raise UserError(
-            f"{out}: --out ends in .jsonl or .parquet; a name without an ending is a folder for "
-            "load_from_disk."
+            f"{out}: --out must end in .jsonl or .parquet, or have no extension (a folder for "
+            "load_from_disk)."
         )
 
 
 def write_result(
-    rows: Rows,
-    *,
-    steps: Sequence[tuple[str, Rows, Choice]],
-    report: Mapping[str, Any],
-    out: Path,
+    rows: Rows, *, applied: Sequence[AppliedStep], report: Mapping[str, Any], out: Path
 ) -> None:
-    """Write what steps dropped and a report, then the rows: `out` is there only with the others.
+    """Write what the steps dropped, the report and the rows; `out` never exists without the others.
 
-    After a kill at any moment the same command writes the same files again.
+    After a kill at any moment, the same command writes the same files again.
     """
     with _staged(rows, out):
-        write_dropped(steps, out)
+        write_dropped(applied, out)
         write_report(report, out)
 
 
 def write_set(rows: Rows, out: Path) -> None:
-    """Write rows as the output's name says, untouched where it has the form of their set.
+    """Write rows in the format of `out`, unchanged if that is the format of their data set.
 
-    Where it cannot be written nothing is left.
+    Leaves nothing behind if they cannot be written.
     """
     with _staged(rows, out):
         pass
@@ -75,12 +82,12 @@ def write_set(rows: Rows, out: Path) -> None:
 
 @contextlib.contextmanager
 def _staged(rows: Rows, out: Path) -> Iterator[None]:
-    """Write rows beside `out`; they take its name after the body has ended."""
+    """Write rows to a temporary file next to `out`; rename it when the body has ended."""
     from_lines = isinstance(rows.sources[0], Jsonl)
     is_file = out.suffix in LINES or (out.suffix == PARQUET and not from_lines)
     partial, work = (out.with_name(f".{out.name}.{what}") for what in ("partial", "work"))
     try:
-        for path in (partial, work):  # what a kill left
+        for path in (partial, work):  # leftovers of a kill
             _remove(path)
         with _staged_file(rows, out) if is_file else _staged_table(rows, out, partial, work):
             yield
@@ -114,7 +121,7 @@ def _staged_file(rows: Rows, out: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _staged_table(rows: Rows, out: Path, partial: Path, work: Path) -> Iterator[None]:
-    """Stage JSONL as Parquet, or anything as a folder of `datasets`."""
+    """Convert JSONL to Parquet, or anything to a folder for `load_from_disk`."""
     work.mkdir()
     _convert(rows, out, work).rename(partial)
     _remove(work)
@@ -125,50 +132,46 @@ def _staged_table(rows: Rows, out: Path, partial: Path, work: Path) -> Iterator[
     sync(out.parent)
 
 
-def write_dropped(steps: Sequence[tuple[str, Rows, Choice]], out: Path) -> None:
-    """Write a line for each row that a step dropped: row, id, step, reason and its figure."""
-    rewrite(
+def write_dropped(applied: Sequence[AppliedStep], out: Path) -> None:
+    """Write one line per dropped row: row, id, step, reason and its figure."""
+    write_lines(
         beside(out, "dropped.jsonl"),
         (
             line
-            for number, (name, rows, choice) in enumerate(steps, 1)
-            for dropped in choice.dropped
-            for line in _dropped_lines(number, name, rows, dropped)
+            for number, step in enumerate(applied, 1)
+            for dropped in step.choice.dropped
+            for line in _dropped_lines(number, step, dropped)
         ),
     )
 
 
 def write_report(report: Mapping[str, Any], out: Path) -> None:
-    """Write the report, as JSON for people."""
+    """Write the report as indented JSON."""
     write_json(beside(out, "report.json"), report)
 
 
-def row_head(rows: Rows, number: int, own: Any) -> dict[str, Any]:
-    """Return how a row is named in files of ours: its number from 0, and its id if it has one."""
-    head: dict[str, Any] = {"row": number}
+def row_head(rows: Rows, number: int, own_id: Any) -> RowHead:
+    """Return how our files identify row `number`; `own_id` is None if it has no id."""
+    first = rows.sources[0]
     for source in rows.sources:
-        if head["row"] < len(source):
+        if number < len(source):
             break
-        head["row"] -= len(source)
-    if source is not rows.sources[0]:
-        head["of"] = source.name
-    return head if own is None else head | {"id": own}
+        number -= len(source)
+    return RowHead(number, None if source is first else source.name, own_id)
 
 
-def _dropped_lines(step: int, name: str, rows: Rows, dropped: Dropped) -> Iterator[bytes]:
-    encode = msgspec.json.Encoder().encode
-    some = Rows(rows.sources, dropped.numbers)
+def _dropped_lines(number: int, step: AppliedStep, dropped: Dropped) -> Iterator[Mapping[str, Any]]:
+    some = Rows(step.rows.sources, dropped.numbers)
     values = dropped.numbers if dropped.values is None else dropped.values
     numbers = dropped.numbers.tolist()
-    for number, own, value in zip(numbers, some.ids(), values.tolist(), strict=True):
-        line = row_head(rows, number, own) | {
-            "step": step,
-            "method": name,
+    for row, own_id, value in zip(numbers, some.ids(), values.tolist(), strict=True):
+        yield {
+            **msgspec.to_builtins(row_head(step.rows, row, own_id)),
+            "step": number,
+            "method": step.method,
             "reason": dropped.reason,
+            **({dropped.figure: value} if dropped.figure else {}),
         }
-        if dropped.figure:
-            line[dropped.figure] = value
-        yield encode(line) + b"\n"
 
 
 def _as_lines(rows: Rows, out: Path) -> Iterator[bytes]:
@@ -195,7 +198,7 @@ def _schema(rows: Rows) -> Any:
 
 
 def _convert(rows: Rows, out: Path, work: Path) -> Path:
-    """Make a table of rows in the folder `work`, by way of a file that `datasets` reads."""
+    """Convert rows to a table in the folder `work`, through a file that `datasets` reads."""
     import datasets
 
     from_lines = isinstance(rows.sources[0], Jsonl)
@@ -212,8 +215,8 @@ def _convert(rows: Rows, out: Path, work: Path) -> Path:
     except (datasets.exceptions.DatasetGenerationError, ValueError, TypeError) as error:
         reason = str(error.__cause__ or error).split("\n")[0]
         raise UserError(
-            f"{out}: {rows.name} cannot be made a table ({reason:.200}); give an --out that ends "
-            "in .jsonl."
+            f"{out}: {rows.name} does not fit a table ({reason:.200}); give an --out that ends in "
+            ".jsonl."
         ) from error
     return table
 

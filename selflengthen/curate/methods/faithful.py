@@ -17,24 +17,24 @@ _HAN = re.compile("[\u4e00-\u9fff]")
 def faithful(rows: Rows, least: float = LEAST) -> Choice:
     """Keep rows whose prompt asks for a length and whose response scores `least` or more.
 
-    The score is S_L, 0 to 100 (`score`). A dropped row comes with its own, where it has one. Raises
-    UserError if no row is left.
+    The score is S_L, 0 to 100 (`score`); a dropped row is reported with its score, if it has one.
+    Raises UserError if no row is left.
     """
     import numpy as np
 
     scores = np.full(len(rows), -1.0)
     for place, row in enumerate(rows):
-        demand = read_requirement(row.prompt)
-        if demand is not None:
-            scores[place] = score(demand, row.response)
+        requirement = read_requirement(row.prompt)
+        if requirement is not None:
+            scores[place] = score(requirement, row.response)
     without = scores < 0
     keep = scores >= least
     if not keep.any():
-        demands = len(rows) - int(without.sum())
+        requirements = len(rows) - int(without.sum())
         raise UserError(
-            f"faithful: no row of {rows.name} would be left: {demands:,} of {len(rows):,} ask for "
-            f"a length, and none of those reaches an S_L of {least:g}; use another data set or a "
-            "lower least."
+            f"faithful: would drop every row of {rows.name}: {requirements:,} of {len(rows):,} ask "
+            f"for a length, and none of those reaches an S_L of {least:g}; lower `least`, or use "
+            "another data set."
         )
     low = ~without & ~keep
     return Choice(
@@ -50,19 +50,19 @@ def faithful(rows: Rows, least: float = LEAST) -> Choice:
     )
 
 
-def score(demand: LengthRequirement, response: str) -> float:
-    """Return S_L of a response, 0 to 100, against the nearest length that the demand allows.
+def score(requirement: LengthRequirement, response: str) -> float:
+    """Return S_L of a response, 0 to 100, against the nearest allowed length.
 
     S_L is LongBench-Write's length score, and words are counted as its authors do. A response
-    within a range, above a floor or below a ceiling scores 100. Where the demand is in characters
-    and the response is not Chinese, characters are counted.
+    within a range, above a minimum or below a maximum scores 100. If the requirement is in
+    characters and the response is not Chinese, its characters are counted.
     """
     words = longbench_words(response)
-    if demand.unit == "characters" and not _HAN.search(response):
+    if requirement.unit == "characters" and not _HAN.search(response):
         words = len(response)
     nearest = words
-    if demand.low is not None:
-        nearest = max(nearest, demand.low)
-    if demand.high is not None:
-        nearest = min(nearest, demand.high)
+    if requirement.low is not None:
+        nearest = max(nearest, requirement.low)
+    if requirement.high is not None:
+        nearest = min(nearest, requirement.high)
     return s_l(nearest, words)

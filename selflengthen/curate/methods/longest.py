@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from selflengthen.curate.io.rows import Choice, Dropped, Rows, counted, digest
+from selflengthen.curate.io.rows import Choice, Dropped, Rows, count_text, digest
 from selflengthen.errors import UserError
 from selflengthen.inputs import pretrained
 from selflengthen.text.measures import word_count
 
 if TYPE_CHECKING:
-    from selflengthen.curate.io.rows import Ints
+    from selflengthen.curate.io.rows import Bools, Ints
 
 Unit = Literal["words", "nltk"]
-Counts = Callable[[Iterator[str]], Iterator[int]]
 
 _BATCH = 512
+
+
+@dataclass(frozen=True)
+class LengthCounter:
+    """Counts the lengths of texts.
+
+    Attributes:
+        name: the unit, as in the report's keys.
+        count: yields the length of each text.
+        figures: what else the report says of the unit.
+    """
+
+    name: str
+    count: Callable[[Iterator[str]], Iterator[int]]
+    figures: Mapping[str, str] = field(default_factory=dict)
 
 
 def longest(rows: Rows, k: int, tokenizer: str | None = None, unit: Unit = "words") -> Choice:
@@ -38,49 +53,50 @@ def longest(rows: Rows, k: int, tokenizer: str | None = None, unit: Unit = "word
     """
     import numpy as np
 
-    name, count, figures = _counts(tokenizer, unit)
-    lengths, first = _measure(rows, count)
+    counter = _counter(tokenizer, unit)
+    lengths, first = _measure(rows, counter)
     unique = np.flatnonzero(first < 0)
     if k > len(unique):
         duplicates = len(rows) - len(unique)
         left = f" and {len(unique):,} without exact duplicates" if duplicates else ""
         raise UserError(
-            f"longest: k is {k:,}, but {rows.name} has {counted(rows)}{left}; ask for "
-            f"{len(unique):,} at most."
+            f"longest: k is {k:,}, but {rows.name} has {count_text(rows)}{left}; ask for at most "
+            f"{len(unique):,}."
         )
-    chosen = unique[np.argsort(-lengths[unique], kind="stable")[:k]]
     keep = np.zeros(len(rows), bool)
-    keep[chosen] = True
+    keep[unique[np.argsort(-lengths[unique], kind="stable")[:k]]] = True
     short = ~keep & (first < 0)
-    return Choice(
-        rows.only(keep),
-        (
-            Dropped("duplicate", rows.numbers[first >= 0], "duplicate_of", first[first >= 0]),
-            Dropped("short", rows.numbers[short], name, lengths[short]),
-        ),
-        {
-            f"mean_{name}": round(float(lengths.mean()), 1),
-            f"mean_{name}_kept": round(float(lengths[keep].mean()), 1),
-            f"least_{name}_kept": int(lengths[keep].min()),
-            **figures,
-        },
+    dropped = (
+        Dropped("duplicate", rows.numbers[first >= 0], "duplicate_of", first[first >= 0]),
+        Dropped("short", rows.numbers[short], counter.name, lengths[short]),
     )
+    return Choice(rows.only(keep), dropped, _figures(counter, lengths, keep))
 
 
-def _counts(tokenizer: str | None, unit: Unit) -> tuple[str, Counts, dict[str, Any]]:
-    """Return what is counted by name, what counts it, and what the report says of that."""
+def _figures(counter: LengthCounter, lengths: Ints, keep: Bools) -> Mapping[str, float | str]:
+    """Return the mean length of all rows and of the kept ones, and the shortest one kept."""
+    name = counter.name
+    return {
+        f"mean_{name}": round(float(lengths.mean()), 1),
+        f"mean_{name}_kept": round(float(lengths[keep].mean()), 1),
+        f"least_{name}_kept": int(lengths[keep].min()),
+        **counter.figures,
+    }
+
+
+def _counter(tokenizer: str | None, unit: Unit) -> LengthCounter:
     if tokenizer is not None:
-        return "tokens", partial(token_counts, tokenizer=tokenizer), {}
+        return LengthCounter("tokens", partial(token_counts, tokenizer=tokenizer))
     if unit == "nltk":
         from selflengthen.curate.nltk_words import NltkWords
 
         words = NltkWords()
-        return "nltk_words", words.counts, {"sentences_by": words.sentences}
-    return "words", partial(map, word_count), {}
+        return LengthCounter("nltk_words", words.counts, {"sentences_by": words.sentences})
+    return LengthCounter("words", partial(map, word_count))
 
 
-def _measure(rows: Rows, count: Counts) -> tuple[Ints, Ints]:
-    """Return the lengths, and for each row the number of the equal one before it or -1."""
+def _measure(rows: Rows, counter: LengthCounter) -> tuple[Ints, Ints]:
+    """Return the lengths, and for each row the number of an equal earlier row, or -1."""
     import numpy as np
 
     first = np.full(len(rows), -1)
@@ -93,7 +109,7 @@ def _measure(rows: Rows, count: Counts) -> tuple[Ints, Ints]:
                 first[place] = before
             yield row.response
 
-    return np.fromiter(count(responses()), np.int64, len(rows)), first
+    return np.fromiter(counter.count(responses()), np.int64, len(rows)), first
 
 
 def token_counts(texts: Iterator[str], tokenizer: str) -> Iterator[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from selflengthen.curate.io.rows import Choice, Rows, counted
+from selflengthen.curate.io.rows import Choice, Rows, count_text
 from selflengthen.errors import UserError
 from selflengthen.storage.records import derive_seed
 
@@ -25,8 +25,8 @@ def mix(rows: Rows, general: Rows, share: float, seed: int = 0) -> Choice:
     count = max(1, round(len(rows) * share))
     if count > len(general):
         raise UserError(
-            f"mix: {counted(rows)} need {count:,} general ones, but {general.name} has "
-            f"{counted(general)}; use a larger set or another ratio."
+            f"mix: {count_text(rows)} need {count:,} general ones, but {general.name} has "
+            f"{count_text(general)}; use a larger set or another ratio."
         )
     before = sum(len(source) for source in rows.sources)
     drawn = general.numbers[_draw(seed, "rows", len(general), count)] + before

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from selflengthen.curate.indicators.models import Models
 from selflengthen.curate.indicators.registry import Measured, measure
-from selflengthen.curate.io.rows import Choice, Dropped, Rows, counted
+from selflengthen.curate.io.rows import Choice, Dropped, Rows, count_text
 from selflengthen.curate.rule.rules import Rule
 from selflengthen.errors import UserError
 
@@ -25,7 +25,7 @@ def quality(rows: Rows, k: int, rule: Rule, models: Models) -> Choice:
 
     if k > len(rows):
         raise UserError(
-            f"quality: k is {k:,}, but {rows.name} has {counted(rows)}; ask for {len(rows):,} "
+            f"quality: k is {k:,}, but {rows.name} has {count_text(rows)}; ask for {len(rows):,} "
             "at most."
         )
     measured = measure(rows, list(rule.weights), models)
@@ -44,7 +44,7 @@ def ranking(losses: Floats) -> Ints:
 
 
 def _figures(measured: Measured, losses: Floats, keep: Bools) -> Mapping[str, Any]:
-    """Return means over all rows and over the kept ones, and how many texts a model truncated."""
+    """Return means over all rows and over those kept, and how many texts a model truncated."""
     columns = dict(zip(measured.names, measured.values.T, strict=True)) | {"predicted": losses}
     return {
         "mean": {name: round(float(column.mean()), 4) for name, column in columns.items()},

@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 
 from selflengthen.config import Config
-from selflengthen.curate.io.rows import Row, Rows
-from selflengthen.curate.io.work_dir import content
+from selflengthen.curate.io.rows import DataRow, Rows
+from selflengthen.curate.io.work_dir import content_digest
 from selflengthen.engines.base import Sampling
 from selflengthen.field_kinds import identity_of
 from selflengthen.inputs import prompts
@@ -49,7 +49,7 @@ def identity(
     """Return what determines the refined responses: a work folder resumes only with the same."""
     return {
         "work": "refine",
-        "data": content(rows),
+        "data": content_digest(rows),
         "model": model.digest,
         "seed": config.seed,
         "sampling": identity_of(config.sampling),
@@ -59,7 +59,7 @@ def identity(
 
 
 class RefineFigures(msgspec.Struct, frozen=True):
-    """How many responses were refined, and why the others stay: rows by the last rejection."""
+    """How many responses were refined, and why the others were not: rows by last rejection."""
 
     refined: int
     as_it_was: dict[str, int]
@@ -79,7 +79,7 @@ class Refine:
         """Allow any form and any repetition of the old response: no stop strings, no penalty."""
         self.writing = replace(self.sampling, stop=(), repetition_penalty=1.0)
 
-    async def attempt(self, item: Item[Row], ask: Ask) -> Verdict:
+    async def attempt(self, item: Item[DataRow], ask: Ask) -> Verdict:
         """Ask for a critique, then for a better response; the record keeps the critique."""
         row = item.input
         values = {"instruction": row.prompt, "response": row.response}
@@ -127,7 +127,7 @@ class Refining:
             total=len(self.rows),
         )
 
-    def _items(self) -> Iterator[Item[Row]]:
+    def _items(self) -> Iterator[Item[DataRow]]:
         for row in self.rows:
             yield Item(f"refine-{row.number:09d}", str(row.number), row)
 
@@ -137,10 +137,10 @@ def stage_of(work: Path) -> StageFolder:
     return StageFolder(work / "refined", "refined")
 
 
-def refined(rows: Rows, folder: StageFolder) -> tuple[Rows, RefineFigures]:
+def apply_refinements(rows: Rows, folder: StageFolder) -> tuple[Rows, RefineFigures]:
     """Return the rows with their refined responses, and the figures for the report."""
     texts = {int(record.source or 0): record.text for record in folder.records()}
     unchanged = Counter(rejection.reason for rejection in folder.rejections() if rejection.last)
     first, *others = rows.sources
-    changed = Rows((first.rewritten(texts), *others), rows.numbers)
+    changed = Rows((first.with_responses(texts), *others), rows.numbers)
     return changed, RefineFigures(len(texts), dict(unchanged.most_common()))

@@ -127,8 +127,8 @@ def _values(subsets: Sequence[Subset], names: Sequence[str]) -> Floats:
 def _target(subset: Subset, target: str) -> float:
     if not math.isfinite(subset.loss) or (target == "log loss" and subset.loss <= 0):
         raise UserError(
-            f"{subset.name or 'a subset'}: the loss {subset.loss} has no logarithm; take the "
-            "subset out."
+            f"{subset.name or 'a subset'}: the loss {subset.loss} has no logarithm; remove this "
+            "subset."
         )
     return math.log(subset.loss) if target == "log loss" else subset.loss
 

@@ -15,7 +15,7 @@ import yaml
 
 from selflengthen.errors import UserError
 from selflengthen.inputs import user_yaml
-from selflengthen.inputs.user_files import check_regular
+from selflengthen.inputs.user_files import check_regular, looked_in
 from selflengthen.storage.atomic import rewrite
 
 if TYPE_CHECKING:
@@ -80,7 +80,10 @@ def load(name: str) -> Rule:
     if not path.is_file():
         rules = shipped()
         if name not in rules:
-            raise UserError(f"{name}: no such rule; give a YAML file or one of {', '.join(rules)}.")
+            raise UserError(
+                f"{name}: no such rule{looked_in(name)}; give a YAML file or one of "
+                f"{', '.join(rules)}."
+            )
         path = rules[name]
     values, _ = user_yaml.read(path, str(path))
     try:

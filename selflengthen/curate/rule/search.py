@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selflengthen.curate.io.rows import Choice, Dropped, Rows, Tell, counted, mask
-from selflengthen.curate.io.work_dir import content
+from selflengthen.curate.io.rows import Choice, Dropped, OnProgress, Rows, count_text, mask
+from selflengthen.curate.io.work_dir import content_digest
 from selflengthen.curate.methods.quality import ranking
 from selflengthen.curate.rule.curve import Curve, SearchResult
-from selflengthen.curate.rule.tuning import Loss, Tune, TuningSetup, tuned
+from selflengthen.curate.rule.tuning import Loss, Tune, TuningSetup, tune_on
 from selflengthen.errors import UserError
 from selflengthen.storage.records import derive_seed, fingerprint
 
@@ -56,13 +56,13 @@ class Searching:
         """Rank the rows; nothing is written yet. Raises UserError if there are too few rows."""
         if not 1 <= sizes.least <= sizes.most:
             raise UserError(
-                f"search: there are no sizes from {sizes.least:,} to {sizes.most:,}; set least to "
-                "1 or more, and to no more than most."
+                f"search: there are no sizes from {sizes.least:,} to {sizes.most:,}; set --least "
+                "to 1 or more, and not above --most."
             )
         if sizes.most > len(rows):
             raise UserError(
-                f"search: sizes go up to {sizes.most:,}, but {rows.name} has {counted(rows)}; ask "
-                f"for at most {len(rows):,}."
+                f"search: sizes go up to {sizes.most:,}, but {rows.name} has {count_text(rows)}; "
+                f"set --most to at most {len(rows):,}."
             )
         self.rows = rows
         self.predicted = predicted
@@ -72,31 +72,33 @@ class Searching:
         self.trials = min(trials, len(self.grid))
         self.identity: Mapping[str, Any] = {
             "work": "search",
-            "data": content(rows),
+            "data": content_digest(rows),
             "ranking": fingerprint(self.ranked.tolist()).hex(),
             "sizes": self.grid,
             **setup.identity(),
         }
 
-    async def play(self, folder: Path, tune: Tune, tell: Tell | None = None) -> SearchResult:
-        """Try sizes; `tell` is called after each. Raises TrainingError if a tuning fails."""
+    async def play(
+        self, folder: Path, tune: Tune, on_progress: OnProgress | None = None
+    ) -> SearchResult:
+        """Try sizes; `on_progress` is called after each. Raises TrainingError if a tuning fails."""
         blend = _Blend(self.grid, self.setup.seed)
         curve: dict[int, float] = {}
         while len(curve) < self.trials and (size := blend.suggest(curve)) is not None:
             loss = (await self._tuned(size, folder, tune)).loss
             curve[size] = loss
             blend.report(size, loss)
-            if tell:
-                tell(f"{size:,} rows, loss {loss:.4f}", len(curve), self.trials)
+            if on_progress:
+                on_progress(f"{size:,} rows, loss {loss:.4f}", len(curve), self.trials)
         best = min(curve, key=lambda size: (curve[size], size))
         return SearchResult(dict(sorted(curve.items())), best, self._choice(best))
 
     async def _tuned(self, size: int, folder: Path, tune: Tune) -> Loss:
-        return await tuned(
+        return await tune_on(
             self.setup,
             self.rows.only(self._best(size)),
             folder / "sizes" / f"{size:09d}",
-            tune,
+            tune=tune,
             evaluation=folder / "evaluation.jsonl",
             labels={"size": size},
             result=Loss,

@@ -11,18 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import msgspec
-
 from selflengthen.curate.indicators.registry import Measured
-from selflengthen.curate.io.rows import Rows, Tell, counted, mask
-from selflengthen.curate.io.work_dir import content
+from selflengthen.curate.io.rows import OnProgress, Rows, count_text, mask
+from selflengthen.curate.io.work_dir import content_digest
 from selflengthen.curate.rule import fit
 from selflengthen.curate.rule.fit import Subset
 from selflengthen.curate.rule.rules import Rule
-from selflengthen.curate.rule.tuning import Tune, TuningSetup, tuned
+from selflengthen.curate.rule.tuning import Tune, TuningSetup, tune_on
 from selflengthen.errors import UserError
 from selflengthen.storage.atomic import rewrite
-from selflengthen.storage.records import derive_seed, fingerprint
+from selflengthen.storage.records import derive_seed, encode, fingerprint
 
 if TYPE_CHECKING:
     from selflengthen.curate.io.rows import Floats, Ints
@@ -100,8 +98,8 @@ class Fitting:
         """
         if plan.rows > len(rows):
             raise UserError(
-                f"fit: a subset is to have {plan.rows:,} rows, but {rows.name} has {counted(rows)};"
-                f" ask for at most {len(rows):,}."
+                f"fit: a subset needs {plan.rows:,} rows, but {rows.name} has {count_text(rows)}; "
+                f"set --rows to at most {len(rows):,}."
             )
         self.rows = rows
         self.measured = measured
@@ -112,15 +110,15 @@ class Fitting:
         fit.check(measured.names, self.means)
         self.identity: Mapping[str, Any] = {
             "work": "fit",
-            "data": content(rows),
+            "data": content_digest(rows),
             "indicators": list(measured.names),
             "measured": fingerprint(measured.values.tolist()).hex(),
             "rows": plan.rows,
             **setup.identity(),
         }
 
-    async def play(self, folder: Path, tune: Tune, tell: Tell | None = None) -> Rule:
-        """Tune on each subset and fit the rule; `tell` is called after each subset.
+    async def play(self, folder: Path, tune: Tune, on_progress: OnProgress | None = None) -> Rule:
+        """Tune on each subset and fit the rule; `on_progress` is called after each subset.
 
         Raises TrainingError if a tuning fails, UserError if the losses cannot be fitted.
         """
@@ -128,20 +126,19 @@ class Fitting:
         for number in range(1, self.plan.subsets + 1):
             subset = await self._tuned(number, folder, tune)
             subsets.append(subset)
-            if tell:
-                tell(f"{subset.name}, loss {subset.loss:.4f}", number, self.plan.subsets)
-        encode = msgspec.json.Encoder().encode
-        rewrite(folder / "subsets.jsonl", (encode(subset) + b"\n" for subset in subsets))
+            if on_progress:
+                on_progress(f"{subset.name}, loss {subset.loss:.4f}", number, self.plan.subsets)
+        rewrite(folder / "subsets.jsonl", map(encode, subsets))
         return fit.least_squares(subsets, self.measured.names, self.plan.target)
 
     async def _tuned(self, number: int, folder: Path, tune: Tune) -> Subset:
         subset = self.drawn[number - 1]
         means = self.means[number - 1].tolist()
-        return await tuned(
+        return await tune_on(
             self.setup,
             self.rows.only(mask(subset.places, len(self.rows))),
             folder / "subsets" / f"{number:03d}",
-            tune,
+            tune=tune,
             evaluation=folder / "evaluation.jsonl",
             labels={
                 "name": f"subset {number:03d}",

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from selflengthen.curate.io.rows import Tell
+from selflengthen.curate.io.rows import OnProgress
 from selflengthen.curate.io.work_dir import WorkFolder
 from selflengthen.curate.rule.tuning import Loss, Tune, Tuning, TuningSeries
 from selflengthen.errors import TrainingError, in_a_line
@@ -129,7 +129,11 @@ class Tuner:
 
 
 async def perform(
-    series: TuningSeries[T], folder: Path, *, tune: Tune | None = None, tell: Tell | None = None
+    series: TuningSeries[T],
+    folder: Path,
+    *,
+    tune: Tune | None = None,
+    on_progress: OnProgress | None = None,
 ) -> T:
     """Run a series in its folder, or resume it, and return its result.
 
@@ -141,9 +145,9 @@ async def perform(
     with place.locked():
         place.begin(series.identity)
         if tune is not None:
-            return await series.play(folder, tune, tell)
+            return await series.play(folder, tune, on_progress)
         async with Tuner(place.new_log()) as tuner:
-            return await series.play(folder, tuner, tell)
+            return await series.play(folder, tuner, on_progress)
 
 
 def main(arguments: list[str]) -> int:

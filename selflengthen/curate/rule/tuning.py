@@ -1,11 +1,11 @@
-"""A tuning: our own training of a model on some rows, and its loss on an evaluation set.
+"""A tuning: a model fine-tuned on some rows by our trainer, and its loss on an evaluation set.
 
 Each tuning has a folder, so that a killed series resumes: a tuning whose loss is on file is not
-repeated, and a training that was interrupted resumes from its checkpoint.
+repeated, and an interrupted training resumes from its checkpoint.
 
     rows.jsonl     the rows, as training reads them
-    adapter/       the training; once the loss is on file its weights are deleted, unless kept
-    tuned.json     written last: what the rows are, their loss, and the seconds it took
+    adapter/       the training; its weights are deleted once the loss is on file, unless `keep`
+    tuned.json     written last: which rows these are, the loss, and the seconds it took
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from selflengthen.config import TrainConfig
-from selflengthen.curate.io.rows import Rows, Tell
-from selflengthen.curate.io.work_dir import content
+from selflengthen.curate.io.rows import OnProgress, Rows
+from selflengthen.curate.io.work_dir import content_digest
 from selflengthen.errors import DamagedFile, TrainingError
 from selflengthen.field_kinds import identity_of
 from selflengthen.inputs.models import Model
 from selflengthen.storage.atomic import read_json, rewrite, write_json
-from selflengthen.storage.records import Row, encode
+from selflengthen.storage.records import TrainingRow, encode
 from selflengthen.training.job import ADAPTER_FILES, TOKENIZER_FILES, TrainingJob, job_of
 
 
@@ -56,7 +56,7 @@ class Loss(msgspec.Struct, frozen=True):
 Tune = Callable[[Tuning], Awaitable[Loss]]
 """Trains and evaluates; `tuner.Tuner` is the real one."""
 
-_REMEDY = "delete it, and the same command tunes again"
+_REMEDY = "delete it, and run the same command to tune again"
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -67,7 +67,7 @@ class TuningSeries(Protocol[T_co]):
 
     identity: Mapping[str, Any]
 
-    async def play(self, folder: Path, tune: Tune, tell: Tell | None = None) -> T_co:
+    async def play(self, folder: Path, tune: Tune, on_progress: OnProgress | None = None) -> T_co:
         """Run the tunings that are not on file in `folder`; return the result."""
         ...
 
@@ -96,16 +96,16 @@ class TuningSetup:
             "model": self.model.digest,
             "seed": self.seed,
             "train": settings,
-            "evaluation": content(self.evaluation),
+            "evaluation": content_digest(self.evaluation),
         }
 
 
-async def tuned(
+async def tune_on(
     setup: TuningSetup,
     rows: Rows,
     folder: Path,
-    tune: Tune,
     *,
+    tune: Tune,
     evaluation: Path,
     labels: Mapping[str, Any],
     result: type[T],
@@ -125,27 +125,40 @@ async def tuned(
         TrainingError: the training fails, or the loss is not finite.
         DamagedFile: the loss on file is not what was written there.
     """
-    on_file: Any = read_json(folder / "tuned.json", _REMEDY)
+    loss_file = folder / "tuned.json"
+    on_file: Any = read_json(loss_file, _REMEDY)
     if on_file is None:
-        began = time.monotonic()
-        folder.parent.mkdir(exist_ok=True)
-        _write_once(folder / "rows.jsonl", rows)
-        _write_once(evaluation, setup.evaluation)
-        job = _job(setup, folder / "rows.jsonl", folder / "adapter")
-        loss = await tune(Tuning(job, str(evaluation)))
-        _check_finite(loss, folder)
+        started = time.monotonic()
+        loss = await _evaluate(setup, rows, folder, tune=tune, evaluation=evaluation)
         on_file = {**labels, **msgspec.to_builtins(loss)}
-        on_file["seconds"] = round(time.monotonic() - began, 2)
-        write_json(folder / "tuned.json", on_file)
-    try:
-        found = msgspec.convert(on_file, result)
-    except msgspec.ValidationError as error:
-        what = f"it is not the loss of a tuning ({error})"
-        raise DamagedFile(folder / "tuned.json", what, _REMEDY) from error
+        on_file["seconds"] = round(time.monotonic() - started, 2)
+        write_json(loss_file, on_file)
+    converted = _convert(on_file, result, loss_file)
     if not setup.keep:
         for file in (*ADAPTER_FILES, *TOKENIZER_FILES):
             (folder / "adapter" / file).unlink(missing_ok=True)
-    return found
+    return converted
+
+
+def _convert(on_file: Any, kind: type[T], path: Path) -> T:
+    try:
+        return msgspec.convert(on_file, kind)
+    except msgspec.ValidationError as error:
+        fault = f"it is not the loss of a tuning ({error})"
+        raise DamagedFile(path, fault, _REMEDY) from error
+
+
+async def _evaluate(
+    setup: TuningSetup, rows: Rows, folder: Path, *, tune: Tune, evaluation: Path
+) -> Loss:
+    """Write both sets of rows, tune, and return the loss."""
+    folder.parent.mkdir(exist_ok=True)
+    _write_once(folder / "rows.jsonl", rows)
+    _write_once(evaluation, setup.evaluation)
+    job = _job(setup, folder / "rows.jsonl", folder / "adapter")
+    loss = await tune(Tuning(job, str(evaluation)))
+    _check_finite(loss, folder)
+    return loss
 
 
 def _check_finite(loss: Loss, folder: Path) -> None:
@@ -162,10 +175,10 @@ def _write_once(path: Path, rows: Rows) -> None:
 
 
 def training_lines(rows: Rows) -> Iterator[bytes]:
-    """Yield rows as JSON lines of `records.Row`, which training reads."""
+    """Yield rows as JSON lines of `records.TrainingRow`, which training reads."""
     for row in rows:
         yield encode(
-            Row(
+            TrainingRow(
                 id=str(row.number),
                 prompt=[{"role": "user", "content": row.prompt}],
                 completion=[{"role": "assistant", "content": row.response}],
