@@ -28,7 +28,7 @@ def test_the_prompts_of_sections_are_needed_only_for_them(
     said = refused(
         mine.parent, capsys, "run", "small.yaml", "--prompts", "mine", "--expand.strategy", strategy
     )
-    assert f"mine/expand-part.user.md: is not there, and expand.strategy {strategy} needs" in said
+    assert f"mine/expand-part.user.md: is missing, and expand.strategy {strategy} needs" in said
     again = ["run", "small.yaml", "--prompts", "mine", "--iterations", "1"]
     assert main(again) == 0
     assert not Path("runs/small/prompts/expand-part.user.md").exists()
