@@ -102,19 +102,19 @@ def tail(text: str, words: int) -> str:
 def opening(text: str, words: int) -> str:
     """Return the first words of a text on one line, with dots where more follows."""
     line = " ".join(text.split())
-    found = list(_TOKEN.finditer(line))
-    return line if len(found) <= words else f"{line[: found[words - 1].end()]} …"
+    matches = list(_TOKEN.finditer(line))
+    return line if len(matches) <= words else f"{line[: matches[words - 1].end()]} …"
 
 
 def sentences(text: str) -> list[str]:
     """Split a text behind its sentences; put together, they are the text again."""
-    found = []
+    split = []
     start = 0
     for border in _BORDER.finditer(text):
         if not _ABBREVIATED.search(text, start, border.end()):
-            found.append(text[start : border.end()])
+            split.append(text[start : border.end()])
             start = border.end()
-    return [*found, text[start:]] if start < len(text) else found
+    return [*split, text[start:]] if start < len(text) else split
 
 
 def copied(text: str, other: str, own: str) -> float:
