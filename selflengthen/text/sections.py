@@ -56,7 +56,7 @@ class Part:
 
 def split_sections(text: str, most: int) -> list[Part]:
     """Split a text into parts of at most about `most` words each (see the module)."""
-    split = paragraphs(text)
+    split = paragraphs(text, dividers=True)
     least = most // _SHORT
     parts = list(_grouped(_led(split.parts, split.separator), split.separator, least))
     if len(parts) > 1 and not parts[-1].lead and word_count(parts[-1].body) < least:
