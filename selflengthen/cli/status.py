@@ -137,8 +137,10 @@ def _counts(stage: StageStatus) -> Iterator[str]:
     if counts.strategy:
         yield f"chosen: {counts.strategy}"
     if counts.rows is not None:
-        rows = counted(counts.rows, "row")
-        yield rows if counts.added is None else f"{rows} of {counts.of:,}"
+        if counts.added is not None and counts.of is not None:  # after a selection
+            yield f"{counts.rows:,} of {counted(counts.of, 'row')}"
+        else:
+            yield counted(counts.rows, "row")
     if counts.added:
         yield f"{counts.added:,} of them general"
     if counts.expander_rows is not None:
