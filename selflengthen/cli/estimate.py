@@ -15,7 +15,7 @@ def main(words: Sequence[str]) -> int:
     args = _parser().parse(words)
 
     from selflengthen.cli.options.settings import resolve
-    from selflengthen.cli.preflight import fit_lengths
+    from selflengthen.cli.preflight import fit_lengths, print_lengths
     from selflengthen.inputs import models
     from selflengthen.planning.estimate import estimate
     from selflengthen.planning.units import size
@@ -26,6 +26,7 @@ def main(words: Sequence[str]) -> int:
     run = RunFolder(settings.folder) if settings.folder.is_dir() else None
     config = fit_lengths(settings, model)
     result = estimate(config, model, run)
+    print_lengths(settings, config, model)
     if args.json:
         print(json.dumps(dataclasses.asdict(result), indent=1))
         return 0

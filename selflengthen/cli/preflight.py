@@ -132,11 +132,14 @@ def check_steps(config: Config) -> None:
 
 
 def fit_lengths(settings: Settings, model: Model, *, trains: bool = True) -> Config:
-    """Return the configuration with lengths that fit the model; name the chosen ones on stderr.
+    """Return the configuration with lengths that fit the model.
 
     Raises UserError for a given length that is over the model's positions.
     """
-    config = lengths.fit(settings.config, model, settings.auto, trains=trains)
+    return lengths.fit(settings.config, model, settings.auto, trains=trains)
+
+
+def print_lengths(settings: Settings, config: Config, model: Model, *, trains: bool = True) -> None:
+    """Name the lengths that `fit_lengths` chose on stderr; call it once the input is accepted."""
     if line := lengths.summary(config, model, settings.auto, trains=trains):
         print(line, file=sys.stderr)
-    return config
