@@ -82,6 +82,18 @@ class InstructConfig(Section):
         newer=True,
         older=False,
     )
+    source: str | None = identity(
+        None,
+        "Instructions to take in place of written ones: JSONL file, hub id, shipped set, or "
+        "`shipped` for that of the language; none: the model writes all.",
+        newer=True,
+    )
+    field: str | None = identity(
+        None,
+        "Field of `source` with the instruction; none: `instruction`, `prompt` or `messages`.",
+        newer=True,
+    )
+    judge: bool = identity(False, "Let the judge reject instructions of `source`.", newer=True)
 
 
 class DraftConfig(Section):
@@ -346,6 +358,12 @@ class Config(Section):
             raise ValueError(
                 f"judge.max_tokens ({self.judge.max_tokens}) leaves no room for a text in "
                 f"judge.engine.context ({self.judge.engine.context}); lower one or raise the other"
+            )
+        if self.instruct.source is None and (self.instruct.field or self.instruct.judge):
+            name = "field" if self.instruct.field else "judge"
+            raise ValueError(
+                f"instruct.{name} is only for instructions of instruct.source, which is not set; "
+                f"set it, or leave instruct.{name} out"
             )
         finish = self.finish
         if not finish.about + finish.range + finish.above + finish.below:

@@ -48,6 +48,7 @@ def gather(settings: Settings) -> RunContext:
         prompts=texts,
         seeds=pool,
         held_out=held_out[: config.held_out.texts],
+        source=source_instructions(config, run),
     )
 
 
@@ -72,6 +73,22 @@ def starting_texts(config: Config, run: RunFolder) -> tuple[Prompts, list[Seed]]
     return texts, seeds.load(source)[:SEEDS_OF_0_1]
 
 
+def source_instructions(config: Config, run: RunFolder) -> list[Seed]:
+    """Return the instructions of `instruct.source`; none where it is not set.
+
+    As with seeds, a run that exists keeps the shipped ones it was begun with.
+    """
+    if config.instruct.source is None:
+        return []
+    of_language = config.instruct.source == seeds.SHIPPED
+    source = config.language if of_language else config.instruct.source
+    if source in seeds.shipped() and run.is_begun() and run.source.exists():
+        saved = read_config(run)
+        if (saved.instruct.source, saved.language) == (config.instruct.source, config.language):
+            return seeds.load_source(run.source)
+    return seeds.load_source(source, config.instruct.field)
+
+
 def prompts_folder(config: Config) -> Path:
     """Return the folder of a configuration's prompts."""
     return Path(config.prompts or prompts.shipped(config.language))
@@ -79,7 +96,9 @@ def prompts_folder(config: Config) -> Path:
 
 def check_disk(context: RunContext) -> None:
     """Raise UserError if the run needs more space than the disk has left."""
-    needed = estimate(context.config, context.model, context.run).disk_left
+    needed = estimate(
+        context.config, context.model, context.run, source=len(context.source)
+    ).disk_left
     place = context.run.path.absolute()
     while not place.exists():
         place = place.parent

@@ -114,6 +114,7 @@ def start(make: Callable[[Services], Playable], context: RunContext, resume: str
         prompts=files(context.prompts),
         seeds={seed.id: seed.instruction for seed in context.seeds},
         held_out={seed.id: seed.instruction for seed in context.held_out},
+        source={seed.id: seed.instruction for seed in context.source},
     )
     attempt = Attempt(
         engine=config.engine, model=context.model, run=run, log=run.new_log(), resume=resume

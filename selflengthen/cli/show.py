@@ -16,7 +16,7 @@ from selflengthen.cli.output.format import opening, visible
 from selflengthen.cli.output.streams import for_rich
 from selflengthen.cli.trace import TracedText, lineage, listing, median_example, stage_of
 from selflengthen.storage.records import Record, Rejection
-from selflengthen.storage.stage_table import DRAFT, EXPAND, FINAL_STAGES, ROUND_STAGES
+from selflengthen.storage.stage_table import DRAFT, EXPAND, FINAL_STAGES, INSTRUCT, ROUND_STAGES
 
 _TITLES = {spec.name: spec.shown for spec in (*ROUND_STAGES, *FINAL_STAGES)}
 _TITLES |= {"instruction": "instruction"}
@@ -121,7 +121,11 @@ def _head(text: TracedText) -> str:
         return f"{_title(text.stage)} {visible(text.id)}"
     dropped = f", dropped: {visible(record.dropped)}" if record.dropped else ""
     attempts = f", attempt {record.attempts}" if record.attempts > 1 else ""
-    return f"{_title(text.stage)} {visible(text.id)} ({record.words:,} words{attempts}{dropped})"
+    # Texts of later stages have theirs above them; an instruction of the user's has no other place.
+    origin = record.source if text.stage == INSTRUCT.name else None
+    source = f", from {visible(origin)}" if origin is not None else ""
+    details = f"{record.words:,} words{source}{attempts}{dropped}"
+    return f"{_title(text.stage)} {visible(text.id)} ({details})"
 
 
 def _rejection(rejection: Rejection) -> str:

@@ -98,6 +98,8 @@ def lineage(run: RunFolder, name: str) -> list[TracedText]:
     """
     chain = [_find(run, text_of_row(name))]
     while source := _source(chain[0]):
+        if chain[0].stage == INSTRUCT.name:
+            break  # an instruction of the user's, which may have any id
         if chain[0].stage.startswith(HELD_OUT.name):
             chain[:0] = _held_out(run, chain[0], source)
             break

@@ -4,6 +4,9 @@ What a user or a model wrote is data. If such text contains one of the tokenizer
 (an end of turn, say), it is spelled out in ordinary tokens, so it can neither end a turn nor start
 one. Text without them goes through the template and the tokenizer in one piece, exactly as in
 training. "Mark" is short for the text of a special token below.
+
+Some templates have no system turn, as Gemma's. Then its text stands at the head of the user's first
+turn, in requests as in training.
 """
 
 from __future__ import annotations
@@ -11,9 +14,12 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from jinja2 import TemplateError
 
 from selflengthen.engines.base import Message, Request
 from selflengthen.errors import RequestRefused, UserError
@@ -65,12 +71,31 @@ class Chat:
         """Return the request's `max_tokens`, or fewer if the context has no room for them."""
         return min(request.sampling.max_tokens, self.context - len(prompt))
 
-    def render(self, messages: Iterable[Message], prefix: str = "") -> list[int]:
+    def render(self, messages: Sequence[Message], prefix: str = "") -> list[int]:
         """Return the token ids of a chat with the model's turn started by `prefix`."""
         marks: list[str] = []
-        turns = [{"role": m.role, "content": self._shield(m.content, marks)} for m in messages]
+        turns = [
+            {"role": m.role, "content": self._shield(m.content, marks)}
+            for m in self.fitted(messages)
+        ]
         prefix = self._shield(prefix, marks)
         return self._spelled_ids(self.prompt_text(turns) + prefix, marks)
+
+    def fitted(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """Return the turns as the template takes them: without a system turn where it has none."""
+        if messages[0].role != "system" or self._takes_system:
+            return messages
+        system, user, *others = messages
+        return [Message(user.role, f"{system.content}\n\n{user.content}"), *others]
+
+    @cached_property
+    def _takes_system(self) -> bool:
+        """Whether the template writes a system turn; some raise an error, others drop the text."""
+        turns = [{"role": "system", "content": self._placeholder}, *_ANY_CHAT]
+        try:
+            return self._placeholder in self.prompt_text(turns)
+        except TemplateError:
+            return False
 
     def prompt_text(self, turns: list[dict[str, str]]) -> str:
         """Return a chat as the template writes it, with the model's turn started."""

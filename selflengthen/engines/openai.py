@@ -137,7 +137,9 @@ class OpenAIEngine:
     def _body(self, request: Request) -> JSONObject:
         safe: Callable[[str], str] = self._chat.defuse if self._chat else chat.clean
         sampling = request.sampling
-        turns = [{"role": m.role, "content": safe(m.content)} for m in request.messages]
+        # A server with a template that has no system turn would reject every request.
+        messages = self._chat.fitted(request.messages) if self._chat else request.messages
+        turns = [{"role": m.role, "content": safe(m.content)} for m in messages]
         body: JSONObject = {
             "model": self._names.get(request.role, self._names["base"]),
             "messages": turns,

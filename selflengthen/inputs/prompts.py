@@ -3,7 +3,7 @@
 A folder has one file per turn. `NAME.user.md` is the user's message, `instruct.assistant.md` the
 start of the model's own turn. They are sandboxed Jinja2 templates; whatever is filled in is a
 value, never a template. `judge.answers.md` is not a template: its two lines are the judge's yes and
-its no.
+its no. `system.md` is optional: the system turn before every request for a text.
 
 A folder of your own needs only the prompts that are used: `expand-….user.md` for drafts that are
 lengthened by section, `demand.user.md` for `finish`, `refine-….user.md` for
@@ -40,6 +40,8 @@ SECTION = frozenset({"expand-part.user", "expand-plan.user"})
 LATER = frozenset({"demand.user"})
 """The prompts that a run needs only after its last round."""
 
+SYSTEM = "system"
+"""The system turn of the requests for texts; there is none where it is missing or blank."""
 ANSWERS = "judge.answers"
 _ENV = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
 
@@ -53,6 +55,11 @@ class Prompts:
 
     texts: Mapping[str, str]
     answers: tuple[str, str]
+
+    @property
+    def system(self) -> str:
+        """The system turn; empty where there is none."""
+        return self.fill(SYSTEM) if SYSTEM in self.texts else ""
 
     def fill(self, name: str, **values: str) -> str:
         """Fill the placeholders of prompt `name`; raises UserError if that fails."""
@@ -72,16 +79,19 @@ def load(folder: Path) -> Prompts:
         for name, expected in PLACEHOLDERS.items()
         if name not in LATER | SECTION or (folder / f"{name}.md").exists()
     }
-    return Prompts(texts, _answers(folder / f"{ANSWERS}.md"))
+    return Prompts(texts | _system(folder), _answers(folder / f"{ANSWERS}.md"))
 
 
 def load_copy(folder: Path, *, shipped: Path) -> Prompts:
-    """Read the prompts that a run keeps; one that its version did not have is the shipped one."""
+    """Read the prompts that a run keeps; one that its version did not have is the shipped one.
+
+    The system turn is the run's own or none: a run goes on with what its rows were made with.
+    """
     texts = {
         name: read(folder if (folder / f"{name}.md").exists() else shipped, name, expected)
         for name, expected in PLACEHOLDERS.items()
     }
-    return Prompts(texts, _answers(folder / f"{ANSWERS}.md"))
+    return Prompts(texts | _system(folder), _answers(folder / f"{ANSWERS}.md"))
 
 
 def require(
@@ -139,6 +149,14 @@ def _read(path: Path) -> str:
         raise UserError(f"{path}: cannot read this prompt ({error.strerror}).") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: is not UTF-8 (byte {error.start}); save it as UTF-8.") from error
+
+
+def _system(folder: Path) -> dict[str, str]:
+    """Return the system turn by its name; nothing where there is none, or a blank one."""
+    if not (folder / f"{SYSTEM}.md").exists():
+        return {}
+    text = read(folder, SYSTEM, frozenset())
+    return {SYSTEM: text} if fill(text).strip() else {}
 
 
 def _answers(path: Path) -> tuple[str, str]:

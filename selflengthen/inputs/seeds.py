@@ -1,7 +1,10 @@
-"""Seed instructions: from a JSONL file, a shipped set, or a data set on the hub.
+"""Instructions of the user: from a JSONL file, a shipped set, or a data set on the hub.
 
 A line is an object with the instruction in a field and, optionally, `id` and `kind`; or it is a
 bare JSON string. An instruction is data: whatever it contains, it is never changed.
+
+`load` reads seeds, from which the model writes instructions; `load_source` reads instructions that
+take the place of these.
 """
 
 from __future__ import annotations
@@ -22,6 +25,12 @@ _HUB = re.compile(r"(?P<name>[A-Za-z0-9_][\w.-]*/[\w.-]+)(:(?P<split>[\w.-]+))?"
 _FILE_SUFFIXES = {".json", ".jsonl", ".ndjson", ".txt", ".csv", ".parquet", ".yaml", ".yml"}
 _BOM = b"\xef\xbb\xbf"
 
+SHIPPED = "shipped"
+"""Stands for the shipped set of a run's language."""
+SOURCE_FIELDS = ("instruction", "prompt", "messages")
+"""Fields in which data sets have their instructions; the first that a row has counts."""
+_INPUT = "input"  # of Alpaca's form: what the instruction is about
+
 
 @dataclass(frozen=True)
 class Seed:
@@ -30,6 +39,10 @@ class Seed:
     id: str
     instruction: str
     kind: str | None = None
+
+
+Fields = tuple[str, ...]
+"""Fields that may have the instruction, in the order in which they are looked for."""
 
 
 def load(source: str | Path, field: str = "instruction") -> list[Seed]:
@@ -43,25 +56,46 @@ def load(source: str | Path, field: str = "instruction") -> list[Seed]:
     Raises:
         UserError: If a seed cannot be used; names the file and the line.
     """
-    path = Path(source)
-    if path.exists() and not path.is_dir():
-        seeds = _collect(path, _lines(path), field)
-    elif isinstance(source, str) and source in shipped():
-        seeds = _collect(source, _lines(shipped()[source]), field)
-    elif hub := _hub_id(source):
-        seeds = _collect(source, _rows(hub["name"], hub["split"] or "train", field), field)
-    else:
-        fault = "is a folder, not a seeds file" if path.is_dir() else "no such seeds file"
-        raise UserError(
-            f"{source}: {fault}; give a JSONL file, a data set owner/name of the Hugging Face hub, "
-            f"or one of {', '.join(shipped())}."
-        )
+    seeds = _read(source, (field,))
     if len(seeds) < 2:
         fault = "has only one seed" if seeds else "is empty"
         raise UserError(
             f"{source}: {fault}; at least two seeds are needed, because each attempt shows two."
         )
     return seeds
+
+
+def load_source(source: str | Path, field: str | None = None) -> list[Seed]:
+    """Read instructions to answer as they are, at least one.
+
+    Args:
+        source: as for `load`.
+        field: the field that has the instruction, or chat turns of which the user's first is it.
+            None: the first of `SOURCE_FIELDS` that a row has; an `input` next to an `instruction`
+            belongs to it, after a blank line.
+
+    Raises:
+        UserError: If an instruction cannot be used; names the file and the line.
+    """
+    seeds = _read(source, (field,) if field else SOURCE_FIELDS)
+    if not seeds:
+        raise UserError(f"{source}: is empty; write one instruction per line.")
+    return seeds
+
+
+def _read(source: str | Path, fields: Fields) -> list[Seed]:
+    path = Path(source)
+    if path.exists() and not path.is_dir():
+        return _collect(path, _lines(path), fields)
+    if isinstance(source, str) and source in shipped():
+        return _collect(source, _lines(shipped()[source]), fields)
+    if hub := _hub_id(source):
+        return _collect(source, _rows(hub["name"], hub["split"] or "train", fields), fields)
+    fault = "is a folder, not a seeds file" if path.is_dir() else "no such seeds file"
+    raise UserError(
+        f"{source}: {fault}; give a JSONL file, a data set owner/name of the Hugging Face hub, "
+        f"or one of {', '.join(shipped())}."
+    )
 
 
 def _hub_id(source: str | Path) -> re.Match[str] | None:
@@ -107,7 +141,7 @@ def _parse(where: str, line: bytes) -> Any:
         ) from error
 
 
-def _rows(name: str, split: str, field: str) -> Iterator[tuple[str, Any]]:
+def _rows(name: str, split: str, fields: Fields) -> Iterator[tuple[str, Any]]:
     """Yield the place and the needed columns of each row of a data set."""
     where = f"{name}, split {split!r}"
     try:
@@ -115,8 +149,10 @@ def _rows(name: str, split: str, field: str) -> Iterator[tuple[str, Any]]:
 
         data = load_dataset(name, split=split)
         columns = list(data.column_names)
-        if field in columns:  # the others, which may be images, are never decoded
-            data = data.select_columns([c for c in columns if c in {field, "id", "kind"}])
+        has_field = not set(fields).isdisjoint(columns)
+        if has_field:  # the others, which may be images, are never decoded
+            read = {*fields, _INPUT, "id", "kind"}
+            data = data.select_columns([c for c in columns if c in read])
     except Exception as error:  # the hub, the network, the disk, a data set's own loader
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise UserError(
@@ -124,17 +160,20 @@ def _rows(name: str, split: str, field: str) -> Iterator[tuple[str, Any]]:
             f"failed ({reason:.200}); check the name, the split, the network and your access, "
             f"or give a JSONL file."
         ) from error
-    if field not in columns:
-        raise UserError(f"{where}: has no column {field!r}; choose one of {', '.join(columns)}.")
+    if not has_field:
+        option = " with instruct.field" if fields == SOURCE_FIELDS else ""
+        raise UserError(
+            f"{where}: has no column {_any_of(fields)}; choose one of {', '.join(columns)}{option}."
+        )
     yield from ((f"row {number}", row) for number, row in enumerate(data, start=1))
 
 
-def _collect(source: str | Path, values: Iterable[tuple[str, Any]], field: str) -> list[Seed]:
+def _collect(source: str | Path, values: Iterable[tuple[str, Any]], fields: Fields) -> list[Seed]:
     """Check all values and return them as seeds with unique ids."""
     seeds: list[Seed] = []
     places: dict[str, str] = {}
     for place, value in values:
-        seed = _seed(f"{source}, {place}", place, value, field)
+        seed = _seed(f"{source}, {place}", place, value, fields)
         if seed.id in places:
             raise UserError(
                 f"{source}, {place}: field 'id': {seed.id!r:.80} is already the id of "
@@ -145,19 +184,27 @@ def _collect(source: str | Path, values: Iterable[tuple[str, Any]], field: str) 
     return seeds
 
 
-def _seed(where: str, place: str, value: Any, field: str) -> Seed:
-    row = {field: value} if isinstance(value, str) else value
+def _seed(where: str, place: str, value: Any, fields: Fields) -> Seed:
+    row = {fields[0]: value} if isinstance(value, str) else value
     if not isinstance(row, Mapping):
         raise UserError(f"{where}: is neither an object nor a string; write one of these per line.")
+    present = [name for name in fields if name in row]
+    field = next((name for name in present if row[name] is not None), *present[:1] or fields[:1])
     instruction = row.get(field)
+    if isinstance(instruction, list) and any(isinstance(turn, Mapping) for turn in instruction):
+        instruction = _first_request(where, field, instruction)
     if not isinstance(instruction, str) or not instruction.strip():
-        if field not in row:
+        if not present:
+            option = " with instruct.field" if fields == SOURCE_FIELDS else ""
             raise UserError(
-                f"{where}: has no field {field!r}; add it, or name the field that has the "
-                f"instruction ({_fields(row)})."
+                f"{where}: has no field {_any_of(fields)}; add it, or name the field that has the "
+                f"instruction{option} ({_fields(row)})."
             )
         fault = "is blank" if isinstance(instruction, str) else "is not a string"
         raise UserError(f"{where}: field {field!r} {fault}; write the instruction there.")
+    about = row.get(_INPUT) if (fields, field) == (SOURCE_FIELDS, "instruction") else None
+    if isinstance(about, str) and about.strip():
+        instruction = f"{instruction}\n\n{about}"
     seed_id = row.get("id")
     if seed_id is not None and (isinstance(seed_id, bool) or not isinstance(seed_id, str | int)):
         raise UserError(f"{where}: field 'id' must be a string or a whole number.")
@@ -165,6 +212,25 @@ def _seed(where: str, place: str, value: Any, field: str) -> Seed:
         seed_id = place.replace(" ", "-")
     kind = row.get("kind")
     return Seed(str(seed_id), instruction, kind if isinstance(kind, str) else None)
+
+
+def _first_request(where: str, field: str, turns: list[Any]) -> str:
+    """Return the user's first turn of a chat."""
+    for turn in turns:
+        if isinstance(turn, Mapping) and turn.get("role") == "user":
+            content = turn.get("content")
+            if isinstance(content, str) and content.strip():
+                return content
+            break
+    raise UserError(
+        f"{where}: field {field!r} has no turn with role 'user' and a text as its content; write "
+        "the instruction there."
+    )
+
+
+def _any_of(fields: Fields) -> str:
+    *others, last = map(repr, fields)
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _fields(row: Mapping[str, Any]) -> str:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from selflengthen.engines.base import Adapter, Adapters, Role
 from selflengthen.errors import SelfLengthenError
+from selflengthen.inputs.prompts import SYSTEM
+from selflengthen.inputs.seeds import Seed
 from selflengthen.pipeline.fingerprints import Fingerprints
 from selflengthen.runner.context import RunContext, Services, sampling_of
+from selflengthen.runner.executor import StageExecutor
 from selflengthen.runner.sources import sources
 from selflengthen.runner.stage_runner import AsDone, StageRunner, drop_none, unchanged
 from selflengthen.runner.verify import digest_of, require_sound
 from selflengthen.stages import drop_short, instruct
 from selflengthen.stages.contract import Item, Stage
+from selflengthen.storage.records import Record
 from selflengthen.storage.schemas import Done, Selection, TrainedDone
 from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.storage.stage_table import INSTRUCT, TRAIN
@@ -107,6 +111,7 @@ class Controller(ABC):
             total=total,
             drop=self._short if short else drop_none,
             as_done=as_done,
+            system=self.prompts.system if SYSTEM in folder.spec.prompts else "",
         )
         self._sound.add(folder.path)
         return folder
@@ -114,27 +119,69 @@ class Controller(ABC):
     async def instructions(
         self, folder: StageFolder, adapters: Adapters, names: Sequence[str], before: int
     ) -> StageFolder:
-        """Write the instructions `names` in waves, from a pool of the first `before` rounds."""
+        """Make the instructions `names` in waves, after the first `before` rounds.
+
+        They are the next ones of `instruct.source`, where it is set; the model writes the rest.
+        """
         if folder.done():
             return folder
         await self.begin(folder, *self._trainings(adapters))
         config = self.config.instruct
         role: Role = config.role if before else "base"
-        stage = instruct.Instruct(config, self.prompts, role, self.sampling)
-        pool = self._pool(before)
-        held_out = [seed.instruction for seed in self.context.held_out]
-        known = NearDuplicates([*pool.values(), *held_out], config.similarity)
-        dropped: dict[str, str] = {}
+        writer = instruct.Instruct(config, self.prompts, role, self.sampling)
         executor = await self.runner.open(folder, adapters, len(names))
-        for start in range(0, len(names), config.wave):
-            wave = names[start : start + config.wave]
-            await executor.run(stage, instruct.wave_items(wave, instruct.Wave(dict(pool), known)))
-            records = [r for r in folder.records(dropped=True) if wave[0] <= r.id <= wave[-1]]
-            dropped |= instruct.duplicates(records, known)
-            pool |= {r.id: r.text for r in records if r.id not in dropped}
+        earlier = [r for number in range(before) for r in self._accepted(number + 1)]
+        fresh, in_source = self._seeds()
+        held_out = [seed.instruction for seed in self.context.held_out]
+        known = NearDuplicates([*(r.text for r in earlier), *fresh, *held_out], config.similarity)
+        source = instruct.in_order(self.context.source, self.config.seed)
+        source = source[before * config.per_round :][: len(names)]
+        dropped = await self._take(executor, writer, names[: len(source)], source, known)
+        for text in in_source:
+            known.add(text)
+        pool = {seed.id: seed.instruction for seed in self.context.seeds}
+        pool |= {r.id: r.text for r in earlier if r.source is None}
+        dropped |= await self._write(executor, writer, names[len(source) :], pool, known)
         self.runner.settle(executor, len(names), dropped)
         self._sound.add(folder.path)
         return folder
+
+    async def _take(
+        self,
+        executor: StageExecutor,
+        writer: instruct.Instruct,
+        names: Sequence[str],
+        source: Sequence[Seed],
+        known: NearDuplicates,
+    ) -> dict[str, str]:
+        """Take the instructions of `source`, one per name; return the ids to drop, with reasons."""
+        taker = instruct.TakeFromSource(writer)
+        dropped: dict[str, str] = {}
+        for wave, seeds in zip(self._waves(names), self._waves(source), strict=True):
+            await executor.run(taker, instruct.source_items(wave, seeds, known))
+            dropped |= instruct.duplicates(_records_of(executor.folder, wave), known)
+        return dropped
+
+    async def _write(
+        self,
+        executor: StageExecutor,
+        writer: instruct.Instruct,
+        names: Sequence[str],
+        pool: dict[str, str],
+        known: NearDuplicates,
+    ) -> dict[str, str]:
+        """Write instructions from a growing pool; return the ids to drop, with reasons."""
+        dropped: dict[str, str] = {}
+        for wave in self._waves(names):
+            await executor.run(writer, instruct.wave_items(wave, instruct.Wave(dict(pool), known)))
+            records = _records_of(executor.folder, wave)
+            dropped |= instruct.duplicates(records, known)
+            pool |= {r.id: r.text for r in records if r.id not in dropped}
+        return dropped
+
+    def _waves(self, values: Sequence[T]) -> Iterator[Sequence[T]]:
+        size = self.config.instruct.wave
+        return (values[start : start + size] for start in range(0, len(values), size))
 
     async def train(
         self, folder: StageFolder, job: TrainingJob, chosen: Selection | None = None
@@ -188,12 +235,22 @@ class Controller(ABC):
         lengths = ((r.id, r.words) for r in folder.records(dropped=True))
         return drop_short.drop_short(lengths, self.config.seed)
 
-    def _pool(self, rounds: int) -> dict[str, str]:
-        """Return the seeds and what the first `rounds` rounds accepted, by id."""
-        pool = {seed.id: seed.instruction for seed in self.context.seeds}
-        for number in range(1, rounds + 1):
-            pool |= {r.id: r.text for r in self.run.stage(INSTRUCT, number).records()}
-        return pool
+    def _accepted(self, number: int) -> Iterator[Record]:
+        return self.run.stage(INSTRUCT, number).records()
+
+    def _seeds(self) -> tuple[list[str], list[str]]:
+        """Return the seed instructions that are not in the source, and those that are.
+
+        The latter must not count as known while the source is taken: it would repeat itself.
+        """
+        source = {seed.instruction for seed in self.context.source}
+        texts = [seed.instruction for seed in self.context.seeds]
+        return [t for t in texts if t not in source], [t for t in texts if t in source]
+
+
+def _records_of(folder: StageFolder, wave: Sequence[str]) -> list[Record]:
+    """Return what was accepted of the items of a wave, whose ids are in order."""
+    return [r for r in folder.records(dropped=True) if wave[0] <= r.id <= wave[-1]]
 
 
 def texts_by_id(folder: StageFolder) -> dict[str, str]:

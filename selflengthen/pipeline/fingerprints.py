@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from selflengthen.errors import UserError
 from selflengthen.field_kinds import identity_of
+from selflengthen.inputs.prompts import SYSTEM
 from selflengthen.pipeline.strategy import chosen
 from selflengthen.runner.context import RunContext
 from selflengthen.runner.identity import differences, files, listed
@@ -37,6 +39,7 @@ class Fingerprints:
             "held_out": _digest([(s.id, s.instruction) for s in context.held_out]),
             "language": context.config.language,
         }
+        self._source = _digest([(s.id, s.instruction) for s in context.source])
 
     def of(self, folder: StageFolder) -> Identity:
         """Return the identity of a stage: equal identities make equal texts."""
@@ -45,6 +48,8 @@ class Fingerprints:
         for path in spec.sections:
             section, _, field = path.partition(".")
             values = identity_of(getattr(config, section))
+            if section == "instruct" and config.instruct.source is not None:
+                values = self._by_content(values)
             identity[path] = values[field] if field else values
         identity["prompts"] = {
             name: _digest(self._prompts.get(name)) for name in self._prompt_names(spec)
@@ -105,8 +110,8 @@ class Fingerprints:
             yield f"01/{STRATEGY.name}", self._made(STRATEGY.name, 1)
 
     def _prompt_names(self, spec: StageSpec) -> Iterator[str]:
-        """Yield the prompts of a stage, those of the run's strategy included."""
-        yield from spec.prompts
+        """Yield the prompts of a stage, those of the run's strategy and a system turn included."""
+        yield from (name for name in spec.prompts if name != SYSTEM or name in self._prompts)
         if spec.strategy_prompts and (kind := chosen(self.context.config.expand, self.context.run)):
             yield from spec.strategy_prompts[kind]
 
@@ -120,6 +125,11 @@ class Fingerprints:
         """Return the digest of a stage's output, by its folder's name; None until it is done."""
         done = self.context.run.named(name, number).done()
         return done.digest if done else None
+
+    def _by_content(self, instruct: dict[str, Any]) -> dict[str, Any]:
+        """Return a section `instruct` whose source counts by its instructions, not by its name."""
+        values = {name: value for name, value in instruct.items() if name != "field"}
+        return values | {"source": self._source}
 
     def _add_curation(self, folder: StageFolder, identity: Identity) -> None:
         """Add the steps that select rows; without steps, an identity has no trace of them."""

@@ -147,7 +147,7 @@ class Rounds(Controller):
         }
         digest, counts = hashlib.sha256(), {}
         for role, of_role in rows.items():
-            lines = [encode(row) for row in of_role]
+            lines = [encode(row) for row in dataset.with_system(of_role, self.prompts.system)]
             rewrite(folder.path / f"{role}.jsonl", lines)
             digest.update(b"".join(lines))
             counts[role] = len(lines)

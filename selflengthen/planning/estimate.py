@@ -85,11 +85,14 @@ class _Basis:
         return 3 * self.adapter * 2
 
 
-def estimate(config: Config, model: Model, run: RunFolder | None) -> Estimate:
-    """Estimate what a run takes; `run` is the folder of its run, or None if there is none yet."""
+def estimate(config: Config, model: Model, run: RunFolder | None, *, source: int = 0) -> Estimate:
+    """Estimate what a run takes; `run` is the folder of its run, or None if there is none yet.
+
+    `source` is how many instructions `instruct.source` has.
+    """
     shape = shape_of(model)
     observed = token_budget.observe(run, model.digest) if run else Observed()
-    basis = _basis(config, shape, observed)
+    basis = _basis(config, shape, observed, source)
     return Estimate(
         **_rounds(config, basis, _used(run)),
         **_collect(config, basis),
@@ -146,8 +149,8 @@ def _finish(basis: _Basis, shape: Shape) -> dict[str, Figure]:
     }
 
 
-def _basis(config: Config, shape: Shape, observed: Observed) -> _Basis:
-    plan = token_budget.plan_rounds(config, observed)
+def _basis(config: Config, shape: Shape, observed: Observed, source: int) -> _Basis:
+    plan = token_budget.plan_rounds(config, observed, source)
     rule = f"drafts of {FIRST_DRAFT} tokens (or max_tokens / 8) that double with every round"
     generate_rate, generate_source = _generate_rate(shape, config, observed)
     train_rate, train_source = _train_rate(shape, observed)

@@ -117,6 +117,7 @@ class RoundPlan:
     """The expected numbers of a round.
 
     Attributes:
+        written: number of instructions that the model writes; others come from `instruct.source`.
         drafts: number of drafts.
         expansions: number of expansions, before short ones are dropped.
         rows: number of expansions afterwards.
@@ -126,6 +127,7 @@ class RoundPlan:
         expansion_tokens: tokens of an expansion.
     """
 
+    written: int
     drafts: float
     expansions: float
     rows: float
@@ -135,20 +137,24 @@ class RoundPlan:
     expansion_tokens: float
 
 
-def plan_rounds(config: Config, observed: Observed) -> list[RoundPlan]:
-    """Return all rounds and one more, whose drafts are like those of `collect`."""
+def plan_rounds(config: Config, observed: Observed, source: int = 0) -> list[RoundPlan]:
+    """Return all rounds and one more, whose drafts are like those of `collect`.
+
+    `source` is how many instructions `instruct.source` has.
+    """
     draft = config.draft
     expand = config.expand
     most = config.sampling.max_tokens
     length = min(observed.draft_tokens or FIRST_DRAFT, most / (1 if observed.draft_tokens else 8))
     rounds = []
-    for _ in range(config.iterations + 1):
+    for number in range(config.iterations + 1):
         grown = min(length * (observed.growth or GROWTH), most)
         drafts = config.instruct.per_round * draft.per_instruction
         expansions = drafts * (_SURVIVES if draft.drop_short else 1) * expand.per_draft
         rows = expansions * (_SURVIVES if expand.drop_short else 1)
         rounds.append(
             RoundPlan(
+                written=_written(config, number, source),
                 drafts=drafts,
                 expansions=expansions,
                 rows=rows,
@@ -160,6 +166,17 @@ def plan_rounds(config: Config, observed: Observed) -> list[RoundPlan]:
         )
         length = grown
     return rounds
+
+
+def _written(config: Config, before: int, source: int) -> int:
+    """Return how many instructions the model writes in the round after `before` rounds.
+
+    After the last round, those of `collect`.
+    """
+    last = before == config.iterations
+    wanted = config.collect.instructions if last else config.instruct.per_round
+    left = max(0, source - before * config.instruct.per_round)
+    return max(0, wanted - left)
 
 
 def _chosen(config: Config, rows: float, observed: Observed) -> float:
@@ -176,7 +193,7 @@ def rounds_budget(config: Config, plan: list[RoundPlan]) -> TokenBudget:
     for each in plan[:-1]:
         drafts = each.drafts * each.attempts * each.draft_tokens
         held_out = config.held_out.texts * each.expansion_tokens
-        generated += config.instruct.per_round * each.attempts * _INSTRUCTION
+        generated += each.written * each.attempts * _INSTRUCTION
         generated += drafts + held_out
         attempts = each.expansions * each.attempts
         once = _PASS[config.expand.strategy] * each.expansion_tokens
@@ -204,7 +221,7 @@ def collect_budget(config: Config, plan: list[RoundPlan]) -> TokenBudget:
     copies = instructions * config.draft.per_instruction
     drafts = copies * after.attempts * after.draft_tokens
     _, union = _union(config, plan)
-    generated = instructions * after.attempts * _INSTRUCTION + drafts
+    generated = after.written * after.attempts * _INSTRUCTION + drafts
     return TokenBudget(generated, 0, drafts + union / COPIES)
 
 

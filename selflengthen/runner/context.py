@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from selflengthen.config import Config
 from selflengthen.engines.base import Adapters, Engine, Sampling
@@ -23,7 +23,8 @@ Train = Callable[[TrainingJob, StageFolder], Awaitable[TrainingResult]]
 class RunContext:
     """A run's configuration and everything it names, read and checked.
 
-    `held_out` are the instructions answered after each round, as many as the configuration says.
+    `held_out` are the instructions answered after each round, as many as the configuration says;
+    `source` are those to take in place of written ones, in the order of their file.
     """
 
     config: Config
@@ -32,6 +33,7 @@ class RunContext:
     prompts: Prompts
     seeds: list[Seed]
     held_out: list[Seed]
+    source: list[Seed] = field(default_factory=list)
 
 
 class EngineProvider:

@@ -51,6 +51,7 @@ class StageExecutor:
     Attributes:
         engine: answers the requests.
         seed: the run's.
+        system: the system turn before every request; empty for none.
         in_flight: the most items in work at once.
         progress: hears of every verdict.
         folder: where verdicts are written.
@@ -67,11 +68,13 @@ class StageExecutor:
         seed: int,
         in_flight: int,
         progress: StageProgress,
+        system: str = "",
     ) -> None:
         """Read from `folder` which items have a verdict."""
         self.folder = folder
         self.engine = engine
         self.seed = seed
+        self.system = system
         self.in_flight = in_flight
         self.progress = progress
         self.done = folder.finished()
@@ -119,7 +122,7 @@ class StageExecutor:
         started = time.monotonic()
         tokens = 0
         for attempt in range(1, stage.attempts + 1):
-            ask = Ask(self.engine, self.seed, item.id, attempt)
+            ask = Ask(self.engine, self.seed, item.id, attempt, system=self.system)
             began = time.monotonic()
             verdict = await _attempt(stage, item, ask)
             tokens += ask.tokens

@@ -55,20 +55,23 @@ class StageRunner:
         total: int,
         drop: Drop = drop_none,
         as_done: AsDone = unchanged,
+        system: str = "",
     ) -> None:
         """Attempt all items of a stage, then write its texts in order and its DONE.json.
 
         `items` are drawn one by one, so that a run of any size resumes at once; `total` is their
-        number.
+        number; `system` is the system turn before every request, empty for none.
         """
         if folder.done():
             return
         folder.begin(identity())
-        executor = await self.open(folder, adapters, total)
+        executor = await self.open(folder, adapters, total, system=system)
         await executor.run(stage, items)
         self.settle(executor, total, drop(folder), as_done)
 
-    async def open(self, folder: StageFolder, adapters: Adapters, total: int) -> StageExecutor:
+    async def open(
+        self, folder: StageFolder, adapters: Adapters, total: int, *, system: str = ""
+    ) -> StageExecutor:
         """Return an executor for a stage of `total` items."""
         executor = StageExecutor(
             folder,
@@ -76,6 +79,7 @@ class StageRunner:
             seed=self.config.seed,
             in_flight=self.config.engine.in_flight,
             progress=self.services.progress,
+            system=system,
         )
         self.services.progress.begin(folder.title, total, len(executor.done))
         return executor

@@ -61,7 +61,10 @@ class Stage(Protocol[T]):
 
 @dataclass
 class Ask:
-    """Sends the requests of one attempt; their seeds follow from run seed, item and attempt."""
+    """Sends the requests of one attempt; their seeds follow from run seed, item and attempt.
+
+    `system` is the system turn before each of them; empty for none.
+    """
 
     engine: Engine
     run_seed: int
@@ -69,6 +72,7 @@ class Ask:
     attempt: int
     tokens: int = 0
     requests: int = 0
+    system: str = ""
 
     @property
     def seed(self) -> int:
@@ -88,8 +92,9 @@ class Ask:
         """Send one user message and return the completion; its tokens are added to `tokens`."""
         seed = derive_seed(self.run_seed, self.item, self.attempt, self.requests)
         self.requests += 1
+        before = (Message("system", self.system),) if self.system else ()
         request = Request(
-            messages=(Message("user", user),),
+            messages=(*before, Message("user", user)),
             role=role,
             sampling=sampling,
             seed=seed,

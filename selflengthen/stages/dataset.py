@@ -63,6 +63,16 @@ def part_rows(
             yield _row(part_row(expansion.id, place), user, part.text)
 
 
+def with_system(rows: Iterable[TrainingRow], system: str) -> Iterator[TrainingRow]:
+    """Yield the rows with a system turn at the head of their prompts; as they are if it is empty.
+
+    The model learns from the very requests that the texts were written to.
+    """
+    turns = [{"role": "system", "content": system}] if system else []
+    for row in rows:
+        yield msgspec.structs.replace(row, prompt=[*turns, *row.prompt])
+
+
 def thin(text: str, keep: float, rng: random.Random) -> str:
     """Keep each line that is not blank with probability `keep`, but at least one.
 

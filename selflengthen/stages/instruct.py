@@ -3,6 +3,9 @@
 Each attempt shows two instructions of the pool and lets the model complete a third, as its own
 turn. All items of a wave draw from one pool, fixed when the wave begins, so that the result does
 not depend on the order in which items finish.
+
+Where the user has instructions (`instruct.source`), the items of a round take the next of them; the
+model writes only what is missing when they are used up.
 """
 
 from __future__ import annotations
@@ -16,12 +19,15 @@ from selflengthen.config import InstructConfig
 from selflengthen.engines.base import Role, Sampling
 from selflengthen.errors import RequestRefused
 from selflengthen.inputs.prompts import Prompts
+from selflengthen.inputs.seeds import Seed
 from selflengthen.stages.contract import Ask, Item, Verdict
-from selflengthen.storage.records import Record, turn
+from selflengthen.storage.records import Record, derive_seed, turn
 from selflengthen.text.checks import finish
 from selflengthen.text.measures import word_count
 from selflengthen.text.near_duplicates import NearDuplicates
 
+TAKEN = "source"
+"""The finish reason of an instruction that the user brought."""
 _JUDGE_TOKENS = 16  # yes or no, in any tokenizer
 
 
@@ -69,7 +75,7 @@ class Instruct:
             return Verdict("", "refused", str(error))
         text = completion.text.strip()
         reason = finish(completion.finish_reason) or self._reject(text, wave)
-        reason = reason or await self._judge(text, ask)
+        reason = reason or await self.judge(text, ask)
         return Verdict(text, completion.finish_reason, reason, {"shown": shown})
 
     def _writing(self, begun: str) -> Sampling:
@@ -95,11 +101,58 @@ class Instruct:
             return "too long"
         return "duplicate" if wave.known.matches(text) else None
 
-    async def _judge(self, text: str, ask: Ask) -> str | None:
+    async def judge(self, text: str, ask: Ask) -> str | None:
+        """Ask the judge about an instruction; return why it is rejected, or None."""
         yes, no = self.prompts.answers
         user = self.prompts.fill("judge.user", instruction=text)
         answer = await ask(user, "base", self.judging, choices=(yes, no))
         return None if answer.text.strip() == yes else "unsuitable"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An instruction of the user, and the texts not to repeat."""
+
+    text: str
+    known: NearDuplicates
+
+
+@dataclass
+class TakeFromSource:
+    """Takes one of the user's instructions per item; `writer` asks the judge, if the user wants."""
+
+    writer: Instruct
+    attempts: int = field(default=1, init=False)
+
+    async def attempt(self, item: Item[Candidate], ask: Ask) -> Verdict:
+        """Accept the instruction as it is, unless it repeats a known one or the judge says no."""
+        text = item.input.text
+        if item.input.known.matches(text):
+            return Verdict(text, TAKEN, "duplicate")
+        if not self.writer.config.judge:
+            return Verdict(text, TAKEN)
+        try:
+            return Verdict(text, TAKEN, await self.writer.judge(text, ask))
+        except RequestRefused as error:
+            return Verdict(text, "refused", str(error))
+
+
+def in_order(source: Iterable[Seed], seed: int) -> list[Seed]:
+    """Return the user's instructions in the order in which rounds take them.
+
+    `seed` is the run's: the order depends on it and on the order of `source` alone.
+    """
+    ordered = list(source)
+    random.Random(derive_seed(seed, "instruct.source")).shuffle(ordered)
+    return ordered
+
+
+def source_items(
+    ids: Iterable[str], source: Iterable[Seed], known: NearDuplicates
+) -> list[Item[Candidate]]:
+    """Return the items that take these instructions, one each."""
+    pairs = zip(ids, source, strict=True)
+    return [Item(name, seed.id, Candidate(seed.instruction, known)) for name, seed in pairs]
 
 
 def items(number: int | None, count: int) -> Iterator[str]:

@@ -19,7 +19,8 @@ class Record(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     """round, stage and place, as in `r02-expand-000017-01-00`: the first expansion of the second
     draft of instruction 17 in round 2; after the last round as in `final-draft-000003-00`"""
     source: str | None
-    """id of the record or seed it was made from; null for an instruction"""
+    """id of the record or seed it was made from; of an instruction: its id in `instruct.source`,
+    null where the model wrote it"""
     text: str
     """the text"""
     attempts: Annotated[int, msgspec.Meta(ge=1)]
@@ -31,14 +32,14 @@ class Record(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     seed: int
     """seed of this attempt"""
     finish_reason: str
-    """how the engine ended the last request: `stop`, `length`, `repetition`; in a length
-    requirement also `template`, where no request was made"""
+    """how the engine ended the last request: `stop`, `length`, `repetition`; of texts that no
+    request wrote: `template` (a length requirement), `source` (an instruction of the user)"""
     seconds: float
     """wall time over all attempts"""
     dropped: str | None = None
     """why a stage set it aside when it ended: `lot` (short) or `duplicate` (an instruction)"""
     details: dict[str, Any] = {}
-    """of an instruction: `shown`, the ids of the two it was drawn from; of an expansion:
+    """of an instruction that the model wrote: `shown`, the ids of the two it saw; of an expansion:
     `draft_words`, and `passes` with the `words` and the `reason` (null: it became the best) of
     each, by section also `parts` (see below); of a length requirement: `kind`, `low`, `high`,
     `unit`, `words` (of the text) and `by` (engine, template, instruction)"""

@@ -1,6 +1,6 @@
 """The only writer of a run's folder: its paths, appends, atomic writes, done markers and lock.
 
-    config.yaml   seeds.jsonl   held-out.jsonl   prompts/   logs/attempt-NN.log
+    config.yaml   seeds.jsonl   held-out.jsonl   source.jsonl   prompts/   logs/attempt-NN.log
     rounds/01/1-instruct/  stage.json  records.jsonl  rejected.jsonl  DONE.json
     final/1-instruct/      the same: what comes after the last round
 
@@ -29,6 +29,7 @@ from selflengthen.storage.stage_table import (
 )
 
 HELD_OUT_FILE = "held-out.jsonl"
+OPTIONAL_PROMPT = "system.md"
 PRODUCTS = ("dataset", "adapter", "merged", "figures.json")
 
 
@@ -41,6 +42,7 @@ class RunFolder:
         self.config = path / "config.yaml"
         self.prompts = path / "prompts"
         self.seeds = path / "seeds.jsonl"
+        self.source = path / "source.jsonl"
         self.rounds = path / "rounds"
         self.final = path / "final"
         self.logs = path / "logs"
@@ -152,14 +154,22 @@ class RunFolder:
         prompts: Mapping[str, str],
         seeds: Mapping[str, str],
         held_out: Mapping[str, str],
+        source: Mapping[str, str],
     ) -> None:
-        """Save what a start uses: configuration (YAML), prompts by file name, the rest by id."""
+        """Save what a start uses: configuration (YAML), prompts by file name, the rest by id.
+
+        There is no file of an optional prompt that the start does not use, and none of `source`
+        where it is empty.
+        """
         rewrite(self.config, [config.encode()])
-        for path, instructions in ((self.seeds, seeds), (self.path / HELD_OUT_FILE, held_out)):
+        saved = {self.seeds: seeds, self.path / HELD_OUT_FILE: held_out}
+        for path, instructions in (saved | ({self.source: source} if source else {})).items():
             rows = (Instruction(id=name, instruction=text) for name, text in instructions.items())
             rewrite(path, map(encode, rows))
         for name, text in prompts.items():
             rewrite(self.prompts / name, [text.encode() + b"\n"])
+        if OPTIONAL_PROMPT not in prompts:
+            (self.prompts / OPTIONAL_PROMPT).unlink(missing_ok=True)
 
     def held_out(self, *, final: bool) -> Iterator[Instruction]:
         """Read the held-out instructions; if `final`, those with a length requirement."""

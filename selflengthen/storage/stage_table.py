@@ -38,7 +38,8 @@ class StageSpec:
         final: it comes after the last round, in `final/`; else every round has it.
         parts: folders inside its own, each a stage of its own: a role, or what is measured.
         sections: sections, or single fields, of the configuration.
-        prompts: prompts by name; `answers` are the judge's.
+        prompts: prompts by name; `answers` are the judge's. With `system`, the requests begin with
+            the system turn, where there is one.
         strategy_prompts: prompts that it has only where drafts are lengthened in this way.
         values: what else a run starts from: seed instructions, held-out ones, the language.
         reads: stages of the same round, or of what comes after the last.
@@ -101,7 +102,7 @@ DRAFT = StageSpec(
     done=TextsDone,
     makes="texts",
     sections=("draft", "sampling", "checks"),
-    prompts=("draft.user",),
+    prompts=("draft.user", "system"),
     reads=("1-instruct",),
     adapter="generator",
     each="draft.per_instruction",
@@ -113,7 +114,7 @@ STRATEGY = StageSpec(
     done=StrategyDone,
     makes="texts",
     sections=("expand", "sampling", "checks"),
-    prompts=("expand.user", *_SECTION_PROMPTS),
+    prompts=("expand.user", *_SECTION_PROMPTS, "system"),
     reads=("1-instruct", "2-draft"),
     adapter="expander",
     shown="trial",
@@ -123,6 +124,7 @@ EXPAND = StageSpec(
     done=TextsDone,
     makes="texts",
     sections=("expand", "sampling", "checks"),
+    prompts=("system",),
     strategy_prompts={"two-stage": ("expand.user",), "section": _SECTION_PROMPTS},
     reads=("1-instruct", "2-draft"),
     adapter="expander",
@@ -135,7 +137,7 @@ DATASET = StageSpec(
     done=RowsDone,
     makes="rows",
     sections=("dataset",),
-    prompts=("draft.user",),
+    prompts=("draft.user", "system"),
     strategy_prompts={"two-stage": ("expand.user",), "section": ("expand-part.user",)},
     reads=("2-draft", "3-expand"),
 )
@@ -153,7 +155,7 @@ HELD_OUT = StageSpec(
     done=TextsDone,
     makes="texts",
     sections=("sampling",),
-    prompts=("draft.user",),
+    prompts=("draft.user", "system"),
     values=("held_out",),
     adapter="generator",
     trained=True,
@@ -179,7 +181,7 @@ COLLECT_DRAFT = StageSpec(
     final=True,
     makes="texts",
     sections=("draft", "sampling", "checks"),
-    prompts=("draft.user",),
+    prompts=("draft.user", "system"),
     reads=("1-instruct",),
     rounds=("5-train/generator",),
     each="draft.per_instruction",

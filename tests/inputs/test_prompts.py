@@ -52,7 +52,7 @@ def test_english_chinese_and_pocket_are_shipped() -> None:
 def test_shipped_prompts_load(language: str) -> None:
     """All turns are there; the model continues right after the colon of the third request."""
     loaded = prompts.load(prompts.shipped(language))
-    assert set(loaded.texts) == set(prompts.PLACEHOLDERS)
+    assert set(loaded.texts) - {prompts.SYSTEM} == set(prompts.PLACEHOLDERS)
     assert all(text == text.strip() for text in loaded.texts.values())
     begun = loaded.fill("instruct.assistant", first="Alpha.", second="Beta.")
     assert begun.index("Alpha.") < begun.index("Beta.") < len(begun) - 1
@@ -223,3 +223,27 @@ def test_answers_are_no_template(folder: Path) -> None:
     """Spaces around an answer and Windows line ends do not count; braces are braces."""
     (folder / "judge.answers.md").write_bytes(b" {{ yes }} \r\nno\r\n")
     assert prompts.load(folder).answers == ("{{ yes }}", "no")
+
+
+def test_a_system_turn_is_optional(folder: Path) -> None:
+    """Blank is none, and it may be a template like the others, without placeholders."""
+    path = folder / "system.md"
+    path.unlink(missing_ok=True)
+    assert prompts.load(folder).system == ""
+    path.write_text("\n  \n")
+    assert prompts.SYSTEM not in prompts.load(folder).texts
+    path.write_text("You write.{# for a living #}\n")
+    loaded = prompts.load(folder)
+    assert loaded.system == "You write."
+    assert prompts.files(loaded)["system.md"] == "You write.{# for a living #}"
+
+
+def test_a_copy_without_a_system_turn_has_none(folder: Path, tmp_path: Path) -> None:
+    shipped = Path(shutil.copytree(folder, tmp_path / "shipped"))
+    (folder / "system.md").unlink(missing_ok=True)
+    (folder / "demand.user.md").unlink()
+    (shipped / "system.md").write_text("You write.")
+    loaded = prompts.load_copy(folder, shipped=shipped)
+    assert "demand.user" in loaded.texts and loaded.system == ""
+    (folder / "system.md").write_text("You sing.")
+    assert prompts.load_copy(folder, shipped=shipped).system == "You sing."

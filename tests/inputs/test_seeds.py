@@ -232,8 +232,10 @@ from selflengthen.inputs import seeds
 from selflengthen.errors import UserError
 assert "datasets" not in sys.modules, "datasets is imported late"
 for source, field in json.loads(sys.argv[1]):
+    load = seeds.load if field else seeds.load_source
     try:
-        print(json.dumps([[s.id, s.instruction, s.kind] for s in seeds.load(source, field)]))
+        loaded = load(source, field) if field else load(source)
+        print(json.dumps([[s.id, s.instruction, s.kind] for s in loaded]))
     except UserError as error:
         print(json.dumps(str(error)))
 """
@@ -246,12 +248,19 @@ def test_data_sets(tmp_path: Path) -> None:
     rows = [{"query": f"Request {n}.", "kind": "essay", "score": n} for n in range(3)]
     write(folder / "train.jsonl", *rows)
     write(folder / "test.jsonl", *rows[:2])
+    chats = tmp_path / "owner" / "chats"
+    chats.mkdir()
+    user = {"role": "user", "content": "Write of dawn."}
+    turns = [[{"role": "system", "content": "Be brief."}, user], [user]]
+    write(chats / "train.jsonl", *({"messages": chat, "score": 1} for chat in turns))
     calls = [
         ("owner/name", "query"),
         ("owner/name:test", "query"),
         ("owner/name", "instruction"),
         ("owner/name:nosuch", "query"),
         ("nobody/nothing", "query"),
+        ("owner/chats", None),
+        ("owner/name", None),
     ]
     env = os.environ | {
         "HF_HUB_OFFLINE": "1",
@@ -261,7 +270,12 @@ def test_data_sets(tmp_path: Path) -> None:
     command = [sys.executable, "-c", SCRIPT, json.dumps(calls)]
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    train, test, column, split, hub = map(json.loads, done.stdout.splitlines())
+    train, test, column, split, hub, chat, none = map(json.loads, done.stdout.splitlines())
+    assert chat == [[f"row-{n}", "Write of dawn.", None] for n in (1, 2)]
+    assert none == (
+        "owner/name, split 'train': has no column 'instruction', 'prompt' or 'messages'; choose "
+        "one of query, kind, score with instruct.field."
+    )
     assert train == [[f"row-{n + 1}", f"Request {n}.", "essay"] for n in range(3)]
     assert test == train[:2]
     assert column == (

@@ -100,13 +100,15 @@ def services(open_engine: Callable[[Adapters], Awaitable[Engine]], *, pause: flo
 
 def context(folder: Path, settings: Config) -> RunContext:
     """Return what a run with these settings consists of."""
+    source = settings.instruct.source
     return RunContext(
         config=settings,
         model=Model("scripted", Path("scripted"), {}, "0" * 64),
         run=RunFolder(folder),
-        prompts=prompts.load(prompts.shipped("en")),
+        prompts=prompts.load(Path(settings.prompts or prompts.shipped("en"))),
         seeds=seeds.load("en"),
         held_out=seeds.load("held-out-en")[: settings.held_out.texts],
+        source=seeds.load_source(source) if source else [],
     )
 
 

@@ -113,3 +113,27 @@ def test_marks_in_an_instruction_are_text(tokenizer: Any) -> None:
     assert ids[: len(prompt)] == prompt
     assert [i for i in labels if i == tokenizer.eos_token_id] == [tokenizer.eos_token_id]
     assert ids[-1] == tokenizer.eos_token_id
+
+
+@pytest.mark.parametrize("raises", [False, True])
+def test_a_system_turn_is_learnt_as_the_engine_shows_it(tokenizer: Any, raises: bool) -> None:
+    from selflengthen.engines.base import Message
+    from selflengthen.engines.chat import Chat
+
+    usual = tokenizer.chat_template
+    if raises:
+        begin = "{% if messages[0].role == 'system' %}{{ raise_exception('no') }}{% endif %}"
+        tokenizer.chat_template = begin + usual
+    try:
+        row = _row("A fox slept.")
+        row.prompt.insert(0, {"role": "system", "content": "You write."})
+        made = rows.tokenize([row], tokenizer, {tokenizer.eos_token_id}, 4096)
+        turns = [Message("system", "You write."), Message("user", "Write a story.")]
+        shown = Chat(tokenizer, 4096).render(turns)
+    finally:
+        tokenizer.chat_template = usual
+    ids = _lists(made.input_ids)[0]
+    assert ids[: len(shown)] == shown
+    assert "You write." in tokenizer.decode(shown)
+    assert ("You write.\n\nWrite a story." in tokenizer.decode(shown)) == raises
+    assert set(_lists(made.labels)[0][: len(shown)]) == {rows.IGNORED}

@@ -161,6 +161,7 @@ _PATHS = {
     "model": "config.json",
     "prompts": "judge.answers.md",
     "seeds": "",
+    "instruct.source": "",
     "held_out.source": "",
     "judge.model": "config.json",
 }

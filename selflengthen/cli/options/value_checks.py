@@ -16,7 +16,9 @@ from selflengthen.inputs.user_files import name_fault, text_fault
 Places = dict[str, str]
 """Where each field was set, by dotted name: `--train.lora_r`, or `my.yaml, line 3`."""
 
-_PATHS = frozenset({"model", "prompts", "seeds", "held_out.source", "judge.model"})
+_PATHS = frozenset(
+    {"model", "prompts", "seeds", "instruct.source", "held_out.source", "judge.model"}
+)
 """Fields that may name a file or folder."""
 
 
