@@ -190,10 +190,23 @@ class HeldOutConfig(Section):
     )
     texts: int = identity(48, "How many texts to write after each round.", ge=0)
     min_ends: float = runtime(
-        0.8, "Stop after a round if a smaller share of held-out texts ends by itself.", ge=0, le=1
+        0.8,
+        "Stop after a round if fewer held-out texts end by themselves than this share of the base "
+        "model's.",
+        ge=0,
+        le=1,
     )
     max_repeats: float = runtime(
-        0.3, "Stop after a round if a larger share of held-out texts repeats itself.", ge=0, le=1
+        0.3,
+        "Stop after a round if a larger share of held-out texts repeats itself, of those where the "
+        "base model does not.",
+        ge=0,
+        le=1,
+    )
+    relevance: Literal["auto", "on", "off"] = runtime(
+        "auto",
+        "Measure by the base model how much the texts owe to their instructions; auto does where "
+        "there is a GPU.",
     )
 
 

@@ -9,12 +9,16 @@ from __future__ import annotations
 import asyncio
 import hashlib
 
+import msgspec
+
 from selflengthen.curate import in_run
 from selflengthen.engines.base import Adapter, Role
+from selflengthen.errors import SelfLengthenError
+from selflengthen.pipeline import relevance
 from selflengthen.pipeline.controller import Controller, texts_by_id
 from selflengthen.runner import metrics
 from selflengthen.stages import answer, dataset, draft, expand, instruct
-from selflengthen.storage.atomic import rewrite
+from selflengthen.storage.atomic import rewrite, write_sealed
 from selflengthen.storage.records import derive_seed, encode
 from selflengthen.storage.schemas import ChosenDone, RowsDone, SkippedDone
 from selflengthen.storage.stage_folder import StageFolder
@@ -185,23 +189,50 @@ class Rounds(Controller):
         This is also the proof that the round's adapters load and that their texts end.
         """
         seeds = self.context.held_out
-        await self.texts(
+        folder = await self.texts(
             self.run.stage(HELD_OUT, number),
             self.adapters(number + 1),
             answer.AnswerOnce(self.prompts, self.sampling),
             answer.items(number, seeds),
             len(seeds),
         )
+        if relevance.is_wanted(self.config) and not self.run.metrics(max(1, number)).exists():
+            await self.relate(number, folder)
+
+    async def relate(self, number: int, folder: StageFolder) -> None:
+        """Measure how much held-out texts owe to their instructions; a failure stops no run."""
+        done = folder.done()
+        if done is None or metrics.relevance_on_file(self.run, number):
+            return
+        await self.verify(folder)
+        await self.services.engines.close()
+        self.services.note(f"Round {number}: scoring held-out texts against their instructions.")
+        path = self.run.relevance(number)
+        try:
+            figures = await relevance.measure(
+                self.context.model.path,
+                list(folder.records()),
+                {seed.id: seed.instruction for seed in self.context.held_out},
+                path.with_suffix(""),
+                done.digest,
+            )
+        except SelfLengthenError as error:
+            self.services.note(f"Round {number}: their relevance is not measured: {error}")
+        else:
+            if figures:
+                write_sealed(path, msgspec.to_builtins(figures))
 
     async def conclude(self, number: int) -> str | None:
         """Write the round's metrics; return why the run should stop here, or None."""
         figures = metrics.on_file(self.run, number)
         if figures is None:
-            await self.verify(*(self.run.stage(spec, number) for spec in (DRAFT, EXPAND, HELD_OUT)))
+            read = [self.run.stage(spec, number) for spec in (DRAFT, EXPAND, HELD_OUT)]
+            await self.verify(*read, self.run.stage(HELD_OUT, 0))
             # Minutes for a round of the paper's size, in which a signal must be heard.
             figures = await asyncio.to_thread(metrics.of_round, self.run, number)
             metrics.write(self.run, figures)
-        return metrics.stop_reason(figures.held_out, self.config.held_out)
+        base = metrics.of_held_out(self.run, 0)
+        return metrics.stop_reason(figures.held_out, base, self.config.held_out)
 
     def adapters(self, number: int) -> dict[Role, Adapter]:
         """Return the adapters that round `number` writes with: each role's last trained one."""
