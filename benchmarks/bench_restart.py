@@ -38,7 +38,7 @@ from selflengthen.inputs import models, prompts, seeds
 from selflengthen.pipeline.rounds import Rounds
 from selflengthen.runner import metrics
 from selflengthen.runner.context import EngineProvider, RunContext, Services
-from selflengthen.stages import draft, expand, instruct
+from selflengthen.stages import draft, expansion, instruct
 from selflengthen.stages.contract import Item
 from selflengthen.storage.atomic import rewrite
 from selflengthen.storage.records import Record, Rejection, encode
@@ -123,7 +123,7 @@ def build(folder: Path, args: argparse.Namespace) -> None:
     instructions = {record.id: record.text for record in first.records()}
     third = _begun(rounds, EXPAND)
     verdicts = list(
-        islice(expand.items(1, config.expand, second.records(), instructions), args.records)
+        islice(expansion.items(1, config.expand, second.records(), instructions), args.records)
     )
     rewrite(third.records_path, map(encode, _records(verdicts, texts, REJECTED_FOR_GOOD)))
     rewrite(third.rejected_path, map(encode, _rejections(verdicts, texts)))

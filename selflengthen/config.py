@@ -31,7 +31,7 @@ class SamplingConfig(Section):
         ge=1,
     )
     stop: list[str] = identity(
-        ["\n\n\n", "---"], "Stop strings, which end a completion before it runs on."
+        ["\n\n\n"], "Stop strings, which end a completion before it runs on."
     )
 
 
@@ -43,6 +43,22 @@ class ChecksConfig(Section):
     ending: bool = identity(True, "A text must end in terminal punctuation.")
     task_talk: bool = identity(True, "A text must not talk about the task.")
     language: bool = identity(True, "A text must be in its instruction's language.")
+    refusal: bool = identity(True, "A text must not decline the task.", newer=True, older=False)
+    assistant_talk: bool = identity(
+        True, "A text must not be a chat assistant's talk.", newer=True, older=False
+    )
+    near_repeats: bool = identity(
+        True,
+        "No list items or sentences may be alike but for a number or a name.",
+        newer=True,
+        older=False,
+    )
+    version: Literal[1, 2] = identity(
+        2,
+        "Which forms of task talk and endings are known; 1 is those of version 0.1.0.",
+        newer=True,
+        older=1,
+    )
 
 
 class InstructConfig(Section):
@@ -60,6 +76,12 @@ class InstructConfig(Section):
         "base", "The model that writes instructions from round 2 on."
     )
     temperature: float = identity(0.7, "Sampling temperature for instructions.", ge=0, le=2)
+    multiline: bool = identity(
+        True,
+        "An instruction ends at a blank line; false: at its first line's end.",
+        newer=True,
+        older=False,
+    )
 
 
 class DraftConfig(Section):
@@ -73,14 +95,26 @@ class DraftConfig(Section):
 class ExpandConfig(Section):
     """How drafts are lengthened."""
 
+    strategy: Literal["two-stage", "section", "auto"] = identity(
+        "two-stage",
+        "Lengthen the whole draft in two stages, or part by part; auto tries both on a few drafts.",
+        newer=True,
+    )
     per_draft: int = identity(2, "Tries per draft; each gives at most one expansion.", ge=1)
     attempts: int = identity(20, "Maximum attempts per try.", ge=1)
-    passes: int = identity(3, "Maximum passes of the two stages in an attempt.", ge=1)
+    passes: int = identity(3, "Maximum passes over the text in an attempt.", ge=1)
     growth: float = identity(
         1.2, "An expansion must have more than this many times its draft's words.", ge=1
     )
     outline_share: float = identity(0.5, "Share of paragraphs that stage 1 enriches.", gt=0, le=1)
     former_share: float = identity(2 / 3, "Share of stage 1's paragraphs to keep.", gt=0, le=1)
+    part_words: int = identity(
+        120,
+        "Paragraphs with more words are split; shorter than a third of it, they are grouped.",
+        newer=True,
+        ge=9,
+    )
+    part_tries: int = identity(3, "Maximum tries per part.", newer=True, ge=1)
     drop_short: bool = identity(True, "Drop short expansions by rank.")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from benchmarks import strategies
 from benchmarks.result import Figure, Result, at_least, at_most, failed
 
 ROOT = Path(__file__).parents[1]
@@ -64,6 +65,22 @@ def test_restart(tmp_path: Path, pocket_model: Path) -> None:
     assert 20 < figures["controller: peak memory"] < 400
 
 
+def test_strategies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--engine", "scripted", "--drafts", "4", "--out", str(tmp_path)]
+    strategies.main(words)
+    first = capsys.readouterr().out
+    rows = [line.strip("| ").split(" | ") for line in first.splitlines()[2:]]
+    assert [row[0] for row in rows] == ["two-stage", "section"]
+    attempts = [json.loads(line) for line in (tmp_path / "attempts.jsonl").read_text().splitlines()]
+    own = [a for a in attempts if a["strategy"] == "section"]
+    assert int(rows[1][1]) == len(own) == 4
+    assert int(rows[1][2]) == sum(a["reason"] is None for a in own)
+    drafts = (tmp_path / "rounds/01/2-draft/records.jsonl").read_bytes()
+    strategies.main(words)
+    assert capsys.readouterr().out == first
+    assert (tmp_path / "rounds/01/2-draft/records.jsonl").read_bytes() == drafts
+
+
 def test_curate(tmp_path: Path) -> None:
     sizes = ["--rows", "400", "--words", "40", "--work", str(tmp_path)]
     figures = values(run(tmp_path, "benchmarks.bench_curate", *sizes))
@@ -89,6 +106,19 @@ def test_engine(tmp_path: Path, pocket_model: Path) -> None:
     assert figures["controller ÷ LLM.generate, median of the pairs"] == pytest.approx(
         speeds[0] / speeds[1]
     )
+
+
+@pytest.mark.slow
+def test_precision(tmp_path: Path, pocket_model: Path) -> None:
+    pytest.importorskip("vllm")
+    sizes = ["--pairs", "1", "--requests", "2", "--tokens", "24", "--steps", "1"]
+    result = run(tmp_path, "benchmarks.bench_precision", *sizes, "--model", str(pocket_model))
+    if result.notes:
+        pytest.skip(result.notes[0])
+    figures = values(result)
+    for part in ("engine", "trainer"):
+        ratio = figures[f"{part}: bfloat16"] / figures[f"{part}: float32"]
+        assert figures[f"{part}: bfloat16 ÷ float32, median of the pairs"] == pytest.approx(ratio)
 
 
 def test_all_figures_go_into_one_file(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ HEIGHT = {room: height for height, floor in enumerate(FLOORS) for room in floor}
 
 # Modules of these packages know only what their package shares; its front door knows them all.
 SHARED: Mapping[str, frozenset[str]] = {
-    "stages": frozenset({"contract"}),
+    "stages": frozenset({"contract", "expansion"}),
     "engines": frozenset(
         {"answers", "base", "chat", "cpu", "guard", "loops", "wire"}
         | {"vllm_arguments", "vllm_log", "vllm_start"}

@@ -34,6 +34,9 @@ def gather(settings: Settings) -> RunContext:
     check_batch(config)
     require(config.engine.kind)
     texts, pool = starting_texts(config, run)
+    if config.expand.strategy != "two-stage":
+        needed_by = f"expand.strategy {config.expand.strategy}"
+        prompts.require(texts, prompts_folder(config), prompts.SECTION, needed_by)
     held_out = seeds.load(config.held_out.source or f"held-out-{config.language}")
     model = models.find(config.model)
     config = fit_lengths(settings, model)

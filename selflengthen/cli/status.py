@@ -95,6 +95,11 @@ def _compared(last: RoundFigures, base: HeldOutFigures) -> Iterator[str]:
             f"Sentences that say an earlier one again: {last.held_out_near_repeats:.1%}; of the "
             f"base model's {base.held_out_near_repeats:.1%}."
         )
+    if last.held_out_assistant_talk or base.held_out_assistant_talk:
+        yield (
+            f"Texts that talk as an assistant: {last.held_out_assistant_talk or 0:.0%}; of the "
+            f"base model's {base.held_out_assistant_talk or 0:.0%}."
+        )
     if last.held_out_relevance is not None and base.held_out_relevance is not None:
         yield (
             f"Texts that owe something to their instruction: {last.held_out_relevance:.0%}; of "
@@ -132,9 +137,11 @@ class _Counts(msgspec.Struct, kw_only=True):
     words: Spread | None = None
     dropped: dict[str, int] | int = 0
     refusals: dict[str, int] = {}
+    strategy: str | None = None
     rows: int | None = None
     of: int | None = None
     added: int | None = None
+    expander_rows: int | None = None
     first_loss: float | None = None
     last_loss: float | None = None
     skipped: bool = False
@@ -153,11 +160,15 @@ def _counts(stage: StageStatus) -> Iterator[str]:
         yield "dropped: " + reasons(counts.dropped)
     if counts.refusals:
         yield "rejected: " + reasons(counts.refusals)
+    if counts.strategy:
+        yield f"chosen: {counts.strategy}"
     if counts.rows is not None:
         rows = counted(counts.rows, "row")
         yield rows if counts.added is None else f"{rows} of {counts.of:,}"
     if counts.added:
         yield f"{counts.added:,} of them general"
+    if counts.expander_rows is not None:
+        yield counted(counts.expander_rows, "row") + " of parts"
     if counts.last_loss is not None:
         yield f"loss {counts.first_loss:.3g} to {counts.last_loss:.3g}"
     if counts.skipped:

@@ -32,6 +32,8 @@ class HeldOutFigures(msgspec.Struct, frozen=True):
     """Their median words; None in older metrics."""
     held_out_near_repeats: float | None = None
     """Mean share of a text's sentences that say an earlier one again; None in older metrics."""
+    held_out_assistant_talk: float | None = None
+    """Share of texts that talk as an assistant with its user; None in older metrics."""
     held_out_relevance: float | None = None
     """Share of texts that owe something to their instruction, 0.05 by chance; None: unmeasured."""
 
@@ -71,6 +73,8 @@ class RoundFigures(msgspec.Struct, frozen=True):
     """Their median words; None in older metrics."""
     held_out_near_repeats: float | None = None
     """Mean share of a text's sentences that say an earlier one again; None in older metrics."""
+    held_out_assistant_talk: float | None = None
+    """Share of texts that talk as an assistant with its user; None in older metrics."""
     held_out_relevance: float | None = None
     """Share of texts that owe something to their instruction, 0.05 by chance; None: unmeasured."""
 

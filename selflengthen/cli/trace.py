@@ -10,7 +10,7 @@ import msgspec
 
 from selflengthen.errors import UserError
 from selflengthen.storage.jsonl import read_raw, read_structs
-from selflengthen.storage.records import Record, Rejection
+from selflengthen.storage.records import Record, Rejection, text_of_row
 from selflengthen.storage.run_dir import RunFolder
 from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.storage.stage_table import (
@@ -92,8 +92,11 @@ def listing(run: RunFolder, folder: StageFolder) -> list[Record]:
 
 
 def lineage(run: RunFolder, name: str) -> list[TracedText]:
-    """Return a text in the chain it belongs to, from the instruction to the longest expansion."""
-    chain = [_find(run, name)]
+    """Return a text in the chain it belongs to, from the instruction to the longest expansion.
+
+    `name` is its id, or that of a training row made of it.
+    """
+    chain = [_find(run, text_of_row(name))]
     while source := _source(chain[0]):
         if chain[0].stage.startswith(HELD_OUT.name):
             chain[:0] = _held_out(run, chain[0], source)

@@ -9,6 +9,7 @@ seed. General rows get ids, as training rows have them.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,7 +26,7 @@ from selflengthen.errors import SelfLengthenError, UserError
 from selflengthen.runner.verify import digest_of as digest_of_file
 from selflengthen.storage.atomic import RESTORE, read_json, rewrite
 from selflengthen.storage.jsonl import read_ids
-from selflengthen.storage.records import TrainingRow, derive_seed, encode
+from selflengthen.storage.records import TrainingRow, derive_seed, encode, text_of_row
 from selflengthen.storage.schemas import Selection
 from selflengthen.training import child, guard
 
@@ -74,12 +75,16 @@ async def choose(listed: Sequence[Any], source: Path, out: Path, seed: int) -> I
     return msgspec.convert(read_json(write.beside(out, "report.json")), InRunReport)
 
 
-def copy_matching(chosen: Path, source: Path, out: Path) -> None:
-    """Write the rows of `source` whose id is among those in `chosen`, in their order."""
-    ids = set(read_ids(chosen))
+def copy_matching(chosen: Path, source: Path, out: Path) -> int:
+    """Write the rows of `source` whose text has a row in `chosen`, in their order.
+
+    Returns their number; a text may have several rows.
+    """
+    texts = set(read_ids(chosen))
+    matches = [text_of_row(name) in texts for name in read_ids(source)]
     with open(source, "rb") as lines:
-        names = read_ids(source)
-        rewrite(out, (line for line, name in zip(lines, names, strict=True) if name in ids))
+        rewrite(out, itertools.compress(lines, matches))
+    return sum(matches)
 
 
 def digest_of(files: Iterable[Path]) -> str:

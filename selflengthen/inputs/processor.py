@@ -9,7 +9,7 @@ from pathlib import Path
 _CPUINFO = Path("/proc/cpuinfo")
 _WITH_BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}  # the last is Arm's
 LEAST_PARAMETERS = 30_000_000
-"""Below this a model computes as fast in float32: its matrices are small, its steps overhead."""
+"""Below this a step is mostly overhead, and float32 as fast."""
 
 
 def gains_by_bfloat16(parameters: int) -> bool:

@@ -5,9 +5,9 @@ start of the model's own turn. They are sandboxed Jinja2 templates; whatever is 
 value, never a template. `judge.answers.md` is not a template: its two lines are the judge's yes and
 its no.
 
-A folder of your own needs only the prompts that are used: `demand.user.md` for `finish`,
-`refine-….user.md` for `curate longest --refine`. `evaluate` always reads the shipped
-`grade-….user.md`.
+A folder of your own needs only the prompts that are used: `expand-….user.md` for drafts that are
+lengthened by section, `demand.user.md` for `finish`, `refine-….user.md` for
+`curate longest --refine`. `evaluate` always reads the shipped `grade-….user.md`.
 """
 
 from __future__ import annotations
@@ -31,8 +31,12 @@ PLACEHOLDERS: Mapping[str, frozenset[str]] = {
     "judge.user": frozenset({"instruction"}),
     "draft.user": frozenset({"instruction"}),
     "expand.user": frozenset({"instruction", "outline"}),
+    "expand-part.user": frozenset({"instruction", "number", "total", "before", "part", "after"}),
+    "expand-plan.user": frozenset({"instruction", "draft"}),
     "demand.user": frozenset({"instruction", "demand"}),
 }
+SECTION = frozenset({"expand-part.user", "expand-plan.user"})
+"""What a run needs only where drafts are lengthened by section."""
 LATER = frozenset({"demand.user"})
 """The prompts that a run needs only after its last round."""
 
@@ -61,12 +65,12 @@ class Prompts:
 def load(folder: Path) -> Prompts:
     """Read and check the prompts in `folder`; raises UserError with the file and placeholder.
 
-    Those needed `LATER` may be missing; `require` checks for them when they are needed.
+    Those that only some runs need may be missing; `require` checks for them when they are needed.
     """
     texts = {
         name: read(folder, name, expected)
         for name, expected in PLACEHOLDERS.items()
-        if name not in LATER or (folder / f"{name}.md").exists()
+        if name not in LATER | SECTION or (folder / f"{name}.md").exists()
     }
     return Prompts(texts, _answers(folder / f"{ANSWERS}.md"))
 
@@ -80,11 +84,13 @@ def load_copy(folder: Path, *, shipped: Path) -> Prompts:
     return Prompts(texts, _answers(folder / f"{ANSWERS}.md"))
 
 
-def require(prompts: Prompts, folder: Path) -> None:
-    """Raise UserError if a prompt that is needed after the last round is missing."""
-    for name in sorted(LATER - prompts.texts.keys()):
+def require(
+    prompts: Prompts, folder: Path, names: frozenset[str] = LATER, needed_by: str = "this command"
+) -> None:
+    """Raise UserError if a prompt that is needed is missing."""
+    for name in sorted(names - prompts.texts.keys()):
         raise UserError(
-            f"{folder / name}.md: is missing, and this command needs it; write it, or copy the one "
+            f"{folder / name}.md: is missing, and {needed_by} needs it; write it, or copy the one "
             f"in {shipped('en')}."
         )
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from selflengthen.errors import UserError
 from selflengthen.field_kinds import identity_of
+from selflengthen.pipeline.strategy import chosen
 from selflengthen.runner.context import RunContext
 from selflengthen.runner.identity import differences, files, listed
 from selflengthen.runner.sources import require_whole
@@ -15,7 +16,9 @@ from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.storage.stage_table import (
     ANNEAL,
     CURATE,
+    EXPAND,
     MERGE,
+    STRATEGY,
     TRAIN,
     StageSpec,
 )
@@ -43,7 +46,9 @@ class Fingerprints:
             section, _, field = path.partition(".")
             values = identity_of(getattr(config, section))
             identity[path] = values[field] if field else values
-        identity["prompts"] = {name: _digest(self._prompts.get(name)) for name in spec.prompts}
+        identity["prompts"] = {
+            name: _digest(self._prompts.get(name)) for name in self._prompt_names(spec)
+        }
         identity["inputs"] = dict(self._inputs(folder))
         identity |= {name: self._values[name] for name in spec.values}
         self._add_curation(folder, identity)
@@ -96,6 +101,14 @@ class Fingerprints:
         if role and number is not None:
             earlier = number if spec.trained else number - 1
             yield role, self._made(f"{TRAIN.name}/{role}", earlier) if earlier else None
+        if spec is EXPAND and self.context.config.expand.strategy == "auto":
+            yield f"01/{STRATEGY.name}", self._made(STRATEGY.name, 1)
+
+    def _prompt_names(self, spec: StageSpec) -> Iterator[str]:
+        """Yield the prompts of a stage, those of the run's strategy included."""
+        yield from spec.prompts
+        if spec.strategy_prompts and (kind := chosen(self.context.config.expand, self.context.run)):
+            yield from spec.strategy_prompts[kind]
 
     def _rounds(self, folder: StageFolder) -> range:
         """Return the rounds that a stage may read: those before, or all where it comes after."""

@@ -13,12 +13,19 @@ import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import msgspec
+
 from selflengthen.config import Config
 from selflengthen.curate.indicators import pairs
 from selflengthen.curate.indicators.pairs import TextPair
+from selflengthen.errors import SelfLengthenError
 from selflengthen.inputs import hardware
+from selflengthen.pipeline.controller import Controller
+from selflengthen.runner import metrics
+from selflengthen.storage.atomic import write_sealed
 from selflengthen.storage.figures import Relevance
 from selflengthen.storage.records import Record
+from selflengthen.storage.stage_folder import StageFolder
 
 _CHANCE = 20  # one in so many shuffled pairs is below the bound
 
@@ -28,6 +35,31 @@ def is_wanted(config: Config) -> bool:
     if config.held_out.relevance != "auto":
         return config.held_out.relevance == "on"
     return hardware.has_gpu() and config.engine.kind not in ("openai", "scripted")
+
+
+async def relate(controller: Controller, folder: StageFolder) -> None:
+    """Write a round's relevance.json, if it is wanted and no later round has been measured.
+
+    A failure, of a model too large for one GPU for example, is noted and stops no run.
+    """
+    run, number, done = controller.run, folder.number or 0, folder.done()
+    known = run.metrics(max(1, number)).exists() or metrics.relevance_on_file(run, number)
+    if done is None or known or not is_wanted(controller.config):
+        return
+    await controller.verify(folder)
+    await controller.services.engines.close()
+    controller.services.note(f"Round {number}: scoring held-out texts against their instructions.")
+    path = run.relevance(number)
+    seeds = {seed.id: seed.instruction for seed in controller.context.held_out}
+    model = controller.context.model.path
+    texts = list(folder.records())
+    try:
+        figures = await measure(model, texts, seeds, path.with_suffix(""), done.digest)
+    except SelfLengthenError as error:
+        controller.services.note(f"Round {number}: their relevance is not measured: {error}")
+        return
+    if figures:
+        write_sealed(path, msgspec.to_builtins(figures))
 
 
 async def measure(

@@ -9,18 +9,23 @@ from __future__ import annotations
 import asyncio
 import hashlib
 
-import msgspec
-
 from selflengthen.curate import in_run
 from selflengthen.engines.base import Adapter, Role
-from selflengthen.errors import SelfLengthenError
-from selflengthen.pipeline import relevance
+from selflengthen.pipeline import relevance, strategy
 from selflengthen.pipeline.controller import Controller, texts_by_id
 from selflengthen.runner import metrics
-from selflengthen.stages import answer, dataset, draft, expand, instruct
-from selflengthen.storage.atomic import rewrite, write_sealed
+from selflengthen.stages import answer, dataset, draft, expansion, instruct
+from selflengthen.stages.expansion import Expansion
+from selflengthen.storage.atomic import rewrite
 from selflengthen.storage.records import derive_seed, encode
-from selflengthen.storage.schemas import ChosenDone, RowsDone, SkippedDone
+from selflengthen.storage.schemas import (
+    ChosenDone,
+    RowsDone,
+    SkippedDone,
+    Strategy,
+    StrategyDone,
+    rows_of,
+)
 from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.storage.stage_table import (
     CURATE,
@@ -30,6 +35,7 @@ from selflengthen.storage.stage_table import (
     HELD_OUT,
     INSTRUCT,
     ROLES,
+    STRATEGY,
     TRAIN,
     TrainedRole,
 )
@@ -88,14 +94,35 @@ class Rounds(Controller):
         self.require_some(drafts)
         await self.verify(instructions, drafts)
         config = self.config.expand
+        kind = await self.strategy(instructions, drafts)
         return await self.texts(
             folder,
             self.adapters(number),
-            expand.Expand(config, self.prompts, self.checks, self.sampling),
-            expand.items(number, config, drafts.records(), texts_by_id(instructions)),
+            self._expansion(kind),
+            expansion.items(number, config, drafts.records(), texts_by_id(instructions)),
             drafts.count() * config.per_draft,
             short=config.drop_short,
         )
+
+    async def strategy(self, instructions: StageFolder, drafts: StageFolder) -> Strategy:
+        """Return how drafts are lengthened; `auto` chooses in round 1, on a few of its drafts."""
+        if kind := strategy.chosen(self.config.expand, self.run):
+            return kind
+        sample = strategy.sample(drafts.records(), self.config.seed)
+        folder = await self.texts(
+            self.run.stage(STRATEGY, 1),
+            self.adapters(1),
+            strategy.TryBoth({kind: self._expansion(kind) for kind in strategy.KINDS}),
+            strategy.items(sample, texts_by_id(instructions)),
+            len(sample) * len(strategy.KINDS),
+            as_done=strategy.outcome,
+        )
+        done = folder.require_done(StrategyDone)
+        self.services.note(f"Round 1: {strategy.describe(done)}.")
+        return done.strategy
+
+    def _expansion(self, kind: Strategy) -> Expansion:
+        return strategy.KINDS[kind](self.config.expand, self.prompts, self.checks, self.sampling)
 
     async def make_rows(
         self, number: int, instructions: StageFolder, drafts: StageFolder, expansions: StageFolder
@@ -109,18 +136,27 @@ class Rounds(Controller):
         instruction_of, draft_of = texts_by_id(instructions), texts_by_id(drafts)
         requests = {r.id: instruction_of[r.source or ""] for r in drafts.records()}
         texts = list(expansions.records())
+        by_section = strategy.chosen(self.config.expand, self.run) == "section"
         rows = {
             "generator": dataset.generator_rows(texts, requests, self.prompts),
-            "expander": dataset.expander_rows(
+            "expander": dataset.part_rows(texts, requests, self.prompts)
+            if by_section
+            else dataset.expander_rows(
                 texts, requests, draft_of, self.prompts, self.config.dataset, self.config.seed
             ),
         }
-        digest = hashlib.sha256()
+        digest, counts = hashlib.sha256(), {}
         for role, of_role in rows.items():
             lines = [encode(row) for row in of_role]
             rewrite(folder.path / f"{role}.jsonl", lines)
             digest.update(b"".join(lines))
-        done = RowsDone(key=folder.key(), digest=digest.hexdigest(), rows=len(texts))
+            counts[role] = len(lines)
+        done = RowsDone(
+            key=folder.key(),
+            digest=digest.hexdigest(),
+            rows=counts["generator"],
+            expander_rows=counts["expander"] if by_section else None,
+        )
         self.finish(folder, done)
 
     async def curate(self, number: int) -> None:
@@ -137,9 +173,10 @@ class Rounds(Controller):
         seed = derive_seed(self.config.seed, number, "curate")
         rows = source.path / generator.name
         report = await in_run.choose(self.config.curate, rows, generator, seed)
-        in_run.copy_matching(generator, source.path / expander.name, expander)
+        matching = in_run.copy_matching(generator, source.path / expander.name, expander)
         self.services.note(f"Round {number}: {in_run.describe(report)}.")
         selection = in_run.summary(report)
+        by_section = strategy.chosen(self.config.expand, self.run) == "section"
         done = ChosenDone(
             key=folder.key(),
             digest=in_run.digest_of([generator, expander]),
@@ -147,6 +184,7 @@ class Rounds(Controller):
             of=selection.of,
             added=selection.added,
             dropped=selection.dropped,
+            expander_rows=matching if by_section else None,
         )
         self.finish(folder, done)
 
@@ -156,11 +194,7 @@ class Rounds(Controller):
         if folder.done():
             return
         source = self.run.stage(CURATE if self.config.curate else DATASET, number)
-        done = source.done_as(RowsDone)
-        assert done is not None, f"{source.title} is not done"
-        rows = done.rows
-        if role == "expander" and isinstance(done, ChosenDone):
-            rows -= done.added  # general rows have no expansion
+        rows = rows_of(source.require_done(RowsDone), role)
         await self.begin(folder, source)
         if rows < self.config.train.min_rows:
             self.services.note(
@@ -196,31 +230,7 @@ class Rounds(Controller):
             answer.items(number, seeds),
             len(seeds),
         )
-        if relevance.is_wanted(self.config) and not self.run.metrics(max(1, number)).exists():
-            await self.relate(number, folder)
-
-    async def relate(self, number: int, folder: StageFolder) -> None:
-        """Measure how much held-out texts owe to their instructions; a failure stops no run."""
-        done = folder.done()
-        if done is None or metrics.relevance_on_file(self.run, number):
-            return
-        await self.verify(folder)
-        await self.services.engines.close()
-        self.services.note(f"Round {number}: scoring held-out texts against their instructions.")
-        path = self.run.relevance(number)
-        try:
-            figures = await relevance.measure(
-                self.context.model.path,
-                list(folder.records()),
-                {seed.id: seed.instruction for seed in self.context.held_out},
-                path.with_suffix(""),
-                done.digest,
-            )
-        except SelfLengthenError as error:
-            self.services.note(f"Round {number}: their relevance is not measured: {error}")
-        else:
-            if figures:
-                write_sealed(path, msgspec.to_builtins(figures))
+        await relevance.relate(self, folder)
 
     async def conclude(self, number: int) -> str | None:
         """Write the round's metrics; return why the run should stop here, or None."""

@@ -25,7 +25,11 @@ COPIES = 3.0
 """Copies of a text on disk: in its record, in two training rows, partly in rejected attempts."""
 
 _SURVIVES = 0.595  # share left after dropping short texts: 1 - the mean of min(1, 2·rank³)
-_PASS = 1.2  # tokens that the two stages of a pass generate, per token of the resulting text
+# Tokens that a pass generates, rejected tries of parts included, per token of the resulting text.
+_PASS = {"two-stage": 1.2, "section": 1.5, "auto": 1.5}
+_PART = 100  # tokens of a part before it is rewritten
+# Size on disk of an expansion ÷ that of its text: by section, its record also has its parts.
+_STORED = {"two-stage": 1.0, "section": 1.6, "auto": 1.6}
 _INSTRUCTION = 60  # tokens
 _PROMPT = 200  # tokens
 _SAMPLE = 2_000  # records
@@ -175,13 +179,22 @@ def rounds_budget(config: Config, plan: list[RoundPlan]) -> TokenBudget:
         generated += config.instruct.per_round * each.attempts * _INSTRUCTION
         generated += drafts + held_out
         attempts = each.expansions * each.attempts
-        generated += attempts * config.expand.passes * _PASS * each.expansion_tokens
-        texts += drafts + attempts * each.expansion_tokens + held_out
+        once = _PASS[config.expand.strategy] * each.expansion_tokens
+        generated += attempts * config.expand.passes * once
+        stored = _STORED[config.expand.strategy] * each.expansion_tokens
+        texts += drafts + attempts * stored + held_out
         row = _PROMPT + each.expansion_tokens
         trained += each.chosen * config.train.generator.epochs * row
-        row = _PROMPT + config.dataset.keep_line * each.draft_tokens + each.expansion_tokens
-        trained += each.chosen * config.train.expander.epochs * row
+        trained += each.chosen * config.train.expander.epochs * _expander_row(config, each)
     return TokenBudget(generated, trained, texts)
+
+
+def _expander_row(config: Config, each: RoundPlan) -> float:
+    """Return the tokens of the expander's row of an expansion, or of its rows of parts."""
+    if config.expand.strategy == "two-stage":
+        return _PROMPT + config.dataset.keep_line * each.draft_tokens + each.expansion_tokens
+    requests = _PROMPT * max(1, each.draft_tokens / _PART)
+    return requests + each.draft_tokens + each.expansion_tokens
 
 
 def collect_budget(config: Config, plan: list[RoundPlan]) -> TokenBudget:

@@ -28,8 +28,10 @@ from selflengthen.storage.stage_table import (
     HELD_OUT,
     ROLES,
     ROUND_STAGES,
+    STRATEGY,
     TRAIN,
 )
+from selflengthen.text.assistant_talk import is_assistant_talk
 from selflengthen.text.padding import near_repeats, new_bigrams
 from selflengthen.text.statistics import mean, mean_variety, spread, text_variety
 
@@ -70,17 +72,20 @@ def quality(records: Iterable[Record]) -> TextQuality:
     varieties: list[tuple[float, ...]] = []
     repeated: list[float] = []
     tenths: list[list[float]] = []
+    talking = 0
     for record in records:
         words.append(record.words)
         ended += [record.words] if record.finish_reason == "stop" else []
         varieties.append(text_variety(record.text))
         repeated.append(near_repeats(record.text))
         tenths += [new] if (new := new_bigrams(record.text)) else []
+        talking += is_assistant_talk(record.text)
     return TextQuality(
         texts=len(words),
         words=Spread(**spread(words)),
         ends=round(len(ended) / max(1, len(words)), 4),
         **mean_variety(varieties),
+        assistant_talk=round(talking / max(1, len(words)), 4),
         relevance=None,
         ended_words=Spread(**spread(ended)),
         near_repeats=mean(repeated),
@@ -123,8 +128,7 @@ def relevance_on_file(run: RunFolder, number: int) -> Relevance | None:
 def of_round(run: RunFolder, number: int) -> RoundMetrics:
     """Return the metrics of a finished round."""
     expand = run.stage(EXPAND, number)
-    done = expand.done_as(TextsDone)
-    assert done is not None, f"{expand.title} is not done"
+    done = expand.require_done(TextsDone)
     held_out = of_held_out(run, number)
     return RoundMetrics(
         round=number,
@@ -184,13 +188,13 @@ def stop_reason(held_out: TextQuality, base: TextQuality, config: HeldOutConfig)
 def _stages(run: RunFolder, number: int) -> dict[str, Done | None]:
     """Return the DONE.json of every stage of a round, by title; None for what is not done.
 
-    The stage that chooses rows is left out where none are chosen.
+    Stages that only some rounds have, such as the one that chooses rows, are left out of others.
     """
     stages = {
         spec.title: done
         for spec in ROUND_STAGES
         if spec is not TRAIN
-        and ((done := run.stage(spec, number).done()) is not None or spec is not CURATE)
+        and ((done := run.stage(spec, number).done()) is not None or spec not in (STRATEGY, CURATE))
     }
     trainings = {f"{TRAIN.title} {role}": run.stage(TRAIN, number, role).done() for role in ROLES}
     return stages | trainings

@@ -15,16 +15,25 @@ from selflengthen.runner import metrics
 from selflengthen.runner.context import Services
 from selflengthen.runner.executor import StageExecutor
 from selflengthen.stages.contract import Item, Stage
+from selflengthen.storage.schemas import TextsDone
 from selflengthen.storage.stage_folder import StageFolder
 
 T = TypeVar("T")
 Drop = Callable[[StageFolder], Mapping[str, str]]
 """Chooses the texts of a stage to set aside: returns the reasons by id."""
 
+AsDone = Callable[[StageFolder, TextsDone], TextsDone]
+"""Returns the DONE.json of a settled stage, given what every stage of texts has in it."""
+
 
 def drop_none(folder: StageFolder) -> Mapping[str, str]:
     """Set nothing aside."""
     return {}
+
+
+def unchanged(folder: StageFolder, done: TextsDone) -> TextsDone:
+    """Add nothing to it."""
+    return done
 
 
 class StageRunner:
@@ -45,6 +54,7 @@ class StageRunner:
         items: Iterable[Item[T]],
         total: int,
         drop: Drop = drop_none,
+        as_done: AsDone = unchanged,
     ) -> None:
         """Attempt all items of a stage, then write its texts in order and its DONE.json.
 
@@ -56,7 +66,7 @@ class StageRunner:
         folder.begin(identity())
         executor = await self.open(folder, adapters, total)
         await executor.run(stage, items)
-        self.settle(executor, total, drop(folder))
+        self.settle(executor, total, drop(folder), as_done)
 
     async def open(self, folder: StageFolder, adapters: Adapters, total: int) -> StageExecutor:
         """Return an executor for a stage of `total` items."""
@@ -70,7 +80,13 @@ class StageRunner:
         self.services.progress.begin(folder.title, total, len(executor.done))
         return executor
 
-    def settle(self, executor: StageExecutor, total: int, dropped: Mapping[str, str]) -> None:
+    def settle(
+        self,
+        executor: StageExecutor,
+        total: int,
+        dropped: Mapping[str, str],
+        as_done: AsDone = unchanged,
+    ) -> None:
         """Write a stage's texts in order, and its DONE.json."""
         folder = executor.folder
         digest = folder.settle(dropped)
@@ -81,5 +97,5 @@ class StageRunner:
             seconds=time.monotonic() - executor.started,
             tokens=executor.tokens,
         )
-        folder.finish(done)
+        folder.finish(as_done(folder, done))
         self.services.progress.end()

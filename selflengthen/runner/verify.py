@@ -21,21 +21,21 @@ from selflengthen.storage.atomic import misplaced
 from selflengthen.storage.jsonl import read_raw, read_structs
 from selflengthen.storage.records import LeftOut, Record, encode
 from selflengthen.storage.schemas import (
-    ChosenDone,
     Done,
     RowsDone,
     Spread,
     TextsDone,
     TrainedDone,
     UnionDone,
+    rows_of,
 )
 from selflengthen.storage.stage_folder import StageFolder
-from selflengthen.storage.stage_table import CURATE, MERGE
+from selflengthen.storage.stage_table import CURATE, MERGE, ROLES
 from selflengthen.text.statistics import spread
 from selflengthen.training.job import ADAPTER_FILES
 from selflengthen.training.weights import digest_of_weights
 
-ROW_FILES = ("generator.jsonl", "expander.jsonl")
+ROW_FILES = tuple(f"{role}.jsonl" for role in ROLES)
 ALTERED = "it was changed after it was written"
 _SECONDS, _DROPPED = b',"seconds":', re.compile(rb',"dropped":(?:null|"([^"\\]*)")')
 _CHUNK = 1 << 20
@@ -163,7 +163,7 @@ def _rows(folder: StageFolder, done: RowsDone) -> Iterator[DamagedFile]:
         counts.append(_feed(folder.path / name, (joined, own), folder.remedy))
         by_file.update(own.digest())
     digest = (by_file if folder.is_a(CURATE) else joined).hexdigest()
-    expected = [done.rows, done.rows - (done.added if isinstance(done, ChosenDone) else 0)]
+    expected = [rows_of(done, role) for role in ROLES]
     if digest == done.digest and counts != expected:
         yield _miscounted(folder, "rows", ROW_FILES[0])
     elif digest != done.digest:

@@ -1,7 +1,8 @@
 """Stage 4: the rows that both roles learn from (paper section 3.4).
 
 The generator learns instruction → expansion. The expander learns (instruction, thinned draft) →
-expansion; with lines of the draft missing it must do more than copy its input.
+expansion; with lines of the draft missing it must do more than copy its input. Where drafts are
+lengthened by section it learns that: each rewritten part of an expansion is a row.
 """
 
 from __future__ import annotations
@@ -9,9 +10,13 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator, Mapping
 
+import msgspec
+
 from selflengthen.config import DatasetConfig
 from selflengthen.inputs.prompts import Prompts
-from selflengthen.storage.records import Record, TrainingRow, derive_seed
+from selflengthen.stages.expansion import part_message
+from selflengthen.storage.records import Record, RewrittenPart, TrainingRow, derive_seed, part_row
+from selflengthen.text.measures import is_divider
 
 
 def generator_rows(
@@ -20,7 +25,7 @@ def generator_rows(
     """Yield instruction → expansion; `instruction_of` maps a draft's id to its instruction."""
     for expansion in expansions:
         user = prompts.fill("draft.user", instruction=instruction_of[expansion.source or ""])
-        yield _row(expansion, user)
+        yield _row(expansion.id, user, expansion.text)
 
 
 def expander_rows(
@@ -43,12 +48,27 @@ def expander_rows(
             instruction=instruction_of[draft],
             outline=thin(draft_of[draft], config.keep_line, rng),
         )
-        yield _row(expansion, user)
+        yield _row(expansion.id, user, expansion.text)
+
+
+def part_rows(
+    expansions: Iterable[Record], instruction_of: Mapping[str, str], prompts: Prompts
+) -> Iterator[TrainingRow]:
+    """Yield request for a part → the part as it was rewritten, for each part of the expansions."""
+    for expansion in expansions:
+        instruction = instruction_of[expansion.source or ""]
+        parts = msgspec.convert(expansion.details["parts"], list[RewrittenPart])
+        for place, part in enumerate(parts, 1):
+            user = part_message(prompts, instruction, part)
+            yield _row(part_row(expansion.id, place), user, part.text)
 
 
 def thin(text: str, keep: float, rng: random.Random) -> str:
-    """Keep each line that is not blank with probability `keep`, but at least one."""
-    lines = text.split("\n")
+    """Keep each line that is not blank with probability `keep`, but at least one.
+
+    Dividing lines count as blank, as the expander never sees one (see `measures.paragraphs`).
+    """
+    lines = ["" if is_divider(line) else line for line in text.split("\n")]
     filled = [i for i, line in enumerate(lines) if line.strip()]
     chosen = {i for i in filled if rng.random() < keep} or set(filled[:1])
     thinned: list[str] = []
@@ -60,9 +80,9 @@ def thin(text: str, keep: float, rng: random.Random) -> str:
     return "\n".join(thinned).strip()
 
 
-def _row(expansion: Record, user: str) -> TrainingRow:
+def _row(name: str, user: str, text: str) -> TrainingRow:
     return TrainingRow(
-        id=expansion.id,
+        id=name,
         prompt=[{"role": "user", "content": user}],
-        completion=[{"role": "assistant", "content": expansion.text}],
+        completion=[{"role": "assistant", "content": text}],
     )

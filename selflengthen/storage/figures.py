@@ -53,6 +53,8 @@ class TextQuality(msgspec.Struct, kw_only=True, frozen=True):
     new_bigrams: list[float] | None = None
     """by tenth of a text: mean share of its bigrams that are new in the text; over the texts of 100
     words or more, empty for none"""
+    assistant_talk: float | None = None
+    """share of texts in which the model talks as an assistant with its user, 0 to 1"""
     relevance: Relevance | None = None
     """of held-out texts, if it was measured (`held_out.relevance`)"""
 

@@ -40,8 +40,8 @@ class Record(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     details: dict[str, Any] = {}
     """of an instruction: `shown`, the ids of the two it was drawn from; of an expansion:
     `draft_words`, and `passes` with the `words` and the `reason` (null: it became the best) of
-    each; of a length requirement: `kind`, `low`, `high`, `unit`, `words` (of the text) and `by`
-    (engine, template, instruction)"""
+    each, by section also `parts` (see below); of a length requirement: `kind`, `low`, `high`,
+    `unit`, `words` (of the text) and `by` (engine, template, instruction)"""
 
 
 class Rejection(msgspec.Struct, kw_only=True, frozen=True):
@@ -69,6 +69,36 @@ class Rejection(msgspec.Struct, kw_only=True, frozen=True):
     """wall time of this attempt"""
     last: bool = False
     """true where the item ended without a text"""
+
+
+class PartOutcome(msgspec.Struct, kw_only=True, frozen=True):
+    """The tries to rewrite a part of a text."""
+
+    before: int
+    """its words before"""
+    after: int
+    """its words afterwards: the same if no try was good enough; of a point of a plan, then 0"""
+    tries: int
+    """number of tries"""
+    reasons: list[str]
+    """why tries were rejected, or were not enough (`too short`)"""
+
+
+class RewrittenPart(msgspec.Struct, kw_only=True, frozen=True):
+    """A part of a text that the expander rewrote."""
+
+    number: int
+    """which part, from 1"""
+    total: int
+    """number of parts of the text"""
+    before: str
+    """the end of what was written before it; may be empty"""
+    part: str
+    """the part as it was"""
+    after: str
+    """how the next parts begin, one per line; may be empty"""
+    text: str
+    """the part as rewritten"""
 
 
 class Instruction(msgspec.Struct, kw_only=True, frozen=True):
@@ -110,7 +140,8 @@ class TrainingRow(msgspec.Struct, kw_only=True, frozen=True):
     """A training row in the prompt-completion format of TRL."""
 
     id: str
-    """of the expansion"""
+    """of the expansion; of a row made of a part, with the number of the row behind it, as in
+    `r01-expand-000017-01-00/part-03`"""
     prompt: list[dict[str, str]]
     """chat messages, each with `role` and `content`"""
     completion: list[dict[str, str]]
@@ -142,6 +173,19 @@ class FinalRow(msgspec.Struct, kw_only=True, frozen=True):
     """length of the text"""
     by: str
     """who wrote the requirement: `engine`, `template`, or `instruction` (it was there before)"""
+
+
+_OF_PART = "/part-"
+
+
+def part_row(name: str, place: int) -> str:
+    """Return the id of the row made of a rewritten part of text `name`; `place` counts from 1."""
+    return f"{name}{_OF_PART}{place:02d}"
+
+
+def text_of_row(name: str) -> str:
+    """Return the id of the text that a training row was made of."""
+    return name.partition(_OF_PART)[0]
 
 
 def turn(number: int | None) -> str:

@@ -12,6 +12,7 @@ import re
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -42,14 +43,13 @@ def _filled(match: re.Match[str]) -> str:
 
 
 def table(kind: type[msgspec.Struct]) -> Iterator[str]:
-    """Yield the table of a struct, without the fields that every DONE.json has."""
+    """Yield the table of the fields that a struct itself declares, not those of its base."""
     yield "| field | type | |"
     yield "|---|---|---|"
-    inherited = schemas.Done.__struct_fields__ if kind is not schemas.Done else ()
     optional = kind.__struct_config__.omit_defaults
     docstrings = field_docstrings(kind)
     for field in msgspec.structs.fields(kind):
-        if issubclass(kind, schemas.Done) and field.name in inherited:
+        if field.name not in inspect.get_annotations(kind):
             continue
         cells = (f"`{field.encode_name}`", _type(field, optional=optional), docstrings[field.name])
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
@@ -83,8 +83,10 @@ def _type(field: msgspec.structs.FieldInfo, *, optional: bool) -> str:
     return " or ".join(names)
 
 
-def _json_type(schema: dict[str, object]) -> str:
-    return str(schema.get("type", "boolean" if "enum" in schema else "object"))
+def _json_type(schema: dict[str, Any]) -> str:
+    if choices := schema.get("enum"):
+        return "string" if all(isinstance(choice, str) for choice in choices) else "boolean"
+    return str(schema.get("type", "object"))
 
 
 def main() -> None:

@@ -13,6 +13,8 @@ from selflengthen.storage.schemas import (
     ChosenDone,
     Done,
     RowsDone,
+    Strategy,
+    StrategyDone,
     TextsDone,
     TrainedDone,
     UnionDone,
@@ -26,7 +28,8 @@ class StageSpec:
     """One stage of a run.
 
     The key of a stage is the digest of the base model, the run's seed, and what its entry names in
-    `sections`, `prompts`, `values`, `reads`, `rounds`, `adapter` and `part_reads`.
+    `sections`, `prompts`, `strategy_prompts`, `values`, `reads`, `rounds`, `adapter` and
+    `part_reads`.
 
     Attributes:
         name: its folder, number and title: `2-draft`.
@@ -36,6 +39,7 @@ class StageSpec:
         parts: folders inside its own, each a stage of its own: a role, or what is measured.
         sections: sections, or single fields, of the configuration.
         prompts: prompts by name; `answers` are the judge's.
+        strategy_prompts: prompts that it has only where drafts are lengthened in this way.
         values: what else a run starts from: seed instructions, held-out ones, the language.
         reads: stages of the same round, or of what comes after the last.
         rounds: stages of earlier rounds; of all rounds, where it is final.
@@ -54,6 +58,7 @@ class StageSpec:
     parts: tuple[str, ...] = ()
     sections: tuple[str, ...] = ()
     prompts: tuple[str, ...] = ()
+    strategy_prompts: dict[Strategy, tuple[str, ...]] = field(default_factory=dict)
     values: tuple[Literal["seeds", "held_out", "language"], ...] = ()
     reads: tuple[str, ...] = ()
     rounds: tuple[str, ...] = ()
@@ -76,6 +81,7 @@ class StageSpec:
 
 
 _INSTRUCT_PROMPTS = ("instruct.user", "instruct.assistant", "judge.user", "answers")
+_SECTION_PROMPTS = ("expand-part.user", "expand-plan.user")
 _DEMANDS = ("finish.about", "finish.range", "finish.above", "finish.below", "finish.spelled")
 
 INSTRUCT = StageSpec(
@@ -102,12 +108,22 @@ DRAFT = StageSpec(
     of="1-instruct",
     shown="draft",
 )
+STRATEGY = StageSpec(
+    name="2b-strategy",
+    done=StrategyDone,
+    makes="texts",
+    sections=("expand", "sampling", "checks"),
+    prompts=("expand.user", *_SECTION_PROMPTS),
+    reads=("1-instruct", "2-draft"),
+    adapter="expander",
+    shown="trial",
+)
 EXPAND = StageSpec(
     name="3-expand",
     done=TextsDone,
     makes="texts",
     sections=("expand", "sampling", "checks"),
-    prompts=("expand.user",),
+    strategy_prompts={"two-stage": ("expand.user",), "section": _SECTION_PROMPTS},
     reads=("1-instruct", "2-draft"),
     adapter="expander",
     each="expand.per_draft",
@@ -119,7 +135,8 @@ DATASET = StageSpec(
     done=RowsDone,
     makes="rows",
     sections=("dataset",),
-    prompts=("draft.user", "expand.user"),
+    prompts=("draft.user",),
+    strategy_prompts={"two-stage": ("expand.user",), "section": ("expand-part.user",)},
     reads=("2-draft", "3-expand"),
 )
 CURATE = StageSpec(name="4b-curate", done=ChosenDone, makes="rows", reads=("4-dataset",))
@@ -224,7 +241,7 @@ FINISH_HELD_OUT = StageSpec(
 )
 MERGE = StageSpec(name="7-merge", done=Done, final=True, makes="model", reads=("5-train",))
 
-ROUND_STAGES = (INSTRUCT, DRAFT, EXPAND, DATASET, CURATE, TRAIN, HELD_OUT)
+ROUND_STAGES = (INSTRUCT, DRAFT, STRATEGY, EXPAND, DATASET, CURATE, TRAIN, HELD_OUT)
 COLLECT_STAGES = (COLLECT_INSTRUCT, COLLECT_DRAFT, UNION)
 FINAL_STAGES = (*COLLECT_STAGES, DEMAND, FINISH_TRAIN, ANNEAL, FINISH_HELD_OUT, MERGE)
 ROLES: tuple[TrainedRole, ...] = ("generator", "expander")

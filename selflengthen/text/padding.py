@@ -10,7 +10,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from selflengthen.text.measures import CJK, tokens
+from selflengthen.text.measures import tokens
+from selflengthen.text.token_arrays import CJK
 
 TENTHS = 10
 LONG = 100

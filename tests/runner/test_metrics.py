@@ -65,6 +65,12 @@ def test_signs_of_padding_are_means_over_texts() -> None:
     assert all(0.5 <= share < 0.52 for share in measured.new_bigrams[5:])
 
 
+def test_texts_that_talk_as_an_assistant_are_counted() -> None:
+    talk = "I'd be happy to help you with that! What kind of text do you need?"
+    texts = [record(talk), record("She sold the boat and left the town.")]
+    assert metrics.quality(texts).assistant_talk == 0.5
+
+
 @pytest.mark.parametrize(
     ("base", "held_out", "reason"),
     [

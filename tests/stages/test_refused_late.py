@@ -13,7 +13,8 @@ from selflengthen.errors import RequestRefused
 from selflengthen.inputs import prompts
 from selflengthen.runner.executor import StageExecutor
 from selflengthen.stages.contract import Ask, Item
-from selflengthen.stages.expand import Expand, ExpandInput
+from selflengthen.stages.expand import Expand
+from selflengthen.stages.expansion import ExpandInput
 from selflengthen.stages.instruct import Instruct, Wave, wave_items
 from selflengthen.storage.run_dir import RunFolder
 from selflengthen.storage.stage_folder import StageFolder
