@@ -118,6 +118,27 @@ class ExpandConfig(Section):
     drop_short: bool = identity(True, "Drop short expansions by rank.")
 
 
+class GateConfig(Section):
+    """Whether expansions that are worse than their drafts are set aside."""
+
+    by: Literal["off", "judge", "ifd"] = identity(
+        "off",
+        "What compares an expansion with its draft: the base model as a judge, or IFD, by which it "
+        "answers its instruction.",
+        newer=True,
+    )
+    margin: float = identity(
+        0.05, "By ifd: most IFD that an expansion may have over its draft's.", newer=True, ge=0
+    )
+    most: float = identity(
+        1.0,
+        "By ifd: most IFD of an expansion; a text that has nothing to do with its instruction has "
+        "about 1.",
+        newer=True,
+        gt=0,
+    )
+
+
 class DatasetConfig(Section):
     """How training rows are built."""
 
@@ -322,6 +343,7 @@ class Config(Section):
     instruct: InstructConfig = InstructConfig()
     draft: DraftConfig = DraftConfig()
     expand: ExpandConfig = ExpandConfig()
+    gate: GateConfig = GateConfig()
     dataset: DatasetConfig = DatasetConfig()
     curate: list[Any] = _steps(
         "Steps of `curate` that select the rows to train on; an empty list trains on all."

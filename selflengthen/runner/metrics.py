@@ -25,6 +25,7 @@ from selflengthen.storage.stage_table import (
     CURATE,
     DRAFT,
     EXPAND,
+    GATE,
     HELD_OUT,
     ROLES,
     ROUND_STAGES,
@@ -34,6 +35,8 @@ from selflengthen.storage.stage_table import (
 from selflengthen.text.assistant_talk import is_assistant_talk
 from selflengthen.text.padding import near_repeats, new_bigrams
 from selflengthen.text.statistics import mean, mean_variety, spread, text_variety
+
+_OPTIONAL = (STRATEGY, GATE, CURATE)
 
 
 def texts_done(
@@ -194,7 +197,7 @@ def _stages(run: RunFolder, number: int) -> dict[str, Done | None]:
         spec.title: done
         for spec in ROUND_STAGES
         if spec is not TRAIN
-        and ((done := run.stage(spec, number).done()) is not None or spec not in (STRATEGY, CURATE))
+        and ((done := run.stage(spec, number).done()) is not None or spec not in _OPTIONAL)
     }
     trainings = {f"{TRAIN.title} {role}": run.stage(TRAIN, number, role).done() for role in ROLES}
     return stages | trainings
