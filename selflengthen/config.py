@@ -130,6 +130,27 @@ class ExpandConfig(Section):
     drop_short: bool = identity(True, "Drop short expansions by rank.")
 
 
+class GateConfig(Section):
+    """Whether expansions that are worse than their drafts are set aside."""
+
+    by: Literal["off", "judge", "ifd"] = identity(
+        "off",
+        "What compares an expansion with its draft: the base model as a judge, or IFD, by which it "
+        "answers its instruction.",
+        newer=True,
+    )
+    margin: float = identity(
+        0.05, "By ifd: most IFD that an expansion may have over its draft's.", newer=True, ge=0
+    )
+    most: float = identity(
+        1.0,
+        "By ifd: most IFD of an expansion; a text that has nothing to do with its instruction has "
+        "about 1.",
+        newer=True,
+        gt=0,
+    )
+
+
 class DatasetConfig(Section):
     """How training rows are built."""
 
@@ -236,10 +257,23 @@ class HeldOutConfig(Section):
     )
     texts: int = identity(48, "How many texts to write after each round.", ge=0)
     min_ends: float = runtime(
-        0.8, "Stop after a round if a smaller share of held-out texts ends by itself.", ge=0, le=1
+        0.8,
+        "Stop after a round if fewer held-out texts end by themselves than this share of the base "
+        "model's.",
+        ge=0,
+        le=1,
     )
     max_repeats: float = runtime(
-        0.3, "Stop after a round if a larger share of held-out texts repeats itself.", ge=0, le=1
+        0.3,
+        "Stop after a round if a larger share of held-out texts repeats itself, of those where the "
+        "base model does not.",
+        ge=0,
+        le=1,
+    )
+    relevance: Literal["auto", "on", "off"] = runtime(
+        "auto",
+        "Measure by the base model how much the texts owe to their instructions; auto does where "
+        "there is a GPU.",
     )
 
 
@@ -321,6 +355,7 @@ class Config(Section):
     instruct: InstructConfig = InstructConfig()
     draft: DraftConfig = DraftConfig()
     expand: ExpandConfig = ExpandConfig()
+    gate: GateConfig = GateConfig()
     dataset: DatasetConfig = DatasetConfig()
     curate: list[Any] = _steps(
         "Steps of `curate` that select the rows to train on; an empty list trains on all."

@@ -37,6 +37,8 @@ def gather(settings: Settings) -> RunContext:
     if config.expand.strategy != "two-stage":
         needed_by = f"expand.strategy {config.expand.strategy}"
         prompts.require(texts, prompts_folder(config), prompts.SECTION, needed_by)
+    if config.gate.by == "judge":
+        prompts.require(texts, prompts_folder(config), prompts.GATE, "gate.by judge")
     held_out = seeds.load(config.held_out.source or f"held-out-{config.language}")
     model = models.find(config.model)
     config = fit_lengths(settings, model)
