@@ -24,6 +24,7 @@ from transformers import (
 )
 from transformers.utils import logging
 
+from selflengthen.curate.indicators.token_losses import summed_losses
 from selflengthen.curate.io.rows import DataRow
 from selflengthen.engines.base import Message
 from selflengthen.engines.chat import Chat, clean, positions
@@ -42,7 +43,6 @@ _QUESTIONS = {  # the words that UniEval's dialogue model was trained on (arXiv 
     "understandability": "question: Is this an understandable response in the dialogue?",
 }
 _FILES = (".json", ".safetensors", ".bin", ".jinja", ".model", ".txt")
-_POSITIONS = 256  # of a language model's logits that are in memory at once
 
 
 def identity(model: str) -> str:
@@ -249,15 +249,15 @@ class InstructionDifficulty(_Language):
         without = self._prompt("")
         prompts = [self._prompt(r.prompt) for r in rows]
         full = [self._response(r) for r in rows]
-        room = [max(0, self._loaded.reads - max(len(p), len(without))) for p in prompts]
-        read = [r[:count] for r, count in zip(full, room, strict=True)]
+        fits = [max(0, self._loaded.reads - max(len(p), len(without))) for p in prompts]
+        read = [r[:count] for r, count in zip(full, fits, strict=True)]
         # A token with nothing before it has no loss, so it may count in neither of the two.
         first = 0 if without else 1
         rest = [r[first:] for r in read]
         begun = [p[: self._loaded.reads] + r[:first] for p, r in zip(prompts, read, strict=True)]
         after = self._mean_losses(begun, rest, least=1)
         alone = self._mean_losses([without + r[:first] for r in read], rest, least=1)
-        return _result(after / alone, [len(r) > count for r, count in zip(full, room, strict=True)])
+        return _result(after / alone, [len(r) > count for r, count in zip(full, fits, strict=True)])
 
 
 class Embedding:
@@ -283,32 +283,6 @@ class Embedding:
         return _result(
             torch.nn.functional.normalize(mean, dim=-1), [len(ids) > reads for ids in full]
         )
-
-
-def summed_losses(
-    model: Any, ids: torch.Tensor, mask: torch.Tensor, counts: torch.Tensor
-) -> torch.Tensor:
-    """Return each row's summed loss over the tokens that count, (rows,); all are (rows, tokens).
-
-    Token t is predicted at t - 1. The logits of a long row are never all in memory.
-    """
-    losses = torch.zeros(len(ids), device=ids.device)
-    cache = None
-    for start in range(0, ids.shape[1] - 1, _POSITIONS):
-        end = min(start + _POSITIONS, ids.shape[1] - 1)
-        out = model(
-            input_ids=ids[:, start:end],
-            attention_mask=mask[:, :end],
-            past_key_values=cache,
-            use_cache=True,
-        )
-        cache = out.past_key_values
-        after = slice(start + 1, end + 1)
-        lost = torch.nn.functional.cross_entropy(
-            out.logits.float().transpose(1, 2), ids[:, after], reduction="none"
-        )
-        losses += (lost * counts[:, after]).sum(1)
-    return losses
 
 
 def _result(values: torch.Tensor, cut: Sequence[bool]) -> NDArray[np.float32]:
