@@ -115,6 +115,20 @@ def test_rows_ask_as_the_loop_does_and_lead_back_to_their_text() -> None:
     assert {text_of_row(row.id) for row in rows} == {record.id}
 
 
+def test_the_turn_is_begun_with_heading_and_first_sentence() -> None:
+    """The part is then what was begun and what the model wrote behind it."""
+    begins = {name: f"There was a {name} in our town." for name in NAMES}
+    draft = "# Four people\n\n" + "\n\n".join(f"{begins[n]} {PARTS[n]}" for n in NAMES)
+    expander = Expander(lambda name, tries: more(name))
+    verdict = attempt(expander, draft, part_words=45)
+    assert [request.prefix for _, request in expander.seen] == [
+        f"# Four people\n\n{begins['baker']}", *(begins[name] for name in NAMES[1:])
+    ]  # fmt: skip
+    written = [f"{begins[name]} {more(name)}" for name in NAMES]
+    assert verdict.text == "# Four people\n\n" + "\n\n".join(written)
+    assert verdict.details["parts"][1]["text"] == written[1]
+
+
 def test_of_tries_that_hardly_grow_the_longest_is_taken() -> None:
     lengths = [WORDS + 3, WORDS + 5, WORDS + 4]
     verdict = attempt(
