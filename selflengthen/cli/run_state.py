@@ -23,6 +23,7 @@ from selflengthen.cli.status_json import (
 )
 from selflengthen.config import Config
 from selflengthen.errors import DamagedFile, UserError
+from selflengthen.field_kinds import add_older
 from selflengthen.runner import metrics
 from selflengthen.runner.sources import require_whole
 from selflengthen.storage.atomic import misplaced, read_json
@@ -57,7 +58,9 @@ def find_run(name: str) -> RunFolder:
 def read_config(run: RunFolder) -> Config:
     """Return the configuration of a run; raise DamagedFile where it is not valid."""
     try:
-        return Config.model_validate(yaml.safe_load(run.config.read_text(encoding="utf-8")))
+        values = yaml.safe_load(run.config.read_text(encoding="utf-8"))
+        older = add_older(values, Config) if isinstance(values, dict) else values
+        return Config.model_validate(older)
     except OSError as error:
         raise misplaced(run.config, _CONFIG, error) from error
     except UnicodeDecodeError as error:

@@ -113,9 +113,9 @@ class _Counts(msgspec.Struct, kw_only=True):
     refusals: dict[str, int] = {}
     strategy: str | None = None
     rows: int | None = None
-    expander_rows: int | None = None
     of: int | None = None
     added: int | None = None
+    expander_rows: int | None = None
     first_loss: float | None = None
     last_loss: float | None = None
     skipped: bool = False
@@ -134,15 +134,17 @@ def _counts(stage: StageStatus) -> Iterator[str]:
         yield "dropped: " + reasons(counts.dropped)
     if counts.refusals:
         yield "rejected: " + reasons(counts.refusals)
-    if counts.strategy is not None:
+    if counts.strategy:
         yield f"chosen: {counts.strategy}"
     if counts.rows is not None:
-        rows = counted(counts.rows, "row")
-        yield rows if counts.added is None else f"{rows} of {counts.of:,}"
-    if counts.expander_rows is not None:
-        yield f"{counts.expander_rows:,} of parts"
+        if counts.added is not None and counts.of is not None:  # after a selection
+            yield f"{counts.rows:,} of {counted(counts.of, 'row')}"
+        else:
+            yield counted(counts.rows, "row")
     if counts.added:
         yield f"{counts.added:,} of them general"
+    if counts.expander_rows is not None:
+        yield counted(counts.expander_rows, "row") + " of parts"
     if counts.last_loss is not None:
         yield f"loss {counts.first_loss:.3g} to {counts.last_loss:.3g}"
     if counts.skipped:

@@ -94,7 +94,7 @@ def listing(run: RunFolder, folder: StageFolder) -> list[Record]:
 def lineage(run: RunFolder, name: str) -> list[TracedText]:
     """Return a text in the chain it belongs to, from the instruction to the longest expansion.
 
-    The id of a training row stands for the text that the row was made from.
+    `name` is its id, or that of a training row made of it.
     """
     chain = [_find(run, text_of_row(name))]
     while source := _source(chain[0]):

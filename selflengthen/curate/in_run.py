@@ -78,13 +78,13 @@ async def choose(listed: Sequence[Any], source: Path, out: Path, seed: int) -> I
 def copy_matching(chosen: Path, source: Path, out: Path) -> int:
     """Write the rows of `source` whose text has a row in `chosen`, in their order.
 
-    Returns their number; a text may have several.
+    Returns their number; a text may have several rows.
     """
     texts = set(read_ids(chosen))
-    matching = [text_of_row(name) in texts for name in read_ids(source)]
+    matches = [text_of_row(name) in texts for name in read_ids(source)]
     with open(source, "rb") as lines:
-        rewrite(out, itertools.compress(lines, matching))
-    return sum(matching)
+        rewrite(out, itertools.compress(lines, matches))
+    return sum(matches)
 
 
 def digest_of(files: Iterable[Path]) -> str:

@@ -30,6 +30,10 @@ def cache_gib(config: EngineConfig, model: str | Path, context: int) -> int:
     return max(1, min(-(-wanted // _GIB), room // _GIB))
 
 
-def threads() -> int:
-    """Return the number of computing threads: all cores."""
-    return processor.cores()
+def threads(model: str | Path) -> int:
+    """Return the number of computing threads: all cores.
+
+    A small model's steps are short, and this process has to keep up with them: it keeps a core.
+    """
+    small = shape_in(Path(model)).parameters < processor.LEAST_PARAMETERS
+    return max(1, processor.cores() - small)

@@ -218,7 +218,7 @@ def _start(
 
         cpu = current_platform.is_cpu()
         if vllm_arguments.runs_in_single_process(config, cpu):
-            os.environ.update(vllm_arguments.single_process_environment(guard.folder))
+            os.environ.update(vllm_arguments.single_process_environment(model, guard.folder))
         return AsyncLLM.from_engine_args(
             vllm_arguments.build(
                 config,

@@ -62,12 +62,12 @@ def runs_in_single_process(config: EngineConfig, cpu: bool) -> bool:
     return cpu and config.tensor_parallel == 1
 
 
-def single_process_environment(folder: Path) -> dict[str, str]:
+def single_process_environment(model: str | Path, folder: Path) -> dict[str, str]:
     """Return the environment for an engine core without a separate worker.
 
     `folder` takes the file through which processes would find each other.
     """
-    number = os.environ.get("OMP_NUM_THREADS", str(threads()))
+    number = os.environ.get("OMP_NUM_THREADS", str(threads(model)))
     # Threads that wait for each other sleep. If they spin, they take the core from this process and
     # from whatever else runs on the machine, and so from the very thread that they wait for.
     policy = os.environ.get("OMP_WAIT_POLICY", "passive")

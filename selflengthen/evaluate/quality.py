@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from selflengthen.evaluate.figures import DecileFigures, QualityFigures
 from selflengthen.evaluate.responses import ResponseRow
 from selflengthen.text.checks import ending
-from selflengthen.text.measures import distinct, gzip_ratio, has_repeat, mtld, tokens, word_count
+from selflengthen.text.measures import distinct, gzip_ratio, mtld, tokens, word_count
+from selflengthen.text.repeats import has_repeat
 from selflengthen.text.statistics import mean, spread, variety
 
 DECILES = 10

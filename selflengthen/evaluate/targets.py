@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from selflengthen.config import Config, JudgeConfig
+from selflengthen.config import Config, JudgeConfig, SamplingConfig
 from selflengthen.engines.base import Adapter
 from selflengthen.errors import UserError
 from selflengthen.evaluate.paths import EvaluationFolder
@@ -96,11 +96,15 @@ def answers_identity(
 ) -> dict[str, object]:
     """Return everything that a state's answers depend on."""
     prompts = {"draft.user": fingerprint(target.prompts.texts["draft.user"]).hex()}
+    sampling = identity_of(target.config.sampling)
+    if sampling["stop"] == SamplingConfig().stop:
+        # No string ends an answer. The default of version 0.1.0 keeps the keys of its answers.
+        sampling["stop"] = ["\n\n\n", "---"]
     return {
         "model": target.model.digest,
         "adapter": state.digest,
         "seed": target.config.seed,
-        "sampling": identity_of(target.config.sampling),
+        "sampling": sampling,
         "prompts": prompts,
         "instructions": fingerprint(benchmark.instructions).hex(),
     }

@@ -5,9 +5,9 @@ start of the model's own turn. They are sandboxed Jinja2 templates; whatever is 
 value, never a template. `judge.answers.md` is not a template: its two lines are the judge's yes and
 its no.
 
-A folder of your own needs only the prompts that are used: `expand-….user.md` to lengthen drafts by
-section, `demand.user.md` for `finish`, `refine-….user.md` for `curate longest --refine`. `evaluate`
-always reads the shipped `grade-….user.md`.
+A folder of your own needs only the prompts that are used: `expand-….user.md` for drafts that are
+lengthened by section, `demand.user.md` for `finish`, `refine-….user.md` for
+`curate longest --refine`. `evaluate` always reads the shipped `grade-….user.md`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ PLACEHOLDERS: Mapping[str, frozenset[str]] = {
     "demand.user": frozenset({"instruction", "demand"}),
 }
 SECTION = frozenset({"expand-part.user", "expand-plan.user"})
-"""The prompts that a run needs only if it lengthens drafts by section."""
+"""What a run needs only where drafts are lengthened by section."""
 LATER = frozenset({"demand.user"})
 """The prompts that a run needs only after its last round."""
 
@@ -65,7 +65,7 @@ class Prompts:
 def load(folder: Path) -> Prompts:
     """Read and check the prompts in `folder`; raises UserError with the file and placeholder.
 
-    Those that not every run needs may be missing; `require` checks for them when they are needed.
+    Those that only some runs need may be missing; `require` checks for them when they are needed.
     """
     texts = {
         name: read(folder, name, expected)
@@ -85,13 +85,9 @@ def load_copy(folder: Path, *, shipped: Path) -> Prompts:
 
 
 def require(
-    prompts: Prompts,
-    folder: Path,
-    names: frozenset[str] = LATER,
-    *,
-    needed_by: str = "this command",
+    prompts: Prompts, folder: Path, names: frozenset[str] = LATER, needed_by: str = "this command"
 ) -> None:
-    """Raise UserError if one of the prompts `names` is missing: what is needed after the rounds."""
+    """Raise UserError if a prompt that is needed is missing."""
     for name in sorted(names - prompts.texts.keys()):
         raise UserError(
             f"{folder / name}.md: is missing, and {needed_by} needs it; write it, or copy the one "

@@ -13,7 +13,7 @@ from selflengthen.errors import SelfLengthenError
 from selflengthen.pipeline.fingerprints import Fingerprints
 from selflengthen.runner.context import RunContext, Services, sampling_of
 from selflengthen.runner.sources import sources
-from selflengthen.runner.stage_runner import Describe, StageRunner, drop_none, say_no_more
+from selflengthen.runner.stage_runner import AsDone, StageRunner, drop_none, unchanged
 from selflengthen.runner.verify import digest_of, require_sound
 from selflengthen.stages import drop_short, instruct
 from selflengthen.stages.contract import Item, Stage
@@ -88,12 +88,12 @@ class Controller(ABC):
         *,
         short: bool = False,
         reads: Sequence[StageFolder] = (),
-        describe: Describe = say_no_more,
+        as_done: AsDone = unchanged,
     ) -> StageFolder:
         """Run a stage of texts with these adapters; if `short`, then drop short texts by rank.
 
-        `reads` are stages that it is made of besides those that are part of its key; `describe`
-        adds what only its DONE.json says.
+        `reads` are stages that it is made of besides those that are part of its key; `as_done`
+        returns its DONE.json.
         """
         if folder.done():
             return folder
@@ -106,7 +106,7 @@ class Controller(ABC):
             items=items,
             total=total,
             drop=self._short if short else drop_none,
-            describe=describe,
+            as_done=as_done,
         )
         self._sound.add(folder.path)
         return folder

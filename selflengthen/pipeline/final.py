@@ -147,8 +147,7 @@ class Final(Controller):
 
     async def demand(self) -> None:
         """Have the base model add a length requirement to every instruction, and verify it."""
-        united = self.run.stage(UNION).done_as(UnionDone)
-        assert united is not None, "the texts are not united"
+        united = self.run.stage(UNION).require_done(UnionDone)
         stage = demand.AddDemand(
             self.config.finish,
             self.prompts,
@@ -159,8 +158,7 @@ class Final(Controller):
         )
         folder = self.run.stage(DEMAND)
         # With the adapter of the stages before, which it does not use: one engine for all.
-        items = demand.items(self.united())
-        await self.texts(folder, self.generator, stage, items, united.rows)
+        await self.texts(folder, self.generator, stage, demand.items(self.united()), united.rows)
         if not folder.count():
             raise SelfLengthenError(
                 f"{folder.path}: no row has a length requirement, so there is nothing to train on; "
@@ -242,9 +240,7 @@ class Final(Controller):
             log=folder.path / "merge.log",
             sampling=self.config.sampling,
         )
-        adapter = trained.done_as(TrainedDone)
-        assert adapter is not None, f"{trained.title} is not done"
-        digest = fingerprint([model.digest, adapter.digest]).hex()
+        digest = fingerprint([model.digest, trained.require_done(TrainedDone).digest]).hex()
         # Minutes for a large model, in which a signal must be heard.
         files = await asyncio.to_thread(digests, self.run.final / "merged", folder.remedy)
         folder.finish(Done(key=folder.key(), digest=digest, files=files))

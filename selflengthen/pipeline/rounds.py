@@ -18,7 +18,14 @@ from selflengthen.stages import answer, dataset, draft, expansion, instruct
 from selflengthen.stages.expansion import Expansion
 from selflengthen.storage.atomic import rewrite
 from selflengthen.storage.records import derive_seed, encode
-from selflengthen.storage.schemas import ChosenDone, RowsDone, SkippedDone, StrategyDone
+from selflengthen.storage.schemas import (
+    ChosenDone,
+    RowsDone,
+    SkippedDone,
+    Strategy,
+    StrategyDone,
+    rows_of,
+)
 from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.storage.stage_table import (
     CURATE,
@@ -30,7 +37,6 @@ from selflengthen.storage.stage_table import (
     ROLES,
     STRATEGY,
     TRAIN,
-    Strategy,
     TrainedRole,
 )
 from selflengthen.training.job import job_for
@@ -99,24 +105,21 @@ class Rounds(Controller):
         )
 
     async def strategy(self, instructions: StageFolder, drafts: StageFolder) -> Strategy:
-        """Return how drafts are lengthened; `auto` finds out in round 1, on a few of its drafts."""
-        chosen = strategy.chosen(self.config.expand, self.run)
-        if chosen is None:
-            folder = self.run.stage(STRATEGY, 1)
-            sample = strategy.sample(drafts.records(), self.config.seed)
-            await self.texts(
-                folder,
-                self.adapters(1),
-                strategy.TryBoth({kind: self._expansion(kind) for kind in strategy.KINDS}),
-                strategy.items(sample, texts_by_id(instructions)),
-                len(sample) * len(strategy.KINDS),
-                describe=strategy.choose,
-            )
-            done = folder.done_as(StrategyDone)
-            assert done is not None, f"{folder.title} is not done"
-            self.services.note(f"Round 1: {strategy.describe(done)}.")
-            chosen = done.strategy
-        return chosen
+        """Return how drafts are lengthened; `auto` chooses in round 1, on a few of its drafts."""
+        if kind := strategy.chosen(self.config.expand, self.run):
+            return kind
+        sample = strategy.sample(drafts.records(), self.config.seed)
+        folder = await self.texts(
+            self.run.stage(STRATEGY, 1),
+            self.adapters(1),
+            strategy.TryBoth({kind: self._expansion(kind) for kind in strategy.KINDS}),
+            strategy.items(sample, texts_by_id(instructions)),
+            len(sample) * len(strategy.KINDS),
+            as_done=strategy.outcome,
+        )
+        done = folder.require_done(StrategyDone)
+        self.services.note(f"Round 1: {strategy.describe(done)}.")
+        return done.strategy
 
     def _expansion(self, kind: Strategy) -> Expansion:
         return strategy.KINDS[kind](self.config.expand, self.prompts, self.checks, self.sampling)
@@ -173,14 +176,15 @@ class Rounds(Controller):
         matching = in_run.copy_matching(generator, source.path / expander.name, expander)
         self.services.note(f"Round {number}: {in_run.describe(report)}.")
         selection = in_run.summary(report)
+        by_section = strategy.chosen(self.config.expand, self.run) == "section"
         done = ChosenDone(
             key=folder.key(),
             digest=in_run.digest_of([generator, expander]),
             rows=selection.rows,
-            expander_rows=matching if matching != selection.rows - selection.added else None,
             of=selection.of,
             added=selection.added,
             dropped=selection.dropped,
+            expander_rows=matching if by_section else None,
         )
         self.finish(folder, done)
 
@@ -190,9 +194,7 @@ class Rounds(Controller):
         if folder.done():
             return
         source = self.run.stage(CURATE if self.config.curate else DATASET, number)
-        done = source.done_as(RowsDone)
-        assert done is not None, f"{source.title} is not done"
-        rows = done.of_role(role)
+        rows = rows_of(source.require_done(RowsDone), role)
         await self.begin(folder, source)
         if rows < self.config.train.min_rows:
             self.services.note(

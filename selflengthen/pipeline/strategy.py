@@ -1,7 +1,8 @@
-"""Which strategy lengthens the drafts of a run, and how `auto` finds the one that suits its model.
+"""How the drafts of a run are lengthened, and how `auto` chooses the strategy for its model.
 
-With `expand.strategy: auto` the stage 2b-strategy lengthens a few drafts of the first round in each
-way, one attempt each. What adds more accepted words per token is used in every round.
+With `expand.strategy: auto`, the stage 2b-strategy lengthens a few drafts of the first round in
+each way, one attempt each. The strategy that adds more accepted words per token is used in every
+round.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from selflengthen.stages.expand_section import ExpandSections
 from selflengthen.stages.expansion import ExpandInput, Expansion
 from selflengthen.storage.records import Record, derive_seed
 from selflengthen.storage.run_dir import RunFolder
-from selflengthen.storage.schemas import StrategyDone, TextsDone, Trial
+from selflengthen.storage.schemas import Strategy, StrategyDone, TextsDone, Trial
 from selflengthen.storage.stage_folder import StageFolder
-from selflengthen.storage.stage_table import STRATEGY, Strategy
+from selflengthen.storage.stage_table import STRATEGY
 
 KINDS: Mapping[Strategy, type[Expansion]] = {"two-stage": Expand, "section": ExpandSections}
 SAMPLE = 12
@@ -29,16 +30,16 @@ SAMPLE = 12
 
 
 class TryBoth:
-    """Lengthens each draft in the way that its item's id ends in."""
+    """Lengthens each draft by the strategy that its item's id ends in."""
 
     attempts = 1
 
     def __init__(self, stages: Mapping[Strategy, Expansion]) -> None:
-        """Keep how each strategy lengthens a draft."""
+        """Prepare to lengthen drafts; `stages` has an expansion for each strategy."""
         self.stages = stages
 
     async def attempt(self, item: Item[ExpandInput], ask: Ask) -> Verdict:
-        """Try once in one way."""
+        """Lengthen a draft once."""
         return await self.stages[_kind_of(item.id)].attempt(item, ask)
 
 
@@ -58,41 +59,33 @@ def items(drafts: Iterable[Record], instructions: Mapping[str, str]) -> Iterator
             yield Item(f"r01-{STRATEGY.title}-{place}-{kind}", draft.id, pair)
 
 
-def choose(folder: StageFolder, done: TextsDone) -> StrategyDone:
-    """Return the DONE.json of the sample: the strategy to use, and what each made of it.
-
-    Where they are equal, as when neither had a text accepted, sections are the easier task.
-    """
-    found = trials(folder)
-    best: Strategy = "two-stage" if found["two-stage"].gain > found["section"].gain else "section"
-    return StrategyDone(**msgspec.structs.asdict(done), strategy=best, trials=found)
-
-
-def trials(folder: StageFolder) -> dict[str, Trial]:
+def trials(folder: StageFolder) -> dict[Strategy, Trial]:
     """Return what each strategy made of the sample, from the stage's files."""
-    counts = {kind: Counter[str]() for kind in KINDS}
+    counts = {kind: Counter[str](tries=0, accepted=0, words=0, tokens=0) for kind in KINDS}
     for record in folder.records():
+        words = record.words - record.details["draft_words"]
         count = counts[_kind_of(record.id)]
-        count.update(tries=1, accepted=1, tokens=record.tokens)
-        count.update(words=record.words - record.details["draft_words"])
+        count.update(tries=1, accepted=1, words=words, tokens=record.tokens)
     for rejection in folder.rejections():
         counts[_kind_of(rejection.id)].update(tries=1, tokens=rejection.tokens)
-    return {
-        kind: Trial(
-            tries=count["tries"],
-            accepted=count["accepted"],
-            words=count["words"],
-            tokens=count["tokens"],
-        )
-        for kind, count in counts.items()
-    }
+    return {kind: Trial(**count) for kind, count in counts.items()}
+
+
+def outcome(folder: StageFolder, done: TextsDone) -> StrategyDone:
+    """Return the DONE.json of the stage, with the strategy to use and what each one made.
+
+    If both gain the same, as when neither had a text accepted, sections are the easier task.
+    """
+    tried = trials(folder)
+    best: Strategy = "two-stage" if tried["two-stage"].gain > tried["section"].gain else "section"
+    return StrategyDone(**msgspec.structs.asdict(done), strategy=best, trials=tried)
 
 
 def describe(done: StrategyDone) -> str:
-    """Say in a line which strategy was chosen, and why."""
+    """Return in one line which strategy was chosen, and why."""
     parts = [
-        f"{kind} {trial.accepted} of {trial.tries} accepted, {1000 * trial.gain:.0f} new words "
-        "per 1,000 tokens"
+        f"{kind} {trial.accepted} of {trial.tries} accepted, {1000 * trial.gain:.0f} new words per "
+        "1,000 tokens"
         for kind, trial in done.trials.items()
     ]
     return f"expand.strategy auto: {done.strategy} ({'; '.join(parts)})"

@@ -57,7 +57,7 @@ def fit_judge(config: Config, positions: int | None) -> Config:
     if judge.engine.context != type(judge.engine).model_fields["context"].default:
         raise UserError(
             f"judge.model {judge.model} has {positions} positions, but {JUDGE} is "
-            f"{judge.engine.context}; say --{JUDGE} {positions} or auto."
+            f"{judge.engine.context}; add --{JUDGE} {positions}."
         )
     if judge.max_tokens >= positions:
         raise UserError(
@@ -85,8 +85,8 @@ def check(config: Config, model: Model, *, trains: bool = True) -> None:
         numbers = ", ".join(f"{name} is {value}" for name, value in over.items())
         options = " ".join(f"--{name} {value}" for name, value in cures.items())
         raise UserError(
-            f"model {config.model} has {positions} positions, but {numbers}; say {options}, or "
-            "take a model with a longer context."
+            f"model {config.model} has {positions} positions, but {numbers}; add {options}, or "
+            "choose a model with a longer context."
         )
 
 

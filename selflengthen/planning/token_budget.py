@@ -28,7 +28,7 @@ _SURVIVES = 0.595  # share left after dropping short texts: 1 - the mean of min(
 # Tokens that a pass generates, rejected tries of parts included, per token of the resulting text.
 _PASS = {"two-stage": 1.2, "section": 1.5, "auto": 1.5}
 _PART = 100  # tokens of a part before it is rewritten
-# An expansion on disk in texts of its length: by section its record has its parts once more.
+# Size on disk of an expansion ÷ that of its text: by section, its record also has its parts.
 _STORED = {"two-stage": 1.0, "section": 1.6, "auto": 1.6}
 _INSTRUCTION = 60  # tokens
 _PROMPT = 200  # tokens

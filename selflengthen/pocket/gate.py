@@ -15,7 +15,8 @@ from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
 
 from selflengthen.inputs.prompts import Prompts
 from selflengthen.pocket.language import Story, Text, render
-from selflengthen.text.measures import has_repeat, word_count
+from selflengthen.text.measures import word_count
+from selflengthen.text.repeats import has_repeat
 
 TEMPERATURE = 0.9
 TEXTS = 128

@@ -70,8 +70,7 @@ def quality(records: Iterable[Record]) -> TextQuality:
 def of_round(run: RunFolder, number: int) -> RoundMetrics:
     """Return the metrics of a finished round."""
     expand = run.stage(EXPAND, number)
-    done = expand.done_as(TextsDone)
-    assert done is not None, f"{expand.title} is not done"
+    done = expand.require_done(TextsDone)
     return RoundMetrics(
         round=number,
         acceptance=round(done.accepted / max(1, done.items), 4),

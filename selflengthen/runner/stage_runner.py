@@ -22,8 +22,8 @@ T = TypeVar("T")
 Drop = Callable[[StageFolder], Mapping[str, str]]
 """Chooses the texts of a stage to set aside: returns the reasons by id."""
 
-Describe = Callable[[StageFolder, TextsDone], TextsDone]
-"""Returns the DONE.json of a settled stage, with what only this stage says."""
+AsDone = Callable[[StageFolder, TextsDone], TextsDone]
+"""Returns the DONE.json of a settled stage, given what every stage of texts has in it."""
 
 
 def drop_none(folder: StageFolder) -> Mapping[str, str]:
@@ -31,8 +31,8 @@ def drop_none(folder: StageFolder) -> Mapping[str, str]:
     return {}
 
 
-def say_no_more(folder: StageFolder, done: TextsDone) -> TextsDone:
-    """Say what all stages of texts say."""
+def unchanged(folder: StageFolder, done: TextsDone) -> TextsDone:
+    """Add nothing to it."""
     return done
 
 
@@ -54,7 +54,7 @@ class StageRunner:
         items: Iterable[Item[T]],
         total: int,
         drop: Drop = drop_none,
-        describe: Describe = say_no_more,
+        as_done: AsDone = unchanged,
     ) -> None:
         """Attempt all items of a stage, then write its texts in order and its DONE.json.
 
@@ -66,7 +66,7 @@ class StageRunner:
         folder.begin(identity())
         executor = await self.open(folder, adapters, total)
         await executor.run(stage, items)
-        self.settle(executor, total, drop(folder), describe)
+        self.settle(executor, total, drop(folder), as_done)
 
     async def open(self, folder: StageFolder, adapters: Adapters, total: int) -> StageExecutor:
         """Return an executor for a stage of `total` items."""
@@ -85,7 +85,7 @@ class StageRunner:
         executor: StageExecutor,
         total: int,
         dropped: Mapping[str, str],
-        describe: Describe = say_no_more,
+        as_done: AsDone = unchanged,
     ) -> None:
         """Write a stage's texts in order, and its DONE.json."""
         folder = executor.folder
@@ -97,5 +97,5 @@ class StageRunner:
             seconds=time.monotonic() - executor.started,
             tokens=executor.tokens,
         )
-        folder.finish(describe(folder, done))
+        folder.finish(as_done(folder, done))
         self.services.progress.end()

@@ -27,6 +27,7 @@ from selflengthen.storage.schemas import (
     TextsDone,
     TrainedDone,
     UnionDone,
+    rows_of,
 )
 from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.storage.stage_table import CURATE, MERGE, ROLES
@@ -162,7 +163,7 @@ def _rows(folder: StageFolder, done: RowsDone) -> Iterator[DamagedFile]:
         counts.append(_feed(folder.path / name, (joined, own), folder.remedy))
         by_file.update(own.digest())
     digest = (by_file if folder.is_a(CURATE) else joined).hexdigest()
-    expected = [done.of_role(role) for role in ROLES]
+    expected = [rows_of(done, role) for role in ROLES]
     if digest == done.digest and counts != expected:
         yield _miscounted(folder, "rows", ROW_FILES[0])
     elif digest != done.digest:

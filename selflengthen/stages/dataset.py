@@ -15,13 +15,8 @@ import msgspec
 from selflengthen.config import DatasetConfig
 from selflengthen.inputs.prompts import Prompts
 from selflengthen.stages.expansion import part_message
-from selflengthen.storage.records import (
-    Record,
-    RewrittenPart,
-    TrainingRow,
-    derive_seed,
-    part_row,
-)
+from selflengthen.storage.records import Record, RewrittenPart, TrainingRow, derive_seed, part_row
+from selflengthen.text.measures import is_divider
 
 
 def generator_rows(
@@ -69,8 +64,11 @@ def part_rows(
 
 
 def thin(text: str, keep: float, rng: random.Random) -> str:
-    """Keep each line that is not blank with probability `keep`, but at least one."""
-    lines = text.split("\n")
+    """Keep each line that is not blank with probability `keep`, but at least one.
+
+    Dividing lines count as blank, as the expander never sees one (see `measures.paragraphs`).
+    """
+    lines = ["" if is_divider(line) else line for line in text.split("\n")]
     filled = [i for i, line in enumerate(lines) if line.strip()]
     chosen = {i for i in filled if rng.random() < keep} or set(filled[:1])
     thinned: list[str] = []

@@ -121,7 +121,7 @@ class AddDemand:
             return "lines"
         if word_count(text) > word_count(instruction) + _EXTRA_WORDS:
             return "too long"
-        if self.checks.task_talk and (reason := task_talk(text)):
+        if self.checks.task_talk and (reason := task_talk(text, self.checks.version)):
             return reason
         if self.checks.language and (reason := language(text, instruction)):
             return reason

@@ -39,8 +39,8 @@ from selflengthen.text.sections import (
 )
 
 # What a part's request shows of its neighbours, in words.
-_BEFORE_WORDS, _AFTER_WORDS = 60, 15
-_AFTER_PARTS = 3
+_BEFORE_WORDS, _AFTER_WORDS = 35, 15
+_AFTER_PARTS = 2
 # Copying is more of a neighbour's n-grams than this share.
 _COPIED = 0.2
 # A rewritten part may take so many tokens, and so many more for each word that it had.
@@ -159,7 +159,8 @@ class ExpandSections(Expansion):
                 best, longest, tokens = body, length, completion.tokens
             if reason or length <= enough:
                 reasons.append(reason or "too short")
-        work.keep(part, request, best, PartOutcome(words, longest, tries, reasons), tokens)
+        outcome = PartOutcome(before=words, after=longest, tries=tries, reasons=reasons)
+        work.keep(part, request, best, outcome, tokens)
         return best
 
     def _sampling(self, words: int) -> Sampling:
@@ -177,7 +178,8 @@ class ExpandSections(Expansion):
         if any(copied(body, other, own) > _COPIED for other in around):
             return "copies"
         written = BLANK_LINE.join((work.text(), body))
-        return repeats(written, self.checks.repeat_words, self.checks.repeat_chars)
+        checks = self.checks
+        return repeats(written, checks.repeat_words, checks.repeat_chars, near=checks.near_repeats)
 
     async def _plan(self, instruction: str, text: str, ask: Ask) -> list[Part]:
         """Return the points of an outline as parts; nothing where no try is an outline."""

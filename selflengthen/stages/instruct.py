@@ -8,6 +8,7 @@ not depend on the order in which items finish.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -45,7 +46,7 @@ class Instruct:
     judging: Sampling = field(init=False)
 
     def __post_init__(self) -> None:
-        """Derive the samplings: an instruction is one line, and the judge answers greedily."""
+        """Derive the samplings; the judge answers greedily."""
         self.attempts = self.config.attempts
         self.writing = replace(
             self.sampling,
@@ -63,13 +64,28 @@ class Instruct:
         user = self.prompts.fill("instruct.user")
         begun = self.prompts.fill("instruct.assistant", first=first, second=second)
         try:
-            completion = await ask(user, self.role, self.writing, prefix=begun)
+            completion = await ask(user, self.role, self._writing(begun), prefix=begun)
         except RequestRefused as error:  # too long together; the next attempt draws others
             return Verdict("", "refused", str(error))
         text = completion.text.strip()
         reason = finish(completion.finish_reason) or self._reject(text, wave)
         reason = reason or await self._judge(text, ask)
         return Verdict(text, completion.finish_reason, reason, {"shown": shown})
+
+    def _writing(self, begun: str) -> Sampling:
+        """Return the sampling for an instruction, which ends at a blank line or before the next.
+
+        `begun` ends in the label of the instruction to write ("Instruction 3:"), so that of the
+        next follows from it.
+        """
+        if not self.config.multiline:
+            return self.writing
+        label = begun.rstrip().rpartition("\n")[2]
+        number = re.search(r"\d+", label)
+        if number is None:
+            return replace(self.writing, stop=("\n\n",))
+        following = f"\n{label[: number.start()]}{int(number[0]) + 1}"
+        return replace(self.writing, stop=("\n\n", following))
 
     def _reject(self, text: str, wave: Wave) -> str | None:
         words = word_count(text)

@@ -40,9 +40,8 @@ class Record(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     details: dict[str, Any] = {}
     """of an instruction: `shown`, the ids of the two it was drawn from; of an expansion:
     `draft_words`, and `passes` with the `words` and the `reason` (null: it became the best) of
-    each, by section also the `parts` of each and the rewritten `parts` of the accepted passes (see
-    below); of a length requirement: `kind`, `low`, `high`, `unit`, `words` (of the text) and `by`
-    (engine, template, instruction)"""
+    each, by section also `parts` (see below); of a length requirement: `kind`, `low`, `high`,
+    `unit`, `words` (of the text) and `by` (engine, template, instruction)"""
 
 
 class Rejection(msgspec.Struct, kw_only=True, frozen=True):
@@ -72,34 +71,34 @@ class Rejection(msgspec.Struct, kw_only=True, frozen=True):
     """true where the item ended without a text"""
 
 
-class PartOutcome(msgspec.Struct, frozen=True):
-    """What became of a part in a pass, in `details.passes[].parts`."""
+class PartOutcome(msgspec.Struct, kw_only=True, frozen=True):
+    """The tries to rewrite a part of a text."""
 
     before: int
-    """words of the part before"""
+    """its words before"""
     after: int
-    """words of the part after; the same where it stayed as it was"""
+    """its words afterwards: the same if no try was good enough; of a point of a plan, then 0"""
     tries: int
-    """how many tries it took"""
+    """number of tries"""
     reasons: list[str]
-    """why tries were rejected, or that they hardly grew (`too short`)"""
+    """why tries were rejected, or were not enough (`too short`)"""
 
 
 class RewrittenPart(msgspec.Struct, kw_only=True, frozen=True):
-    """A rewritten part of an accepted pass, in `details.parts`: a row of the expander."""
+    """A part of a text that the expander rewrote."""
 
     number: int
-    """number of the part, from 1"""
+    """which part, from 1"""
     total: int
-    """parts of the text"""
+    """number of parts of the text"""
     before: str
-    """end of the part before it as it was rewritten; empty for the first"""
+    """the end of what was written before it; may be empty"""
     part: str
     """the part as it was"""
     after: str
-    """how the parts after it begin, a line each; empty for the last"""
+    """how the next parts begin, one per line; may be empty"""
     text: str
-    """the part as it was rewritten"""
+    """the part as rewritten"""
 
 
 class Instruction(msgspec.Struct, kw_only=True, frozen=True):
@@ -141,7 +140,7 @@ class TrainingRow(msgspec.Struct, kw_only=True, frozen=True):
     """A training row in the prompt-completion format of TRL."""
 
     id: str
-    """of the expansion; of a rewritten part, with its place behind it, as in
+    """of the expansion; of a row made of a part, with the number of the row behind it, as in
     `r01-expand-000017-01-00/part-03`"""
     prompt: list[dict[str, str]]
     """chat messages, each with `role` and `content`"""
@@ -180,12 +179,12 @@ _OF_PART = "/part-"
 
 
 def part_row(name: str, place: int) -> str:
-    """Return the id of a row made from a part of text `name`: of its rewritten parts, which."""
+    """Return the id of the row made of a rewritten part of text `name`; `place` counts from 1."""
     return f"{name}{_OF_PART}{place:02d}"
 
 
 def text_of_row(name: str) -> str:
-    """Return the id of the text that a row was made from: its own, but for that of a part."""
+    """Return the id of the text that a training row was made of."""
     return name.partition(_OF_PART)[0]
 
 

@@ -12,6 +12,7 @@ import re
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -42,29 +43,23 @@ def _filled(match: re.Match[str]) -> str:
 
 
 def table(kind: type[msgspec.Struct]) -> Iterator[str]:
-    """Yield the table of a struct, without the fields that every DONE.json has."""
+    """Yield the table of the fields that a struct itself declares, not those of its base."""
     yield "| field | type | |"
     yield "|---|---|---|"
-    inherited = schemas.Done.__struct_fields__ if kind is not schemas.Done else ()
     optional = kind.__struct_config__.omit_defaults
     docstrings = field_docstrings(kind)
     for field in msgspec.structs.fields(kind):
-        if issubclass(kind, schemas.Done) and field.name in inherited:
+        if field.name not in inspect.get_annotations(kind):
             continue
         cells = (f"`{field.encode_name}`", _type(field, optional=optional), docstrings[field.name])
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def field_docstrings(kind: type[msgspec.Struct]) -> dict[str, str]:
-    """Return what stands below the fields of a struct, in one line each, by name.
-
-    A field that is not declared anew has the docstring of the struct it is inherited from.
-    """
-    (parent,) = kind.__bases__
-    inherited = issubclass(parent, schemas.Done) and parent is not schemas.Done
-    docstrings = field_docstrings(parent) if inherited else {}
+    """Return what stands below the fields of a struct, in one line each, by name."""
     (definition,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
     assert isinstance(definition, ast.ClassDef)
+    docstrings = {}
     for before, after in zip(definition.body, definition.body[1:], strict=False):
         if (
             isinstance(before, ast.AnnAssign)
@@ -88,9 +83,9 @@ def _type(field: msgspec.structs.FieldInfo, *, optional: bool) -> str:
     return " or ".join(names)
 
 
-def _json_type(schema: dict[str, object]) -> str:
-    if isinstance(choices := schema.get("enum"), list):
-        return "boolean" if isinstance(choices[0], bool) else "string"
+def _json_type(schema: dict[str, Any]) -> str:
+    if choices := schema.get("enum"):
+        return "string" if all(isinstance(choice, str) for choice in choices) else "boolean"
     return str(schema.get("type", "object"))
 
 

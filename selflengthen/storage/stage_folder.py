@@ -116,6 +116,12 @@ class StageFolder:
         done = self.done()
         return done if isinstance(done, kind) else None
 
+    def require_done(self, kind: type[D]) -> D:
+        """Return the same of a stage that is known to be done."""
+        done = self.done_as(kind)
+        assert done is not None, f"{self.title} is not done"
+        return done
+
     def finished(self) -> set[str]:
         """Return the ids of items that have a verdict."""
         ids = set(read_ids(self.records_path, remedy=self.remedy))

@@ -13,6 +13,7 @@ from selflengthen.storage.schemas import (
     ChosenDone,
     Done,
     RowsDone,
+    Strategy,
     StrategyDone,
     TextsDone,
     TrainedDone,
@@ -20,7 +21,6 @@ from selflengthen.storage.schemas import (
 )
 
 TrainedRole = Literal["generator", "expander"]
-Strategy = Literal["two-stage", "section"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

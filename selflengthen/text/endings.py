@@ -11,13 +11,21 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from selflengthen.text.measures import CJK
 from selflengthen.text.signatures import is_name, is_signed
+from selflengthen.text.token_arrays import CJK
 
 # Of a line its last characters are read, and above the last line so many lines.
 _SIZE, _LINES = 2000, 12
 # A sentence is judged by so many characters.
 _TAIL = 200
+# A title has at most so many characters.
+_TITLE = 80
+_CHAPTER = (
+    r"(?:chapter|part|section|scene|act|book|volume|episode|step|lesson|appendix)"
+    r" (?:\d{1,3}|[ivxlc]{1,7}|one|two|three|four|five|six|seven|eight|nine|ten)[.!?:]?"
+    r"|第[\d一二三四五六七八九十百零]{1,5}[章节回部卷幕集][。！？：]?"
+)
+_QUOTED = re.compile(r"[\"“「『]")
 # What follows the last blank line is read as JSON if it has at most so many characters.
 _JSON = 20_000
 
@@ -97,6 +105,24 @@ def ends(text: str) -> bool:
         or _ends_attribution(above, last)
         or is_signed(above, last)
     )
+
+
+def ends_in_title(text: str) -> bool:
+    """Say whether the last line is a title, though it ends as a sentence does.
+
+    It is if it is all in bold, below a blank line, or names a chapter: `**What Comes Next?**`,
+    `Chapter 12.`. A line in bold that ends in a full stop is a sentence.
+    """
+    body = text.rstrip()
+    start = body.rfind("\n") + 1
+    last = body[start:].strip()
+    if len(last) > _TITLE:
+        return False
+    if re.fullmatch(_CHAPTER, last.strip("*_#= "), re.IGNORECASE):
+        return True
+    above = body[:start].rstrip(" \t")
+    bold = re.fullmatch(r"(\*\*|__)(?!\s)([^*_]+)[?!…？！]\1", last)
+    return bool(bold) and above.endswith("\n\n") and not _QUOTED.match(bold[2] if bold else "")
 
 
 def ends_sentence(text: str) -> bool:

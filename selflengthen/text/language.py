@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
-from selflengthen.text.measures import CJK
+from selflengthen.text.token_arrays import CJK
 
 if TYPE_CHECKING:
     from lingua import LanguageDetector

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import chain
 
-from selflengthen.text.measures import CJK
+from selflengthen.text.token_arrays import CJK
 
 _WORD = re.compile(f"[^{CJK}\\W_]+|(?!\\W)[{CJK}]")
 

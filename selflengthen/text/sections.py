@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from selflengthen.text.endings import ends_sentence
-from selflengthen.text.measures import CJK, paragraphs, tokens, word_count
+from selflengthen.text.measures import paragraphs, tokens, word_count
+from selflengthen.text.token_arrays import CJK
 
 BLANK_LINE = "\n\n"
 
@@ -59,7 +60,7 @@ class Part:
 
 def split_sections(text: str, most: int) -> list[Part]:
     """Split a text into parts of at most about `most` words each (see the module)."""
-    split = paragraphs(text)
+    split = paragraphs(text, dividers=True)
     least = most // _SHORT
     parts = list(_grouped(_led(split.parts, split.separator), split.separator, least))
     if len(parts) > 1 and not parts[-1].lead and word_count(parts[-1].body) < least:
@@ -109,19 +110,19 @@ def tail(text: str, words: int) -> str:
 def opening(text: str, words: int) -> str:
     """Return the first words of a text on one line, with dots where more follows."""
     line = " ".join(text.split())
-    found = list(_TOKEN.finditer(line))
-    return line if len(found) <= words else f"{line[: found[words - 1].end()]} …"
+    matches = list(_TOKEN.finditer(line))
+    return line if len(matches) <= words else f"{line[: matches[words - 1].end()]} …"
 
 
 def sentences(text: str) -> list[str]:
     """Split a text behind its sentences; put together, they are the text again."""
-    found = []
+    split = []
     start = 0
     for border in _BORDER.finditer(text):
         if not _ABBREVIATED.search(text, start, border.end()):
-            found.append(text[start : border.end()])
+            split.append(text[start : border.end()])
             start = border.end()
-    return [*found, text[start:]] if start < len(text) else found
+    return [*split, text[start:]] if start < len(text) else split
 
 
 def copied(text: str, other: str, own: str) -> float:

@@ -6,7 +6,8 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
-from selflengthen.text.measures import distinct, gzip_ratio, has_repeat, repetition
+from selflengthen.text.measures import distinct, gzip_ratio, repetition
+from selflengthen.text.repeats import has_repeat
 
 _VARIETY: dict[str, Callable[[str], float]] = {
     "repeats": has_repeat,

@@ -85,5 +85,6 @@ def _reason(job: TrainingJob, code: int, log: Path) -> str:
     except OSError:
         return child.reason(code, log)
     return message or (
-        f"{job.folder}: the disk is full; make room, then run the same command to resume."
+        f"{job.folder}: the disk is full; free some disk space, then run the same command to "
+        "resume."
     )

@@ -14,7 +14,12 @@ from typing import Any
 import pytest
 
 from selflengthen.cli import main
+from selflengthen.cli.options.settings import resolve
+from selflengthen.cli.run_state import read_config
+from selflengthen.config import Config
+from selflengthen.field_kinds import identity_of
 from selflengthen.inputs import prompts
+from selflengthen.storage.run_dir import RunFolder
 from tests.loop.scripted_run import contents
 
 RUNS = Path(__file__).parent / "runs_of_0_1_0"
@@ -113,6 +118,30 @@ def test_status_of_a_stage_in_progress(old: Path, capsys: pytest.CaptureFixture[
     assert tuple(status["current"]) == ("round", "stage", "done", "total", "seconds_left")
     assert (status["current"]["round"], status["current"]["stage"]) == (2, "2-draft")
     assert tuple(status["stages"][-1]) == ("stage", "done", "accepted", "refusals", "words")
+
+
+def test_an_older_run_keeps_its_checks_and_a_new_one_has_the_new(old: Path) -> None:
+    newer = {
+        "checks.refusal": (False, True),
+        "checks.assistant_talk": (False, True),
+        "checks.near_repeats": (False, True),
+        "checks.version": (1, 2),
+        "instruct.multiline": (False, True),
+    }
+    run = RunFolder(old / "complete")
+    goes_on = resolve("small.yaml", {}, "complete", resumes=True).config
+    copied = resolve("complete/config.yaml", {}, "new").config
+    fresh = resolve("small.yaml", {}, "new", resumes=True).config
+    for field, (was, today) in newer.items():
+        assert read_config(run).value(field) == goes_on.value(field) == was
+        assert copied.value(field) == was
+        assert fresh.value(field) == Config().value(field) == today
+    assert "---" in goes_on.sampling.stop and "---" not in fresh.sampling.stop
+    # What an older run did is no part of its keys; what a new one does is part of its own.
+    assert not identity_of(goes_on.checks).keys() & {"refusal", "version"}
+    assert {"refusal", "version"} <= identity_of(fresh.checks).keys()
+    overridden = resolve("small.yaml", {"checks.refusal": "true"}, "complete", resumes=True).config
+    assert overridden.checks.refusal
 
 
 @pytest.mark.parametrize("command", ["run", "collect", "finish", "status", "show"])

@@ -32,10 +32,12 @@ def test_a_run_is_complete_in_its_folder(work: Path, capsys: pytest.CaptureFixtu
     assert (saved.train.lora_r, saved.draft.drop_short, saved.iterations) == (4, False, 2)
     assert saved.expand.former_share == Config().expand.former_share  # 2/3, to the last digit
     assert (run / "logs/latest").resolve().name == "attempt-01.log"
-    assert {p.name for p in (run / "prompts").iterdir()} == {
-        "instruct.user.md", "instruct.assistant.md", "judge.user.md", "judge.answers.md",
-        "draft.user.md", "expand.user.md", "demand.user.md",
-    }  # fmt: skip
+    turns = ("instruct", "judge", "draft", "expand", "expand-part", "expand-plan", "demand")
+    assert {path.name for path in (run / "prompts").iterdir()} == {
+        *(f"{name}.user.md" for name in turns),
+        "instruct.assistant.md",
+        "judge.answers.md",
+    }
 
 
 def test_complete_again_at_once(

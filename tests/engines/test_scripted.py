@@ -13,7 +13,8 @@ from selflengthen.engines import choose
 from selflengthen.engines.base import Completion
 from selflengthen.engines.scripted import Scripted, nonsense
 from selflengthen.errors import UserError
-from selflengthen.text.measures import has_repeat, word_count
+from selflengthen.text.measures import word_count
+from selflengthen.text.repeats import has_repeat
 
 
 def _good(ask, **changes):  # type: ignore[no-untyped-def]

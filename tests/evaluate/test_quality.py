@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selflengthen.evaluate.quality import by_decile, quality
-from selflengthen.text.measures import distinct, has_repeat, mtld, repetition, tokens
+from selflengthen.text.measures import distinct, mtld, repetition, tokens
+from selflengthen.text.repeats import has_repeat
 
 
 def varied(words: int, seed: int = 0) -> str:

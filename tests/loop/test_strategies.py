@@ -137,8 +137,12 @@ def test_auto_says_what_it_chose_once(tmp_path: Path) -> None:
 
 def test_status_shows_what_was_chosen(auto: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", str(auto)]) == 0
-    (line,) = [x for x in capsys.readouterr().out.splitlines() if x.startswith("01/2b-strategy")]
-    assert "chosen: section" in line
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line}
+    assert "chosen: section" in lines["01/2b-strategy"]
+    counts = done(auto / "rounds/01/4-dataset")
+    assert (
+        f"{counts['rows']} rows, {counts['expander_rows']} rows of parts" in (lines["01/4-dataset"])
+    )
     assert main(["show", str(auto), "--stage", "strategy"]) == 0
     assert "r01-strategy-" in capsys.readouterr().out
 

@@ -13,7 +13,8 @@ from selflengthen.pocket.language import Story, render
 from selflengthen.pocket.patterns import DETAILS, ENDINGS, EVENTS, TITLES
 from selflengthen.pocket.words import WORDS
 from selflengthen.text.checks import Checks
-from selflengthen.text.measures import has_repeat, word_count
+from selflengthen.text.measures import word_count
+from selflengthen.text.repeats import has_repeat
 
 seeds = st.integers(0, 10**9)
 

@@ -68,7 +68,8 @@ class TestExpand:
             seen.append(request)
             return reply(request)
 
-        stage = expand.Expand(ExpandConfig(passes=passes), PROMPTS, Checks(), SAMPLING)
+        checks = Checks(near_repeats=False)  # these paragraphs are alike but for a word
+        stage = expand.Expand(ExpandConfig(passes=passes), PROMPTS, checks, SAMPLING)
         item = Item("item", "draft", expansion.ExpandInput("Write about little things.", text))
         return asyncio.run(stage.attempt(item, ask(record_and_reply))), seen
 
@@ -145,6 +146,31 @@ class TestInstruct:
     def test_rejections(self, text: str, answer: str, reason: str) -> None:
         assert self.attempt(text, answer).reason == reason
 
+    def stops(self, config: InstructConfig, folder: str = "en") -> tuple[str, ...]:
+        """Return the stop strings with which an instruction is written."""
+        seen: list[Request] = []
+
+        def reply(request: Request) -> Completion:
+            seen.append(request)
+            return completion("no" if request.choices else "Write a long text about the sea.")
+
+        texts = prompts.load(prompts.shipped(folder))
+        stage = instruct.Instruct(config, texts, "base", SAMPLING)
+        pool = {
+            "a": "Write a saga about a lighthouse:\n- 2 keepers\n- a storm",
+            "b": "Draft a report.",
+        }
+        wave = instruct.Wave(pool, NearDuplicates((), 0.7))
+        asyncio.run(stage.attempt(Item("i", None, wave), ask(reply)))
+        return seen[0].sampling.stop
+
+    def test_an_instruction_of_several_lines_is_kept_whole(self) -> None:
+        lines = "Write a guide to the harbour that covers:\n- the tides\n- the boats"
+        assert self.attempt(lines).text == lines
+        assert self.stops(InstructConfig()) == ("\n\n", "\nInstruction 4")
+        assert self.stops(InstructConfig(), "zh") == ("\n\n", "\n指令 4")
+        assert self.stops(InstructConfig(multiline=False)) == ("\n",)
+
     def test_a_truncated_one_is_rejected(self) -> None:
         pool = {"a": "Write a saga about a lighthouse.", "b": "Draft a report on bees."}
         stage = instruct.Instruct(InstructConfig(), PROMPTS, "base", SAMPLING)
@@ -217,6 +243,10 @@ class TestDataset:
         assert all(line in written for line in thinned.split("\n") if line.strip())
         assert "\n\n\n" not in thinned
         assert bool(thinned.strip()) == bool(text.strip())
+
+    def test_dividers_are_no_lines_of_an_outline(self) -> None:
+        text = "One.\n\n---\n\nTwo.\n***\nThree."
+        assert dataset.thin(text, 1.0, random.Random(0)) == "One.\n\nTwo.\n\nThree."
 
     def test_thinning_keeps_about_its_share(self) -> None:
         text = "\n".join(f"line {i}" for i in range(2000))

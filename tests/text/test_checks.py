@@ -111,6 +111,43 @@ def test_does_not_end(text: str) -> None:
     assert ending(text) == "no ending"
 
 
+TITLES = [
+    "**What Comes Next?**",
+    "__The End of the Road!__",
+    "Chapter 12.",
+    "**Part II.**",
+    "*Scene Three.*",
+    "第三章。",
+]
+
+
+@pytest.mark.parametrize("title", TITLES)
+def test_a_title_is_no_ending(title: str) -> None:
+    assert ending(f"{ENGLISH}\n\n{title}") == "no ending"
+    assert ending(f"{ENGLISH}\n\n{title}", version=1) is None
+
+
+@pytest.mark.parametrize("divider", ["---", "***", "* * *", "___", "———", "===", "~~~~"])
+def test_a_divider_is_no_ending(divider: str) -> None:
+    assert ending(f"{ENGLISH}\n\n{divider}") == "no ending"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "**And so it ended.**",
+        "**“What comes next?”**",
+        "What comes next?",
+        "He had read it all, to the last page of chapter 12.",
+        "He opened part two.",
+        "**Remember:** nobody is coming!",
+        "他读完了第三章。",
+    ],
+)
+def test_a_sentence_is_no_title(line: str) -> None:
+    assert ending(f"{ENGLISH}\n\n{line}") is None
+
+
 TALK_FIRST = [
     "Here is the revised version:",
     "Here is the revised version of the story, with more detail.",
@@ -188,8 +225,8 @@ def test_talk_in_the_last_lines(line: str) -> None:
 
 
 @pytest.mark.parametrize("line", [*TALK_FIRST, *TALK_LAST])
-def test_talk_in_the_middle_is_part_of_the_text(line: str) -> None:
-    assert task_talk(f"{ENGLISH}\n{line}\n{ENGLISH}") is None
+def test_version_1_took_talk_in_the_middle_for_a_part_of_the_text(line: str) -> None:
+    assert task_talk(f"{ENGLISH}\n{line}\n{ENGLISH}", version=1) is None
 
 
 @pytest.mark.parametrize(
@@ -338,10 +375,13 @@ def test_checks_can_be_left_out() -> None:
 ODD = st.text("aA .。“”好\n\t\x00\x1b\ud800😀{}%<|>*:：", max_size=80)
 
 
+REASONS = {"empty", "no ending", "refusal", "task talk", "assistant talk", "language", "repeats"}
+
+
 @given(ODD | st.text(max_size=80), ODD | st.text(max_size=80))
 def test_any_text_gets_a_verdict(text: str, instruction: str) -> None:
     rejection = Checks().reject(text, "stop", instruction)
-    assert rejection in {None, "empty", "no ending", "task talk", "language", "repeats"}
+    assert rejection is None or rejection in REASONS
     assert Checks().reject(text, "stop", instruction) == rejection
 
 

@@ -6,19 +6,20 @@ import random
 from collections.abc import Callable
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from selflengthen.text.measures import (
     distinct,
     gzip_ratio,
-    has_repeat,
+    is_divider,
     paragraphs,
     repetition,
     tokens,
     word_count,
 )
 from selflengthen.text.near_duplicates import NearDuplicates, rouge_l
+from selflengthen.text.repeats import has_repeat
 
 # White space of several kinds, marks, wide characters, kana, an astral ideograph, a lone surrogate.
 CHARACTERS = "ab é“\n\t\x1c\x85\u00a0\u2003\u3000中文。，，カＡ𠀀😀\x00\ud800"
@@ -183,12 +184,34 @@ def test_a_long_text_of_few_words_is_judged_soon() -> None:
         ("a\n\nb", ("a", "b"), "\n\n"),
         ("a\r\n\r\nb\r\n\r\nc", ("a", "b", "c"), "\n\n"),
         ("　第一段。\n　第二段。", ("第一段。", "第二段。"), "\n"),
+        ("a\n\n---\n\nb\n\nc", ("a", "b", "c"), "\n\n"),
+        ("a\n***\nb\n * * * \nc", ("a", "b", "c"), "\n\n"),
+        ("___\na\n\n———", ("a",), "\n\n"),
+        ("---", (), "\n\n"),
+        ("- a\n-- b\n| --- | --- |", ("- a", "-- b", "| --- | --- |"), "\n"),
     ],
 )
 def test_paragraphs(text: str, parts: tuple[str, ...], separator: str) -> None:
     found = paragraphs(text)
     assert (found.parts, found.separator) == (parts, separator)
     assert str(found) == separator.join(parts)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts", "separator"),
+    [
+        ("a\n\n---\n\nb\n\nc", ("a", "---", "b", "c"), "\n\n"),
+        ("a\n***\nb\n * * * \nc", ("a", "***", "b", "* * *", "c"), "\n\n"),
+        ("a\nb\n***\nc\nd", ("a", "b", "***", "c", "d"), "\n"),
+        ("a\n\nb\n\nc", ("a", "b", "c"), "\n\n"),
+    ],
+)
+def test_dividing_lines_stand_among_paragraphs_if_wanted(
+    text: str, parts: tuple[str, ...], separator: str
+) -> None:
+    split = paragraphs(text, dividers=True)
+    assert (split.parts, split.separator) == (parts, separator)
+    assert paragraphs(text).separator == separator
 
 
 @pytest.mark.parametrize(
@@ -207,6 +230,7 @@ def test_the_first_share_of_nothing_is_nothing() -> None:
 
 @given(ANY_TEXT)
 def test_paragraphs_keep_every_token(text: str) -> None:
+    assume(not any(map(is_divider, text.replace("\r\n", "\n").split("\n"))))
     assert "".join(str(paragraphs(text)).split()) == "".join(text.split())
 
 

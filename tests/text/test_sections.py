@@ -46,7 +46,7 @@ TEXTS = st.one_of(
 def test_nothing_is_lost_where_no_part_grows(text: str, most: int) -> None:
     parts = split_sections(text, most)
     joined = join_sections(parts, [part.body for part in parts])
-    assert joined == str(paragraphs(text))
+    assert joined == str(paragraphs(text, dividers=True))
 
 
 @given(TEXTS, st.integers(3, 200), st.data())

@@ -64,5 +64,5 @@ def test_it_says_so_and_goes_on_with_more_room(make_job: MakeJob, tmp_path: Path
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     said: dict[str, Any] = json.loads(done.stdout)
-    assert len(said["told"]) == 2 and all("make room" in line for line in said["told"])
+    assert len(said["told"]) == 2 and all("free some disk space" in line for line in said["told"])
     assert said["result"]["steps"] == 12

@@ -25,7 +25,7 @@ from selflengthen.cli.options.value_checks import (
 )
 from selflengthen.config import Config
 from selflengthen.errors import UserError
-from selflengthen.field_kinds import MOST
+from selflengthen.field_kinds import MOST, add_older
 from selflengthen.inputs import user_yaml
 from selflengthen.inputs.user_files import check_regular, text_fault
 
@@ -95,6 +95,7 @@ def _read_all(
         read, lines = _read(path, f"preset {preset}" if preset else str(path))
         if _is_of_a_run(path, preset):
             _find_again(read, path.parent)
+            read = add_older(read, Config)
             saved.append(copy.deepcopy(read))
         values = _over(values, read)
         places |= lines
@@ -151,7 +152,9 @@ def _folder(path: Path, name: str | None, run_dir: str | None) -> Path:
 
 def _is_of_a_run(path: Path, name: str | None) -> bool:
     """Whether a file is the config.yaml that a run saved in its folder."""
-    return name is None and path.name == "config.yaml" and (path.parent / "logs").is_dir()
+    if name is not None or path.name != "config.yaml":
+        return False
+    return any((path.parent / folder).is_dir() for folder in ("logs", "rounds"))
 
 
 _PATHS = {
