@@ -25,7 +25,11 @@ _LETTER = re.compile(r"[^\W_]")
 _BORDER = re.compile(
     r"[.!?…][\"'”’)\]*_]*\s+(?=[\"'“‘(\[*_]*[^\W\d_a-zß-ÿ])|[。！？][”’」』）\"]*\s*"
 )
-_ABBREVIATED = re.compile(r"\b(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|Mt|vs|No|Jr|Sr|Fig|Vol)\.\s+$")
+# What is no end of a sentence: the number of a list's item, an initial, an abbreviation.
+_ABBREVIATED = re.compile(
+    r"(?m:^)[\s*_(]*\d{1,3}\.\s+$|\b(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|Mt|vs|No|Jr|Sr|Fig|Vol)\.\s+$"
+)
+_WORD = re.compile(f"(?![{CJK}])\\w")
 _TOKEN = re.compile(f"[{CJK}]|[^{CJK}\\s]+")
 
 
@@ -81,12 +85,16 @@ def join_sections(parts: Sequence[Part], bodies: Sequence[str]) -> str:
     return text
 
 
-def without_lead(text: str, lead: str) -> str:
-    """Take off the first line of a rewritten part where it says its heading again."""
-    first, _, rest = text.partition("\n")
-    heading = lead.rstrip().rpartition("\n")[2]
-    same = bool(heading) and _letters(first) == _letters(heading)
-    return rest.strip() if same else text
+def first_sentence(text: str) -> str:
+    """Return the first sentence of a text, or nothing where it has no other."""
+    found = sentences(text)
+    return found[0].rstrip() if len(found) > 1 else ""
+
+
+def go_on(begun: str, text: str) -> str:
+    """Return what was begun and how a model went on, with a space where it wrote none."""
+    gap = " " if begun and _WORD.match(text) else ""
+    return f"{begun}{gap}{text}".strip()
 
 
 def tail(text: str, words: int) -> str:
@@ -179,10 +187,6 @@ def _divided(parts: Iterable[Part], most: int) -> Iterator[Part]:
                 gap, lead, body = body[len(stripped) :], "", ""
             body += sentence
         yield Part(gap, lead, body)
-
-
-def _letters(line: str) -> str:
-    return "".join(_LETTER.findall(line)).casefold()
 
 
 def _grams(text: str) -> set[tuple[str, ...]]:
