@@ -117,7 +117,7 @@ async def measure(args: argparse.Namespace, work: Path) -> list[Attempt]:
         drafts.begin({})
         stage = Draft(config.draft, texts, checks, sampling)
         wanted = (Item(f"r01-draft-{name}", name, instructions[name]) for name in chosen)
-        await _executor(engine, config, drafts).run(stage, wanted)
+        await _executor(engine, config, drafts, texts.system).run(stage, wanted)
         attempts: list[Attempt] = []
         with tempfile.TemporaryDirectory() as scratch:
             for kind in args.strategies:
@@ -127,7 +127,7 @@ async def measure(args: argparse.Namespace, work: Path) -> list[Attempt]:
                 recorder = Recorded(kind, expansion)
                 items = strategy.items(drafts.records(), instructions)
                 own = (item for item in items if item.id.endswith(f"-{kind}"))
-                await _executor(engine, config, folder).run(recorder, own)
+                await _executor(engine, config, folder, texts.system).run(recorder, own)
                 attempts += recorder.recorded
     finally:
         await engine.close()
@@ -192,13 +192,14 @@ async def _open(config: Config, model: str) -> Engine:
     return await open_engine(config.engine, path, {}, on_note=lambda line: None)
 
 
-def _executor(engine: Engine, config: Config, folder: StageFolder) -> StageExecutor:
+def _executor(engine: Engine, config: Config, folder: StageFolder, system: str) -> StageExecutor:
     return StageExecutor(
         folder,
         engine=engine,
         seed=config.seed,
         in_flight=config.engine.in_flight,
         progress=Silent(),
+        system=system,
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from benchmarks import strategies
+from benchmarks import strategies, system_turns
 from benchmarks.result import Figure, Result, at_least, at_most, failed
 
 ROOT = Path(__file__).parents[1]
@@ -79,6 +79,19 @@ def test_strategies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     strategies.main(words)
     assert capsys.readouterr().out == first
     assert (tmp_path / "rounds/01/2-draft/records.jsonl").read_bytes() == drafts
+
+
+def test_system_turns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "drafts.jsonl"
+    words = ["--engine", "scripted", "--system", "You sing.", "--tries", "1", "--out", str(out)]
+    system_turns.main(words)
+    rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()[2:]]
+    drafts = [json.loads(line) for line in out.read_text().splitlines()]
+    assert {d["system"] for d in drafts} >= {"", "You sing."}
+    assert len(drafts) == 24 * len(rows)
+    for kind, system, number, *_, accepted in (row[:5] for row in rows):
+        own = [d for d in drafts if (d["instructions"], d["system"] or "none") == (kind, system)]
+        assert (int(number), int(accepted)) == (24, sum(d["reason"] is None for d in own))
 
 
 def test_curate(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from tests.cli.test_bad_input import refused
 from tests.cli.test_older_runs import digests
 
 ROWS = [
-    {"id": "r01-instruct-000000", "prompt": "A history of the tram in twelve cities."},
+    {"id": "r01-instruct-000003", "prompt": "A history of the tram in twelve cities."},
     {"messages": [{"role": "system", "content": "Be brief."},
                   {"role": "user", "content": "Why do bees dance before their sisters?"},
                   {"role": "assistant", "content": "They show the way."}]},
@@ -24,7 +24,7 @@ ROWS = [
     {"prompt": [{"role": "user", "content": "Compare granite and slate as roofs."}]},
 ]  # fmt: skip
 TEXTS = {
-    "r01-instruct-000000": "A history of the tram in twelve cities.",
+    "r01-instruct-000003": "A history of the tram in twelve cities.",
     "line-2": "Why do bees dance before their sisters?",
     "line-3": "Explain this law to tenants.\n\nRent is due on the third day.",
     "line-4": "The diary of a lighthouse keeper who learns to paint.",
@@ -62,9 +62,9 @@ def test_every_form_is_taken_and_shown(
     assert {r["source"]: r["text"] for r in records[:5]} == TEXTS
     assert all(r["source"] is None for r in records[5:]) and len(records) > 6
     # Ids of the user's may look like ours: the lineage ends there all the same.
-    own = next(r for r in records if r["source"] == "r01-instruct-000000")
+    own = next(r for r in records if r["source"] == "r01-instruct-000003")
     out = printed(capsys, "show", "small", "--id", own["id"])
-    assert f"instruction {own['id']} (8 words, from r01-instruct-000000)" in out
+    assert f"instruction {own['id']} (8 words, from r01-instruct-000003)" in out
     assert out.count(f"instruction {own['id']}") == out.count("instruction r01") == 1
     chain = json.loads(printed(capsys, "show", "small", "--id", own["id"], "--json"))
     assert [text["stage"] for text in chain][:2] == ["1-instruct", "2-draft"]
