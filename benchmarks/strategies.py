@@ -79,14 +79,14 @@ class Recorded:
 
     kind: str
     stage: Expansion
-    kept: list[Attempt] = field(default_factory=list)
+    recorded: list[Attempt] = field(default_factory=list)
     attempts: int = 1
 
     async def attempt(self, item: Item[ExpandInput], ask: Ask) -> Verdict:
         """Lengthen a draft once."""
         verdict = await self.stage.attempt(item, ask)
         pair = item.input
-        self.kept.append(Attempt(self.kind, pair.instruction, pair.draft, verdict, ask.tokens))
+        self.recorded.append(Attempt(self.kind, pair.instruction, pair.draft, verdict, ask.tokens))
         return verdict
 
 
@@ -124,11 +124,11 @@ async def measure(args: argparse.Namespace, work: Path) -> list[Attempt]:
                 folder = RunFolder(Path(scratch, kind)).stage(STRATEGY, 1)
                 folder.begin({})
                 expansion = strategy.KINDS[kind](config.expand, texts, checks, sampling)
-                recorded = Recorded(kind, expansion)
+                recorder = Recorded(kind, expansion)
                 items = strategy.items(drafts.records(), instructions)
                 own = (item for item in items if item.id.endswith(f"-{kind}"))
-                await _executor(engine, config, folder, texts.system).run(recorded, own)
-                attempts += recorded.kept
+                await _executor(engine, config, folder, texts.system).run(recorder, own)
+                attempts += recorder.recorded
     finally:
         await engine.close()
     return attempts
@@ -149,9 +149,9 @@ def _row(kind: str, attempts: Sequence[Attempt]) -> tuple[str, ...]:
     parts = [part for a in attempts for part in _parts(a.verdict.details)]
     grown = sum(part["after"] > part["before"] for part in parts)
     tries = Counter(reason for part in parts for reason in part["reasons"])
-    said = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
+    cell = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
     if tries:
-        said += "; parts: " + ", ".join(f"{r} {count}" for r, count in tries.most_common())
+        cell += "; parts: " + ", ".join(f"{r} {count}" for r, count in tries.most_common())
     return (
         kind,
         str(len(attempts)),
@@ -161,7 +161,7 @@ def _row(kind: str, attempts: Sequence[Attempt]) -> tuple[str, ...]:
         _median([word_count(a.verdict.text) for a in accepted], "{:.0f}"),
         f"{tokens / new:.1f}" if new else "-",
         f"{grown} of {len(parts)}" if parts else "-",
-        said or "-",
+        cell or "-",
     )
 
 

@@ -47,7 +47,7 @@ HEAVY = frozenset(
     | {"faiss", "flaml", "optuna", "pyarrow", "scipy", "statsmodels", "transformers", "trl", "vllm"}
 )
 MAY_BE_HEAVY = frozenset(
-    {"curate.indicators.losses", "curate.indicators.scorers"}
+    {"curate.indicators.losses", "curate.indicators.scorers", "curate.indicators.token_losses"}
     | {"engines.transformers", "engines.vllm"}
     | {"pocket.build", "pocket.gate", "pocket.model"}
     | {"training.progress", "training.sft", "training.trainer"}

@@ -107,6 +107,9 @@ def examine(run: RunFolder) -> Iterator[Checked]:
         if run.metrics(number).exists():
             faults = _caught(_reads(metrics.on_file, run, number))
             yield f"{number:02d}/metrics.json", "sound", faults
+        if run.relevance(number).exists():
+            faults = _caught(_reads(metrics.relevance_on_file, run, number))
+            yield f"{number:02d}/relevance.json", "sound", faults
     yield from _stages(run, (f for spec in FINAL_STAGES for f in run.parts(spec)))
     if (run.final / "figures.json").exists():
         yield "final/figures.json, dataset and adapter", "sound", _caught(product_faults(run))

@@ -15,7 +15,7 @@ def main(words: Sequence[str]) -> int:
     args = _parser().parse(words)
 
     from selflengthen.cli.options.settings import resolve
-    from selflengthen.cli.preflight import fit_lengths, source_instructions
+    from selflengthen.cli.preflight import fit_lengths, print_lengths, source_instructions
     from selflengthen.inputs import models
     from selflengthen.planning.estimate import estimate
     from selflengthen.planning.units import size
@@ -27,6 +27,7 @@ def main(words: Sequence[str]) -> int:
     config = fit_lengths(settings, model)
     source = source_instructions(config, RunFolder(settings.folder))
     result = estimate(config, model, run, source=len(source))
+    print_lengths(settings, config, model)
     if args.json:
         print(json.dumps(dataclasses.asdict(result), indent=1))
         return 0

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from selflengthen.cli.options.settings import Settings, resolve
-from selflengthen.cli.preflight import fit_lengths, prompts_folder
+from selflengthen.cli.preflight import fit_lengths, print_lengths, prompts_folder
 from selflengthen.config import Config, EngineConfig
 from selflengthen.engines import require
 from selflengthen.engines.base import Adapter
@@ -102,7 +102,9 @@ def _model_target(name: str, task: Task, fields: Mapping[str, str]) -> Evaluatio
 
 def _fitted(settings: Settings, model: Model) -> Config:
     require(settings.config.engine.kind)
-    return fit_lengths(settings, model, trains=False)
+    config = fit_lengths(settings, model, trains=False)
+    print_lengths(settings, config, model, trains=False)
+    return config
 
 
 def _states(run: RunFolder, config: Config) -> list[ModelState]:

@@ -37,6 +37,8 @@ def gather(settings: Settings) -> RunContext:
     if config.expand.strategy != "two-stage":
         needed_by = f"expand.strategy {config.expand.strategy}"
         prompts.require(texts, prompts_folder(config), prompts.SECTION, needed_by)
+    if config.gate.by == "judge":
+        prompts.require(texts, prompts_folder(config), prompts.GATE, "gate.by judge")
     held_out = seeds.load(config.held_out.source or f"held-out-{config.language}")
     model = models.find(config.model)
     config = fit_lengths(settings, model)
@@ -151,11 +153,14 @@ def check_steps(config: Config) -> None:
 
 
 def fit_lengths(settings: Settings, model: Model, *, trains: bool = True) -> Config:
-    """Return the configuration with lengths that fit the model; name the chosen ones on stderr.
+    """Return the configuration with lengths that fit the model.
 
     Raises UserError for a given length that is over the model's positions.
     """
-    config = lengths.fit(settings.config, model, settings.auto, trains=trains)
+    return lengths.fit(settings.config, model, settings.auto, trains=trains)
+
+
+def print_lengths(settings: Settings, config: Config, model: Model, *, trains: bool = True) -> None:
+    """Name the lengths that `fit_lengths` chose on stderr; call it once the input is accepted."""
     if line := lengths.summary(config, model, settings.auto, trains=trains):
         print(line, file=sys.stderr)
-    return config

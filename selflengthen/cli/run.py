@@ -30,7 +30,7 @@ def main(words: Sequence[str]) -> int:
     args = _parser().parse(words)
 
     from selflengthen.cli.options.settings import resolve
-    from selflengthen.cli.preflight import gather, parse_redo
+    from selflengthen.cli.preflight import gather, parse_redo, print_lengths
     from selflengthen.cli.run_state import is_complete, run_status
     from selflengthen.cli.runner import require_free
     from selflengthen.cli.status import print_rounds, verdict
@@ -42,6 +42,7 @@ def main(words: Sequence[str]) -> int:
     fingerprints = Fingerprints(context)
     require_free(context.run, args.redo, fingerprints.check(redo))
     if redo or not is_complete(context.run, context.config):
+        print_lengths(settings, context.config, context.model)
         _play(context, fingerprints, redo, resume=command(words))
     status = run_status(context.run, context.config)
     print(f"{context.run.path}: {verdict(status)}")

@@ -89,7 +89,7 @@ def run_status(run: RunFolder, config: Config) -> RunStatus:
         complete=complete,
         stopped=_stopped(run, config),
         controller=run.holder(),
-        base=_base_figures(metrics.quality(base.records())) if base.done() else None,
+        base=_base_figures(metrics.of_held_out(run, 0)) if base.done() else None,
         rounds=[_round_figures(figures) for figures in rounds],
         current=None if complete else _current(run, config),
         stages=[_stage_status(folder) for folder in [*run.stages(), *run.last_stages()]],
@@ -109,7 +109,8 @@ def _stopped(run: RunFolder, config: Config) -> str | None:
     number = run.finished()
     if not number or run.stage(INSTRUCT, number + 1).identity():
         return None
-    return metrics.stop_reason(_figures(run, number).held_out, config.held_out)
+    held_out = _figures(run, number).held_out
+    return metrics.stop_reason(held_out, metrics.of_held_out(run, 0), config.held_out)
 
 
 def _figures(run: RunFolder, number: int) -> RoundMetrics:
@@ -123,6 +124,11 @@ def _base_figures(quality: TextQuality) -> HeldOutFigures:
         held_out_repeats=quality.repeats,
         held_out_words_median=quality.words.median,
         held_out_words_p90=quality.words.p90,
+        held_out_ended_words=quality.ended_words.mean if quality.ended_words else None,
+        held_out_ended_words_median=quality.ended_words.median if quality.ended_words else None,
+        held_out_near_repeats=quality.near_repeats,
+        held_out_assistant_talk=quality.assistant_talk,
+        held_out_relevance=quality.relevance.share if quality.relevance else None,
     )
 
 

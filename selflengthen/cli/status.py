@@ -77,8 +77,34 @@ def print_rounds(status: RunStatus) -> None:
         before = figures
     print_table(rows)
     if before and base.held_out_words:
-        growth = before.held_out_words / base.held_out_words
-        print(f"\nHeld-out texts are {growth:.1f} times as long as the base model's.")
+        print()
+        for line in _compared(before, base):
+            print(line)
+
+
+def _compared(last: RoundFigures, base: HeldOutFigures) -> Iterator[str]:
+    """Yield lines that compare the last round's held-out texts with the base model's."""
+    growth = last.held_out_words / base.held_out_words
+    yield f"Held-out texts are {growth:.1f} times as long as the base model's."
+    ended, base_ended = last.held_out_ended_words, base.held_out_ended_words
+    if ended and base_ended and base.held_out_words_median:
+        medians = last.held_out_words_median / base.held_out_words_median
+        yield f"By the median {medians:.1f} times; those that end, {ended / base_ended:.1f} times."
+    if last.held_out_near_repeats is not None and base.held_out_near_repeats is not None:
+        yield (
+            f"Sentences that say an earlier one again: {last.held_out_near_repeats:.1%}; of the "
+            f"base model's {base.held_out_near_repeats:.1%}."
+        )
+    if last.held_out_assistant_talk or base.held_out_assistant_talk:
+        yield (
+            f"Texts that talk as an assistant: {last.held_out_assistant_talk or 0:.0%}; of the "
+            f"base model's {base.held_out_assistant_talk or 0:.0%}."
+        )
+    if last.held_out_relevance is not None and base.held_out_relevance is not None:
+        yield (
+            f"Texts that owe something to their instruction: {last.held_out_relevance:.0%}; of "
+            f"the base model's {base.held_out_relevance:.0%}."
+        )
 
 
 def verdict(status: RunStatus) -> str:
@@ -137,8 +163,10 @@ def _counts(stage: StageStatus) -> Iterator[str]:
     if counts.strategy:
         yield f"chosen: {counts.strategy}"
     if counts.rows is not None:
-        rows = counted(counts.rows, "row")
-        yield rows if counts.added is None else f"{rows} of {counts.of:,}"
+        if counts.added is not None and counts.of is not None:  # after a selection
+            yield f"{counts.rows:,} of {counted(counts.of, 'row')}"
+        else:
+            yield counted(counts.rows, "row")
     if counts.added:
         yield f"{counts.added:,} of them general"
     if counts.expander_rows is not None:

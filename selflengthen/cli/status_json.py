@@ -26,6 +26,16 @@ class HeldOutFigures(msgspec.Struct, frozen=True):
     """Median words."""
     held_out_words_p90: float
     """90th percentile of the words."""
+    held_out_ended_words: float | None = None
+    """Mean words of the held-out texts that end by themselves; None in older metrics."""
+    held_out_ended_words_median: float | None = None
+    """Their median words; None in older metrics."""
+    held_out_near_repeats: float | None = None
+    """Mean share of a text's sentences that say an earlier one again; None in older metrics."""
+    held_out_assistant_talk: float | None = None
+    """Share of texts that talk as an assistant with its user; None in older metrics."""
+    held_out_relevance: float | None = None
+    """Share of texts that owe something to their instruction, 0.05 by chance; None: unmeasured."""
 
 
 class RoundFigures(msgspec.Struct, frozen=True):
@@ -57,6 +67,16 @@ class RoundFigures(msgspec.Struct, frozen=True):
     """Median words of the expansions."""
     expansion_words_p90: float
     """90th percentile of the words of the expansions."""
+    held_out_ended_words: float | None = None
+    """Mean words of the held-out texts that end by themselves; None in older metrics."""
+    held_out_ended_words_median: float | None = None
+    """Their median words; None in older metrics."""
+    held_out_near_repeats: float | None = None
+    """Mean share of a text's sentences that say an earlier one again; None in older metrics."""
+    held_out_assistant_talk: float | None = None
+    """Share of texts that talk as an assistant with its user; None in older metrics."""
+    held_out_relevance: float | None = None
+    """Share of texts that owe something to their instruction, 0.05 by chance; None: unmeasured."""
 
 
 class CurrentStage(msgspec.Struct, frozen=True, kw_only=True):

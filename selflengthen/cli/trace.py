@@ -18,6 +18,7 @@ from selflengthen.storage.stage_table import (
     DRAFT,
     EXPAND,
     FINAL_STAGES,
+    GATE,
     HELD_OUT,
     INSTRUCT,
     ROUND_STAGES,
@@ -52,7 +53,7 @@ class TracedText(msgspec.Struct, frozen=True):
     rejections: list[Rejection] = msgspec.field(name="refusals")
     """The rejected attempts, in order."""
     left_out: dict[str, Any] | None = None
-    """Its line in generator.dropped.jsonl, where curation left it out of training."""
+    """Why it is left out of training: the gate's verdict, or a line of generator.dropped.jsonl."""
 
 
 class _LeftOut(msgspec.Struct):
@@ -214,6 +215,9 @@ def _left_out(run: RunFolder, text: TracedText) -> dict[str, Any] | None:
     match = _ID.fullmatch(text.id)
     if text.stage != EXPAND.name or match is None or not match["round"]:
         return None
+    for judged in run.stage(GATE, int(match["round"])).records(dropped=True):
+        if judged.source == text.id and judged.dropped:
+            return {"method": GATE.title, "reason": judged.dropped, **judged.details}
     folder = run.stage(CURATE, int(match["round"]))
     path = folder.path / "generator.dropped.jsonl"
     lines = zip(read_structs(path, _LeftOut, folder.remedy), read_raw(path), strict=True)

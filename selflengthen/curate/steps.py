@@ -99,7 +99,7 @@ class IndicatorModels(CurationStep, frozen=True, kw_only=True, forbid_unknown_fi
     unieval: Annotated[
         _Text, _help("UniEval model, for naturalness, coherence and understandability")
     ] = None
-    language_model: Annotated[_Text, _help("causal language model, for perplexity")] = None
+    language_model: Annotated[_Text, _help("causal language model, for perplexity and ifd")] = None
     embedder: Annotated[_Text, _help("sentence embedder, for knn_I")] = None
     batch: Annotated[int, msgspec.Meta(ge=1, description="batch size of models, in rows")] = 8
     cache: Annotated[

@@ -26,8 +26,8 @@ def cache_gib(config: EngineConfig, model: str | Path, context: int) -> int:
     """Return the GiB of vLLM's cache: for all samples in flight, if the memory allows it."""
     width = 4 if number_type(config, model) == "float32" else 2
     wanted = config.in_flight * context * shape_in(Path(model)).kv_bytes * width // 2
-    room = int(psutil.virtual_memory().available) // _CACHE_SHARE
-    return max(1, min(-(-wanted // _GIB), room // _GIB))
+    free = int(psutil.virtual_memory().available) // _CACHE_SHARE
+    return max(1, min(-(-wanted // _GIB), free // _GIB))
 
 
 def threads(model: str | Path) -> int:

@@ -1,8 +1,7 @@
 """Any OpenAI-compatible server, over chat completions.
 
-A server may be busy, broken or down for a while: requests are then retried with increasing delays,
-no sooner than its `Retry-After`, until it has been silent for `engine.patience` seconds. To let a
-vLLM server load this run's adapters, start it like this:
+While a server is busy or down, requests are retried with increasing delays, no sooner than its
+`Retry-After`, for at most `engine.patience` seconds. To let a vLLM server load the adapters:
 
     VLLM_ALLOW_RUNTIME_LORA_UPDATING=True vllm serve MODEL --enable-lora --max-lora-rank R
 

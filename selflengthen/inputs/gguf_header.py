@@ -21,9 +21,18 @@ _HEADER_BYTES = 128 << 20  # vocabularies with their merges; the largest in use 
 _KEYS, _TENSORS, _DIMENSIONS, _ALIGNMENT = 1 << 12, 1 << 17, 4, 32
 _STRING, _ARRAY = 8, 9
 _SCALARS = {
-    0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q",
+    0: "<B",
+    1: "<b",
+    2: "<H",
+    3: "<h",
+    4: "<I",
+    5: "<i",
+    6: "<f",
+    7: "<?",
+    10: "<Q",
+    11: "<q",
     12: "<d",
-}  # fmt: skip
+}
 """How GGUF writes numbers, by the number of their type."""
 
 

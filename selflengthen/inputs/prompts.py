@@ -33,10 +33,13 @@ PLACEHOLDERS: Mapping[str, frozenset[str]] = {
     "expand.user": frozenset({"instruction", "outline"}),
     "expand-part.user": frozenset({"instruction", "number", "total", "before", "part", "after"}),
     "expand-plan.user": frozenset({"instruction", "draft"}),
+    "gate.user": frozenset({"instruction", "first", "second"}),
     "demand.user": frozenset({"instruction", "demand"}),
 }
 SECTION = frozenset({"expand-part.user", "expand-plan.user"})
 """What a run needs only where drafts are lengthened by section."""
+GATE = frozenset({"gate.user"})
+"""What a run needs only where a judge compares expansions with their drafts."""
 LATER = frozenset({"demand.user"})
 """The prompts that a run needs only after its last round."""
 
@@ -77,7 +80,7 @@ def load(folder: Path) -> Prompts:
     texts = {
         name: read(folder, name, expected)
         for name, expected in PLACEHOLDERS.items()
-        if name not in LATER | SECTION or (folder / f"{name}.md").exists()
+        if name not in LATER | SECTION | GATE or (folder / f"{name}.md").exists()
     }
     return Prompts(texts | _system(folder), _answers(folder / f"{ANSWERS}.md"))
 

@@ -16,7 +16,7 @@ from selflengthen.pipeline.fingerprints import Fingerprints
 from selflengthen.runner.context import RunContext, Services, sampling_of
 from selflengthen.runner.executor import StageExecutor
 from selflengthen.runner.sources import sources
-from selflengthen.runner.stage_runner import AsDone, StageRunner, drop_none, unchanged
+from selflengthen.runner.stage_runner import AsDone, Drop, StageRunner, drop_none, unchanged
 from selflengthen.runner.verify import digest_of, require_sound
 from selflengthen.stages import drop_short, instruct
 from selflengthen.stages.contract import Item, Stage
@@ -91,11 +91,13 @@ class Controller(ABC):
         total: int,
         *,
         short: bool = False,
+        drop: Drop = drop_none,
         reads: Sequence[StageFolder] = (),
         as_done: AsDone = unchanged,
     ) -> StageFolder:
         """Run a stage of texts with these adapters; if `short`, then drop short texts by rank.
 
+        `drop` chooses other texts to set aside.
         `reads` are stages that it is made of besides those that are part of its key; `as_done`
         returns its DONE.json.
         """
@@ -109,7 +111,7 @@ class Controller(ABC):
             stage=stage,
             items=items,
             total=total,
-            drop=self._short if short else drop_none,
+            drop=self._short if short else drop,
             as_done=as_done,
             system=self.prompts.system if SYSTEM in folder.spec.prompts else "",
         )

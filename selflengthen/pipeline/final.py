@@ -13,7 +13,7 @@ from typing import Literal
 from selflengthen.curate import in_run
 from selflengthen.engines.base import Adapters
 from selflengthen.errors import SelfLengthenError
-from selflengthen.pipeline import final_figures
+from selflengthen.pipeline import final_figures, gate
 from selflengthen.pipeline.controller import Controller, texts_by_id
 from selflengthen.pipeline.final_figures import LengthRequest
 from selflengthen.release.products import write_release
@@ -40,7 +40,6 @@ from selflengthen.storage.stage_table import (
     COLLECT_INSTRUCT,
     DEMAND,
     DRAFT,
-    EXPAND,
     FINISH_HELD_OUT,
     FINISH_TRAIN,
     INSTRUCT,
@@ -276,7 +275,8 @@ class Final(Controller):
             instructions = texts_by_id(self.run.stage(INSTRUCT, number))
             drafts = self.run.stage(DRAFT, number).records()
             answered = {r.id: (r.source or "", instructions[r.source or ""]) for r in drafts}
-            yield from union.pairs(number, self.run.stage(EXPAND, number).records(), answered)
+            expansions = gate.passed(self.run, self.config, number)
+            yield from union.pairs(number, expansions, answered)
         collected = texts_by_id(self.run.stage(COLLECT_INSTRUCT))
         answered = {name: (name, text) for name, text in collected.items()}
         yield from union.pairs(None, self.run.stage(COLLECT_DRAFT).records(), answered)

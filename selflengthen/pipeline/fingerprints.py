@@ -18,10 +18,13 @@ from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.storage.stage_table import (
     ANNEAL,
     CURATE,
+    DATASET,
     EXPAND,
+    GATE,
     MERGE,
     STRATEGY,
     TRAIN,
+    UNION,
     StageSpec,
 )
 
@@ -56,6 +59,7 @@ class Fingerprints:
         }
         identity["inputs"] = dict(self._inputs(folder))
         identity |= {name: self._values[name] for name in spec.values}
+        self._add_gate(folder, identity)
         self._add_curation(folder, identity)
         return identity
 
@@ -130,6 +134,19 @@ class Fingerprints:
         """Return a section `instruct` whose source counts by its instructions, not by its name."""
         values = {name: value for name, value in instruct.items() if name != "field"}
         return values | {"source": self._source}
+
+    def _add_gate(self, folder: StageFolder, identity: Identity) -> None:
+        """Add the gate that a stage's expansions passed; without one, there is no trace of it."""
+        gate = self.context.config.gate
+        if gate.by == "off" or folder.spec not in (DATASET, UNION):
+            return
+        # The inputs alone would not show a gate that is turned on after the stage was done.
+        identity["gate"] = identity_of(gate)
+        if folder.spec is DATASET:
+            identity["inputs"][GATE.name] = self._made(GATE.name, folder.number)
+            return
+        for number in self._rounds(folder):
+            identity["inputs"][f"{number:02d}/{GATE.name}"] = self._made(GATE.name, number)
 
     def _add_curation(self, folder: StageFolder, identity: Identity) -> None:
         """Add the steps that select rows; without steps, an identity has no trace of them."""

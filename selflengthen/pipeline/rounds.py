@@ -11,7 +11,7 @@ import hashlib
 
 from selflengthen.curate import in_run
 from selflengthen.engines.base import Adapter, Role
-from selflengthen.pipeline import strategy
+from selflengthen.pipeline import gate, relevance, strategy
 from selflengthen.pipeline.controller import Controller, texts_by_id
 from selflengthen.runner import metrics
 from selflengthen.stages import answer, dataset, draft, expansion, instruct
@@ -32,6 +32,7 @@ from selflengthen.storage.stage_table import (
     DATASET,
     DRAFT,
     EXPAND,
+    GATE,
     HELD_OUT,
     INSTRUCT,
     ROLES,
@@ -52,6 +53,7 @@ class Rounds(Controller):
             instructions = await self.instruct(number)
             drafts = await self.draft(number, instructions)
             expansions = await self.expand(number, instructions, drafts)
+            await self.gate(number, instructions, drafts, expansions)
             await self.make_rows(number, instructions, drafts, expansions)
             await self.services.engines.close()
             await self.curate(number)
@@ -124,6 +126,23 @@ class Rounds(Controller):
     def _expansion(self, kind: Strategy) -> Expansion:
         return strategy.KINDS[kind](self.config.expand, self.prompts, self.checks, self.sampling)
 
+    async def gate(
+        self, number: int, instructions: StageFolder, drafts: StageFolder, expansions: StageFolder
+    ) -> None:
+        """Set aside expansions that are worse than their drafts, if the configuration says so."""
+        folder = self.run.stage(GATE, number)
+        if self.config.gate.by == "off" or folder.done():
+            return
+        self.require_some(expansions)
+        await gate.judge(
+            self,
+            folder,
+            self.adapters(number),
+            instructions=instructions,
+            drafts=drafts,
+            expansions=expansions,
+        )
+
     async def make_rows(
         self, number: int, instructions: StageFolder, drafts: StageFolder, expansions: StageFolder
     ) -> None:
@@ -135,7 +154,7 @@ class Rounds(Controller):
         await self.begin(folder, instructions)
         instruction_of, draft_of = texts_by_id(instructions), texts_by_id(drafts)
         requests = {r.id: instruction_of[r.source or ""] for r in drafts.records()}
-        texts = list(expansions.records())
+        texts = list(gate.passed(self.run, self.config, number))
         by_section = strategy.chosen(self.config.expand, self.run) == "section"
         rows = {
             "generator": dataset.generator_rows(texts, requests, self.prompts),
@@ -223,23 +242,26 @@ class Rounds(Controller):
         This is also the proof that the round's adapters load and that their texts end.
         """
         seeds = self.context.held_out
-        await self.texts(
+        folder = await self.texts(
             self.run.stage(HELD_OUT, number),
             self.adapters(number + 1),
             answer.AnswerOnce(self.prompts, self.sampling),
             answer.items(number, seeds),
             len(seeds),
         )
+        await relevance.relate(self, folder)
 
     async def conclude(self, number: int) -> str | None:
         """Write the round's metrics; return why the run should stop here, or None."""
         figures = metrics.on_file(self.run, number)
         if figures is None:
-            await self.verify(*(self.run.stage(spec, number) for spec in (DRAFT, EXPAND, HELD_OUT)))
+            read = [self.run.stage(spec, number) for spec in (DRAFT, EXPAND, HELD_OUT)]
+            await self.verify(*read, self.run.stage(HELD_OUT, 0))
             # Minutes for a round of the paper's size, in which a signal must be heard.
             figures = await asyncio.to_thread(metrics.of_round, self.run, number)
             metrics.write(self.run, figures)
-        return metrics.stop_reason(figures.held_out, self.config.held_out)
+        base = metrics.of_held_out(self.run, 0)
+        return metrics.stop_reason(figures.held_out, base, self.config.held_out)
 
     def adapters(self, number: int) -> dict[Role, Adapter]:
         """Return the adapters that round `number` writes with: each role's last trained one."""

@@ -76,9 +76,9 @@ def outcome(folder: StageFolder, done: TextsDone) -> StrategyDone:
 
     If both gain the same, as when neither had a text accepted, sections are the easier task.
     """
-    made = trials(folder)
-    best: Strategy = "two-stage" if made["two-stage"].gain > made["section"].gain else "section"
-    return StrategyDone(**msgspec.structs.asdict(done), strategy=best, trials=made)
+    tried = trials(folder)
+    best: Strategy = "two-stage" if tried["two-stage"].gain > tried["section"].gain else "section"
+    return StrategyDone(**msgspec.structs.asdict(done), strategy=best, trials=tried)
 
 
 def describe(done: StrategyDone) -> str:

@@ -41,8 +41,8 @@ def fit(config: Config, model: Model, auto: Set[str], *, trains: bool = True) ->
     if ROW in auto:
         longest = min(config.train.max_length, positions)
         # A model without weights here is a server's, which is not trained.
-        room = memory.longest_row(shape_of(model), config.train) if trains else None
-        chosen[ROW] = longest if room is None else min(longest, room)
+        fits = memory.longest_row(shape_of(model), config.train) if trains else None
+        chosen[ROW] = longest if fits is None else min(longest, fits)
     fitted = _with(config, chosen)
     check(fitted, model, trains=trains)
     return fitted

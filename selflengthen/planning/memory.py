@@ -68,12 +68,12 @@ def engine_memory(shape: Shape, config: Config) -> tuple[float, str]:
         f"weights {size(weights)}, and {kv_bytes} bytes of cache per token for {engine.in_flight} "
         f"samples of {tokens} tokens (one takes {size(sample)})"
     )
-    room = _engine_room(engine, weights)
-    if room is None or wanted <= room or not sample:
+    free = _engine_room(engine, weights)
+    if free is None or wanted <= free or not sample:
         return wanted, text
-    count = max(0, int((room - weights) // sample))
-    return max(weights, min(wanted, room)), (
-        f"{text}; that would be {size(wanted)}, and {_there().name} has room for {size(room)}: "
+    count = max(0, int((free - weights) // sample))
+    return max(weights, min(wanted, free)), (
+        f"{text}; that would be {size(wanted)}, and {_there().name} has room for {size(free)}: "
         f"{count} samples of full length run at once, more while they are shorter"
     )
 
@@ -114,8 +114,8 @@ def longest_row(shape: Shape, train: TrainConfig) -> int | None:
     if there is None:
         return None
     fixed, per_token = _train_parts(shape, train)
-    room = there.memory - fixed - _LIBRARIES
-    tokens = int(room / max(1, per_token * train.per_device_batch))
+    free = there.memory - fixed - _LIBRARIES
+    tokens = int(free / max(1, per_token * train.per_device_batch))
     return max(_LEAST, tokens // _STEP * _STEP)
 
 

@@ -5,7 +5,9 @@ model. One pass over a text:
     1. The text is split into parts (`text/sections.py`). One of fewer than three paragraphs is
        planned first: the expander outlines it, and every point of the outline is a part.
     2. The expander rewrites each part longer. It sees the request, which part of how many this is,
-       the end of what was written before, and how the parts after it begin.
+       the end of what was written before, and how the parts after it begin. Its turn is begun with
+       the part's first sentence: without that, a small model talks about its work, or begins
+       another text.
     3. The parts together are the longer text.
 """
 
@@ -28,16 +30,17 @@ from selflengthen.text.sections import (
     BLANK_LINE,
     Part,
     copied,
+    first_sentence,
+    go_on,
     join_sections,
     opening,
     split_sections,
     tail,
-    without_lead,
 )
 
 # What a part's request shows of its neighbours, in words.
-_BEFORE_WORDS, _AFTER_WORDS = 60, 15
-_AFTER_PARTS = 3
+_BEFORE_WORDS, _AFTER_WORDS = 35, 15
+_AFTER_PARTS = 2
 # Copying is more of a neighbour's n-grams than this share.
 _COPIED = 0.2
 # A rewritten part may take so many tokens, and so many more for each word that it had.
@@ -82,6 +85,16 @@ class _Work:
         """Return what was written so far."""
         return join_sections(self.parts[: len(self.bodies)], self.bodies)
 
+    def keep(
+        self, part: Part, request: RewrittenPart, body: str, outcome: PartOutcome, tokens: int
+    ) -> None:
+        """Keep what became of the next part; an empty `body` is that of a part that stays."""
+        self.outcomes.append(outcome)
+        self.tokens += tokens
+        if body:
+            text = part.with_body(body)
+            self.rewritten.append(msgspec.structs.replace(request, text=text))
+
     def outcome(self, reason: str | None = None) -> Pass:
         """Return the pass as it ends; where no part grew, the reason is that of most tries."""
         reasons = Counter(reason for outcome in self.outcomes for reason in outcome.reasons)
@@ -123,6 +136,7 @@ class ExpandSections(Expansion):
         request = work.request()
         user = part_message(self.prompts, work.instruction, request)
         words = word_count(part.body)
+        first = "" if work.planned else first_sentence(part.body)
         # A point of a plan is no text yet: whatever is written of it is longer.
         enough = self.config.part_words / 2 if work.planned else self.config.growth * words
         best, longest = "", 0 if work.planned else words
@@ -131,23 +145,22 @@ class ExpandSections(Expansion):
         while tries < self.config.part_tries and longest <= enough:
             tries += 1
             try:
-                completion = await ask(user, "expander", self._sampling(words))
+                sampling = self._sampling(words)
+                completion = await ask(user, "expander", sampling, prefix=part.lead + first)
             except RequestRefused as error:
                 if not ask.tokens:
                     raise
                 reasons.append(str(error))
                 break
-            body = without_lead(completion.text.strip(), part.lead)
+            body = go_on(first, completion.text)
             length = word_count(body)
             reason = self._reject_part(body, completion.finish_reason, work)
             if reason is None and length > longest:
                 best, longest, tokens = body, length, completion.tokens
             if reason or length <= enough:
                 reasons.append(reason or "too short")
-        work.tokens += tokens
-        work.outcomes.append(PartOutcome(before=words, after=longest, tries=tries, reasons=reasons))
-        if best:
-            work.rewritten.append(msgspec.structs.replace(request, text=part.with_body(best)))
+        outcome = PartOutcome(before=words, after=longest, tries=tries, reasons=reasons)
+        work.keep(part, request, best, outcome, tokens)
         return best
 
     def _sampling(self, words: int) -> Sampling:
@@ -165,7 +178,8 @@ class ExpandSections(Expansion):
         if any(copied(body, other, own) > _COPIED for other in around):
             return "copies"
         written = BLANK_LINE.join((work.text(), body))
-        return repeats(written, self.checks.repeat_words, self.checks.repeat_chars)
+        checks = self.checks
+        return repeats(written, checks.repeat_words, checks.repeat_chars, near=checks.near_repeats)
 
     async def _plan(self, instruction: str, text: str, ask: Ask) -> list[Part]:
         """Return the points of an outline as parts; nothing where no try is an outline."""

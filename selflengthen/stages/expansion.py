@@ -115,7 +115,7 @@ def items(
 
 
 def part_message(prompts: Prompts, instruction: str, part: RewrittenPart) -> str:
-    """Return how the expander is asked for a part, in the loop and in its training rows."""
+    """Return the expander's request for a part, in the loop and in its training rows."""
     return prompts.fill(
         "expand-part.user",
         instruction=instruction,

@@ -1,4 +1,4 @@
-"""What `metrics.json` of a round and `final/figures.json` hold, in the order of the files."""
+"""What `metrics.json` and `relevance.json` of a round and `final/figures.json` hold, in order."""
 
 from __future__ import annotations
 
@@ -9,6 +9,21 @@ import msgspec
 from selflengthen.errors import DamagedFile
 from selflengthen.storage.atomic import read_sealed
 from selflengthen.storage.schemas import Count, Spread, as_struct
+
+
+class Relevance(msgspec.Struct, kw_only=True, frozen=True):
+    """relevance.json: how much held-out texts owe to their instructions (IFD, arXiv 2308.12032)."""
+
+    of: str
+    """digest of the held-out texts"""
+    texts: Count
+    """number of texts that have an IFD"""
+    ifd: float
+    """mean IFD with their own instructions: the lower, the more they owe to them"""
+    shuffled: float
+    """mean IFD with the instruction of another text"""
+    share: float
+    """share of texts whose own IFD is below 95 % of the shuffled ones; 0.05 is chance"""
 
 
 class TextQuality(msgspec.Struct, kw_only=True, frozen=True):
@@ -30,6 +45,31 @@ class TextQuality(msgspec.Struct, kw_only=True, frozen=True):
     """mean share of distinct trigrams"""
     gzip_ratio: float
     """mean size ÷ size after gzip"""
+    ended_words: Spread | None = None
+    """lengths of the texts that end by themselves; this and what follows is null where an earlier
+    version wrote the file"""
+    near_repeats: float | None = None
+    """mean share of a text's sentences that say an earlier one again, but for one word or number"""
+    new_bigrams: list[float] | None = None
+    """by tenth of a text: mean share of its bigrams that are new in the text; over the texts of 100
+    words or more, empty for none"""
+    assistant_talk: float | None = None
+    """share of texts in which the model talks as an assistant with its user, 0 to 1"""
+    relevance: Relevance | None = None
+    """of held-out texts, if it was measured (`held_out.relevance`)"""
+
+
+class Growth(msgspec.Struct, kw_only=True, frozen=True):
+    """Lengths of held-out texts ÷ those of the base model's; null where one of them is 0."""
+
+    mean: float | None
+    """by the mean, of all texts"""
+    median: float | None
+    """by the median, of all texts"""
+    ended_mean: float | None
+    """by the mean, of the texts that end by themselves"""
+    ended_median: float | None
+    """by the median, of the texts that end by themselves"""
 
 
 class RoundMetrics(msgspec.Struct, kw_only=True, frozen=True):
@@ -47,6 +87,9 @@ class RoundMetrics(msgspec.Struct, kw_only=True, frozen=True):
     """the held-out texts"""
     stages: dict[str, dict[str, object]]
     """the contents of the stages' DONE.json, by title, without `key`, `version` and `files`"""
+    growth: Growth | None = None
+    """how many times as long the held-out texts are as the base model's; null where an earlier
+    version wrote the file"""
 
 
 class KindScore(msgspec.Struct, frozen=True):
@@ -125,6 +168,15 @@ def read_metrics(path: Path, remedy: str) -> RoundMetrics | None:
     """
     value = read_sealed(path, remedy)
     return None if value is None else as_struct(path, value, RoundMetrics, remedy)
+
+
+def read_relevance(path: Path, remedy: str) -> Relevance | None:
+    """Return a round's relevance.json, or None where there is none.
+
+    Raises DamagedFile for one that was changed after it was written.
+    """
+    value = read_sealed(path, remedy)
+    return None if value is None else as_struct(path, value, Relevance, remedy)
 
 
 def read_figures(path: Path, remedy: str) -> FinalFigures | None:

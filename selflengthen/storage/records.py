@@ -37,12 +37,15 @@ class Record(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     seconds: float
     """wall time over all attempts"""
     dropped: str | None = None
-    """why a stage set it aside when it ended: `lot` (short) or `duplicate` (an instruction)"""
+    """why a stage set it aside when it ended: `lot` (short) or `duplicate` (an instruction);
+    the gate: `worse` or `off topic`"""
     details: dict[str, Any] = {}
     """of an instruction that the model wrote: `shown`, the ids of the two it saw; of an expansion:
     `draft_words`, and `passes` with the `words` and the `reason` (null: it became the best) of
-    each, by section also `parts` (see below); of a length requirement: `kind`, `low`, `high`,
-    `unit`, `words` (of the text) and `by` (engine, template, instruction)"""
+    each, by section also `parts` (see below); of the gate: `preferred`, the version that the judge
+    chose in each order, and `unjudged` (why it could not), or `draft_ifd` and `ifd`; of a length
+    requirement: `kind`, `low`, `high`, `unit`, `words` (of the text) and `by` (engine, template,
+    instruction)"""
 
 
 class Rejection(msgspec.Struct, kw_only=True, frozen=True):

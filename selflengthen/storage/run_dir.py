@@ -91,6 +91,10 @@ class RunFolder:
         """Return where a round's metrics stand."""
         return self.rounds / f"{number:02d}" / "metrics.json"
 
+    def relevance(self, number: int) -> Path:
+        """Return where the relevance of a round's held-out texts stands."""
+        return self.metrics(number).with_name("relevance.json")
+
     def stages(self) -> list[StageFolder]:
         """Return the stages of rounds that were begun, in the order of the method."""
         folders = (

@@ -132,6 +132,16 @@ EXPAND = StageSpec(
     of="2-draft",
     shown="expansion",
 )
+GATE = StageSpec(
+    name="3b-gate",
+    done=TextsDone,
+    makes="texts",
+    sections=("gate",),
+    prompts=("gate.user",),
+    reads=("1-instruct", "2-draft", "3-expand"),
+    of="3-expand",
+    shown="judged expansion",
+)
 DATASET = StageSpec(
     name="4-dataset",
     done=RowsDone,
@@ -243,7 +253,7 @@ FINISH_HELD_OUT = StageSpec(
 )
 MERGE = StageSpec(name="7-merge", done=Done, final=True, makes="model", reads=("5-train",))
 
-ROUND_STAGES = (INSTRUCT, DRAFT, STRATEGY, EXPAND, DATASET, CURATE, TRAIN, HELD_OUT)
+ROUND_STAGES = (INSTRUCT, DRAFT, STRATEGY, EXPAND, GATE, DATASET, CURATE, TRAIN, HELD_OUT)
 COLLECT_STAGES = (COLLECT_INSTRUCT, COLLECT_DRAFT, UNION)
 FINAL_STAGES = (*COLLECT_STAGES, DEMAND, FINISH_TRAIN, ANNEAL, FINISH_HELD_OUT, MERGE)
 ROLES: tuple[TrainedRole, ...] = ("generator", "expander")

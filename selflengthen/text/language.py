@@ -98,7 +98,7 @@ _TAG = re.compile(r"</?[A-Za-z!][^<>]*>")
 
 
 @dataclass(frozen=True)
-class Part:
+class TextPart:
     """The part of a text in Latin script, or the part that is not.
 
     `language` is an ISO 639-1 code as CLD2 uses it, or None if no detector is sure.
@@ -114,7 +114,7 @@ class Part:
 class AllowedLanguages:
     """The languages that an instruction allows: those of its own parts, and those it names."""
 
-    own: tuple[Part, ...]
+    own: tuple[TextPart, ...]
     named: frozenset[str]
 
 
@@ -126,26 +126,26 @@ def _allowed(start: str, end: str) -> AllowedLanguages:
     own = parts if len(parts) < 2 else _requesting(text, *parts)
     return AllowedLanguages(
         tuple(
-            Part(part.text, part.words, _language_of_few_words(part.text), script(part.text))
+            TextPart(part.text, part.words, _language_of_few_words(part.text), script(part.text))
             for part in own
         ),
         named,
     )
 
 
-def _parts(text: str) -> list[Part]:
+def _parts(text: str) -> list[TextPart]:
     """Return the Latin and the other part of a text, or the text if it does not mix scripts."""
     if text.isascii() or not (_ASCII.search(text) and _BEYOND_LATIN.search(text)):
-        return [Part(text, 1)]
+        return [TextPart(text, 1)]
     latin, other = _LATIN.findall(text), _OTHER.findall(text)
     if not other:
-        return [Part(text, 1)]
+        return [TextPart(text, 1)]
     # Two words of Chinese or Japanese are about three characters.
     words = sum(2 / 3 if len(word) == 1 else 1 for word in other)
-    return [Part(" ".join(latin), len(latin)), Part(_LATIN.sub(" ", text), words)]
+    return [TextPart(" ".join(latin), len(latin)), TextPart(_LATIN.sub(" ", text), words)]
 
 
-def _requesting(text: str, latin: Part, other: Part) -> list[Part]:
+def _requesting(text: str, latin: TextPart, other: TextPart) -> list[TextPart]:
     """Return the parts of a mixed instruction that are the request, not names or quotations."""
     first = re.search(r"[^\W\d_]", text)
     plain = [word for word in _NAME.sub(" ", latin.text).split() if word.islower()]

@@ -58,15 +58,21 @@ def is_divider(line: str) -> bool:
     return bool(_DIVIDER.fullmatch(line))
 
 
-def paragraphs(text: str) -> Paragraphs:
+def paragraphs(text: str, *, dividers: bool = False) -> Paragraphs:
     """Split at blank lines, or at every line break if blank lines give two paragraphs at most.
 
-    A dividing line is a blank line: it belongs to no paragraph.
+    A dividing line is a blank line: it belongs to no paragraph. If `dividers`, each dividing line
+    stands among the paragraphs.
     """
-    text = _DIVIDER.sub("", text.replace("\r\n", "\n"))
-    parts = _stripped(_BLANK_LINES.split(text))
-    lines = _stripped(text.split("\n")) if len(parts) <= 2 else parts
-    return Paragraphs(lines, "\n") if len(lines) > len(parts) else Paragraphs(parts, "\n\n")
+    text = text.replace("\r\n", "\n")
+    undivided = _DIVIDER.sub("", text)
+    parts = _stripped(_BLANK_LINES.split(undivided))
+    lines = _stripped(undivided.split("\n")) if len(parts) <= 2 else parts
+    by_line = len(lines) > len(parts)
+    if dividers:
+        text = _DIVIDER.sub(r"\n\n\g<0>\n\n", text)
+        lines, parts = _stripped(text.split("\n")), _stripped(_BLANK_LINES.split(text))
+    return Paragraphs(lines, "\n") if by_line else Paragraphs(parts, "\n\n")
 
 
 def _stripped(parts: Iterable[str]) -> tuple[str, ...]:

@@ -132,12 +132,12 @@ class _Talk:
 
     def __init__(self, begin: tuple[str, ...], within: tuple[tuple[str, str], ...]) -> None:
         self.begin = re.compile("|".join(f"(?:{pattern})" for pattern in begin + _EDGE))
-        self.within = [(held, re.compile(pattern)) for held, pattern in within + _WITHIN]
+        self.within = [(word, re.compile(pattern)) for word, pattern in within + _WITHIN]
 
     def found(self, line: str) -> bool:
         line = line.strip().lower().replace("’", "'")
         return bool(self.begin.match(line.lstrip(_DRESS))) or any(
-            held in line and pattern.search(line) for held, pattern in self.within
+            word in line and pattern.search(line) for word, pattern in self.within
         )
 
 

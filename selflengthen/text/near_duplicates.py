@@ -64,10 +64,10 @@ class NearDuplicates:
         """Return the texts that share enough words, in any order, to reach the threshold."""
         import numpy as np
 
-        found = [self._holders[key] for key in _keys(words) if key in self._holders]
-        if not found:
+        holders_of = [self._holders[key] for key in _keys(words) if key in self._holders]
+        if not holders_of:
             return []
-        holders = np.concatenate([np.frombuffer(f, np.int64) for f in found])
+        holders = np.concatenate([np.frombuffer(f, np.int64) for f in holders_of])
         shared = np.bincount(holders, minlength=len(self._pool))
         needed = self.threshold * (np.frombuffer(self._lengths, np.int64) + len(words)) / 2
         places: list[int] = np.flatnonzero(shared >= needed - 1e-6).tolist()

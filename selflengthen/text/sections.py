@@ -25,7 +25,11 @@ _LETTER = re.compile(r"[^\W_]")
 _BORDER = re.compile(
     r"[.!?…][\"'”’)\]*_]*\s+(?=[\"'“‘(\[*_]*[^\W\d_a-zß-ÿ])|[。！？][”’」』）\"]*\s*"
 )
-_ABBREVIATED = re.compile(r"\b(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|Mt|vs|No|Jr|Sr|Fig|Vol)\.\s+$")
+# What is no end of a sentence: the number of a list's item, an initial, an abbreviation.
+_ABBREVIATED = re.compile(
+    r"(?m:^)[\s*_(]*\d{1,3}\.\s+$|\b(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|Mt|vs|No|Jr|Sr|Fig|Vol)\.\s+$"
+)
+_WORD = re.compile(f"(?![{CJK}])\\w")
 _TOKEN = re.compile(f"[{CJK}]|[^{CJK}\\s]+")
 
 
@@ -56,7 +60,7 @@ class Part:
 
 def split_sections(text: str, most: int) -> list[Part]:
     """Split a text into parts of at most about `most` words each (see the module)."""
-    split = paragraphs(text)
+    split = paragraphs(text, dividers=True)
     least = most // _SHORT
     parts = list(_grouped(_led(split.parts, split.separator), split.separator, least))
     if len(parts) > 1 and not parts[-1].lead and word_count(parts[-1].body) < least:
@@ -81,12 +85,16 @@ def join_sections(parts: Sequence[Part], bodies: Sequence[str]) -> str:
     return text
 
 
-def without_lead(text: str, lead: str) -> str:
-    """Take off the first line of a rewritten part where it says its heading again."""
-    first, _, rest = text.partition("\n")
-    heading = lead.rstrip().rpartition("\n")[2]
-    same = bool(heading) and _letters(first) == _letters(heading)
-    return rest.strip() if same else text
+def first_sentence(text: str) -> str:
+    """Return the first sentence of a text, or nothing where it has no other."""
+    found = sentences(text)
+    return found[0].rstrip() if len(found) > 1 else ""
+
+
+def go_on(begun: str, text: str) -> str:
+    """Return what was begun and how a model went on, with a space where it wrote none."""
+    gap = " " if begun and _WORD.match(text) else ""
+    return f"{begun}{gap}{text}".strip()
 
 
 def tail(text: str, words: int) -> str:
@@ -102,19 +110,19 @@ def tail(text: str, words: int) -> str:
 def opening(text: str, words: int) -> str:
     """Return the first words of a text on one line, with dots where more follows."""
     line = " ".join(text.split())
-    found = list(_TOKEN.finditer(line))
-    return line if len(found) <= words else f"{line[: found[words - 1].end()]} …"
+    matches = list(_TOKEN.finditer(line))
+    return line if len(matches) <= words else f"{line[: matches[words - 1].end()]} …"
 
 
 def sentences(text: str) -> list[str]:
     """Split a text behind its sentences; put together, they are the text again."""
-    found = []
+    split = []
     start = 0
     for border in _BORDER.finditer(text):
         if not _ABBREVIATED.search(text, start, border.end()):
-            found.append(text[start : border.end()])
+            split.append(text[start : border.end()])
             start = border.end()
-    return [*found, text[start:]] if start < len(text) else found
+    return [*split, text[start:]] if start < len(text) else split
 
 
 def copied(text: str, other: str, own: str) -> float:
@@ -179,10 +187,6 @@ def _divided(parts: Iterable[Part], most: int) -> Iterator[Part]:
                 gap, lead, body = body[len(stripped) :], "", ""
             body += sentence
         yield Part(gap, lead, body)
-
-
-def _letters(line: str) -> str:
-    return "".join(_LETTER.findall(line)).casefold()
 
 
 def _grams(text: str) -> set[tuple[str, ...]]:

@@ -9,7 +9,7 @@ import yaml
 
 from selflengthen.cli import main
 from selflengthen.cli.options.settings import resolve
-from selflengthen.cli.preflight import fit_lengths
+from selflengthen.cli.preflight import fit_lengths, print_lengths
 from selflengthen.config import Config
 from selflengthen.errors import UserError
 from selflengthen.field_kinds import identity_of
@@ -43,7 +43,10 @@ def lengths(config: Config) -> tuple[int, int, int]:
 
 def fitted(*, model: str = "tiny", source: str | None = None, **fields: str) -> Config:
     settings = resolve(source, {"model": model, **fields}, None)
-    return fit_lengths(settings, models.find(model))
+    found = models.find(model)
+    config = fit_lengths(settings, found)
+    print_lengths(settings, config, found)
+    return config
 
 
 def own() -> Config:

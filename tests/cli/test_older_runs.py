@@ -83,6 +83,8 @@ def test_what_comes_after_the_last_round_is_made_as_it_was(old: Path) -> None:
 
 HELD_OUT = ("held_out_words", "held_out_ends", "held_out_repeats", "held_out_words_median")
 HELD_OUT += ("held_out_words_p90",)
+NEWER = ("held_out_ended_words", "held_out_ended_words_median", "held_out_near_repeats")
+NEWER += ("held_out_assistant_talk", "held_out_relevance")
 ROUND = ("round", "draft_words", "expansion_words", "acceptance", *HELD_OUT, "draft_words_median")
 ROUND += ("draft_words_p90", "expansion_words_median", "expansion_words_p90")
 RUN = ("run", "iterations", "complete", "stopped", "controller", "base", "rounds", "current")
@@ -97,8 +99,9 @@ def test_status_prints_the_same_keys_in_the_same_order(
     assert main(["status", "complete", "--json"]) == 0
     status = json.loads(capsys.readouterr().out)
     assert tuple(status) == RUN
-    assert tuple(status["base"]) == HELD_OUT
-    assert {tuple(figures) for figures in status["rounds"]} == {ROUND}
+    assert tuple(status["base"]) == HELD_OUT + NEWER
+    assert {tuple(figures) for figures in status["rounds"]} == {ROUND + NEWER}
+    assert {figures[name] for figures in status["rounds"] for name in NEWER} == {None}
     assert tuple(status["final"]) == FINAL
     assert status["current"] is status["final"]["current"] is None
     figures = json.loads((old / "complete/final/figures.json").read_text())

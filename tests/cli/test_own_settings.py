@@ -93,7 +93,7 @@ def test_estimate_reckons_with_the_runs_own_settings(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["estimate", "--run-dir", "runs/small"]) == 0
-    assert "1 rounds of tiny" in capsys.readouterr().out
+    assert "1 round of tiny" in capsys.readouterr().out
 
 
 def test_a_configuration_of_the_run_that_cannot_be_read_is_named(

@@ -60,7 +60,7 @@ def test_every_command_takes_any_name_of_a_run(
     assert "instruction" in succeed("show", name)
     assert "r01-draft" in succeed("show", name, "--round", "1", "--stage", "draft")
     config = str(work / "runs/small/config.yaml") if name == "small" else f"{name}/config.yaml"
-    assert "1 rounds of" in succeed("estimate", config)
+    assert "1 round of" in succeed("estimate", config)
     assert "Complete: 2 of 2" in succeed("run", config, "--iterations", "2")
     assert "Complete: 2 of 2" in succeed("run", config, "--run-dir", str(Path(config).parent))
     succeed("evaluate", name, "--benchmark", "pocket")

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from selflengthen.inputs import prompts
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -138,9 +140,12 @@ def test_a_second_ctrl_c_ends_at_once(work: Path) -> None:
 
 
 def test_a_full_disk_is_named_and_the_same_command_goes_on(work: Path) -> None:
+    seeds = (prompts.root() / "seeds/en.jsonl").read_text().splitlines(keepends=True)
+    Path("few.jsonl").write_text("".join(seeds[:9]))
+    words = "run small.yaml --seeds few.jsonl".split()
     for room, where in ((100, "runs/small/config.yaml"), (10_000, "records.jsonl")):
-        _, err = start("run", "small.yaml", room=room).communicate()
+        _, err = start(*words, room=room).communicate()
         last = err.splitlines()[-1]
         assert where in last and "free some disk space, then run the same command again" in last
         assert "Traceback" not in err
-    assert start("run", "small.yaml").wait() == 0
+    assert start(*words).wait() == 0

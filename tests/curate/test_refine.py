@@ -182,7 +182,9 @@ def test_the_command(data: Path, curate: Command, refused: Command) -> None:
     assert "nowhere/refine-critique.user.md: cannot read this prompt" in error
     error = refused(*REFINE[:5], "--out", "two.jsonl", "--train.epochs", "3")
     assert "no such option or config field" in error
-    assert "model: no folder nix" in refused(*REFINE[:5], "--model", "nix", "--out", "two.jsonl")
+    assert "model: there is no folder nix" in refused(
+        *REFINE[:5], "--model", "nix", "--out", "two.jsonl"
+    )
 
 
 @pytest.mark.parametrize("language", ["en", "zh", "pocket"])

@@ -157,6 +157,76 @@ def test_perplexity_of_a_model_with_a_chat_template(pocket_model: Path) -> None:
     assert scores[0, 0] == pytest.approx(math.exp(loss.item()), rel=1e-3)
 
 
+def mean_loss(model: torch.nn.Module, before: list[int], response: list[int]) -> float:
+    """Return the mean loss of the response's tokens by transformers' own loss."""
+    labels = torch.tensor([[-100] * len(before) + response])
+    return float(model(input_ids=torch.tensor([before + response]), labels=labels).loss)
+
+
+@torch.inference_mode()
+def test_ifd_of_a_model_with_a_chat_template(pocket_model: Path) -> None:
+    """By hand: the loss after the instruction's turn ÷ the loss after an empty turn."""
+    model = AutoModelForCausalLM.from_pretrained(
+        pocket_model, dtype=torch.float32, trust_remote_code=False
+    ).eval()
+    tokenizer = AutoTokenizer.from_pretrained(pocket_model, trust_remote_code=False)
+    rows = [
+        DataRow(0, "Tell of a fox.", "At noon. The fox walked home."),
+        DataRow(1, "Write a speech about the warm cloak for Jane.", "On Wednesday. Jane ran."),
+        DataRow(2, "", "On Wednesday. Jane lived beside a narrow ranch and began to count."),
+    ]
+    expected = []
+    for row in rows:
+        response = tokenizer.encode(row.response, add_special_tokens=False)
+        turns = [[{"role": "user", "content": content}] for content in (row.prompt, "")]
+        texts = [
+            tokenizer.apply_chat_template(turn, add_generation_prompt=True, tokenize=False)
+            for turn in turns
+        ]
+        with_it, without = (tokenizer.encode(t, add_special_tokens=False) for t in texts)
+        expected.append(mean_loss(model, with_it, response) / mean_loss(model, without, response))
+    scores = scorers.load("ifd", str(pocket_model))(rows)
+    assert scores[:, 0] == pytest.approx(expected, rel=1e-3)
+    assert expected[0] < 0.97 and expected[2] == pytest.approx(1)
+    assert not scores[:, 1].any()
+
+
+@torch.inference_mode()
+def test_ifd_of_a_model_without_template(models: Path) -> None:
+    """No token stands before such a response, so its first one counts in neither loss."""
+    folder = models / "language_model"
+    model = AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=False).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    assert tokenizer.bos_token_id is None and tokenizer.chat_template is None
+    expected = []
+    for row in ROWS:
+        prompt, response = (tokenizer.encode(t) for t in (row.prompt, row.response))
+        first, rest = response[:1], response[1:]
+        expected.append(mean_loss(model, prompt + first, rest) / mean_loss(model, first, rest))
+    assert both("ifd", folder)[:, 0] == pytest.approx(expected, rel=1e-3)
+
+
+@torch.inference_mode()
+def test_ifd_of_a_response_over_the_context(models: Path) -> None:
+    """It is cut, and both losses are those of the same tokens; nothing to count is no number."""
+    folder = models / "language_model"
+    model = AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=False).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    rows = [
+        DataRow(0, "write a", text(3, 700)),
+        DataRow(1, text(4, 600), "a dog"),
+        DataRow(2, "write", ""),
+        DataRow(3, "write a", text(3, 598)),
+    ]
+    scores = scorers.load("ifd", str(folder))(rows)
+    prompt, response = tokenizer.encode("write a"), tokenizer.encode(rows[0].response)[:598]
+    first, rest = response[:1], response[1:]
+    ratio = mean_loss(model, prompt + first, rest) / mean_loss(model, first, rest)
+    assert scores[0, 0] == pytest.approx(ratio, rel=1e-3)
+    assert scores[:, 1].tolist() == [1, 1, 0, 0]
+    assert np.isnan(scores[:, 0]).tolist() == [False, True, True, False]
+
+
 def test_no_number_is_refused(models: Path, work: Path, refused: Command) -> None:
     """The perplexity of nothing; what was scored until then is kept."""
     Path("set.jsonl").write_text(
@@ -231,11 +301,11 @@ def test_the_published_rule_on_tiny_models(models: Path, work: Path, curate: Com
     named = ("--reward", str(models / "reward"), "--unieval", str(models / "unieval"))
     named += ("--language-model", str(models / "language_model"))
     named += ("--embedder", str(models / "embedder"), "--batch", "3")
-    names = "reward,understandability,naturalness,coherence,perplexity,knn_2,mtld"
+    names = "reward,understandability,naturalness,coherence,perplexity,ifd,knn_2,mtld"
     curate("measure", "set.jsonl", "--indicators", names, *named, "--out", "table.jsonl")
     table = read("table.jsonl")
     cached = {p.name: p.read_bytes() for p in Path("cache/selflengthen/scores").iterdir()}
-    assert len(cached) == 6
+    assert len(cached) == 7
     curate("quality", "set.jsonl", "--k", "3", *named, "--out", "out.jsonl")
     again = {p.name: p.read_bytes() for p in Path("cache/selflengthen/scores").iterdir()}
     assert again == cached, "nothing is scored twice"

@@ -341,10 +341,10 @@ def pocket_preset() -> TrainConfig:
     [
         ([*FIT, "--out", "r.yaml", "--subsets", "0"], "--subsets: '0' is not a whole number of 1"),
         ([*FIT, "--out", "r.yaml", "--sampling.top_k", "1"], "no such option or config field"),
-        ([*FIT, "--out", "r.yaml", "--model", "nowhere"], "model: no folder nowhere"),
+        ([*FIT, "--out", "r.yaml", "--model", "nowhere"], "model: there is no folder nowhere"),
         ([*FIT, "--out", "no/r.yaml"], "no: no such folder"),
         ([*FIT, "--out", "r.yaml", "--train.per_device_batch", "3"], "takes a multiple of"),
-        ([*FIT, "--out", "r.yaml", "--train.max_length", "99999"], "set --train.max_length"),
+        ([*FIT, "--out", "r.yaml", "--train.max_length", "99999"], "add --train.max_length"),
         ([*FIT[:3], "none.jsonl", *FIT[4:], "--out", "r.yaml"], "none.jsonl: no such data set"),
         ([*FIT[:3], "empty.jsonl", *FIT[4:], "--out", "r.yaml"], "empty.jsonl: is empty"),
         ([*FIT[:-1], "500", "--out", "r.yaml"], "needs 500 rows, but data.jsonl has 120 rows"),

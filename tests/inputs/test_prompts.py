@@ -169,7 +169,10 @@ def test_sandbox_holds_when_a_template_waits(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [*sorted(prompts.PLACEHOLDERS.keys() - prompts.LATER - prompts.SECTION), prompts.ANSWERS],
+    [
+        *sorted(prompts.PLACEHOLDERS.keys() - prompts.LATER - prompts.SECTION - prompts.GATE),
+        prompts.ANSWERS,
+    ],
 )
 def test_missing_file(folder: Path, name: str) -> None:
     """Every file that rounds use is needed, and the message names the one that is not there."""
@@ -189,6 +192,16 @@ def test_a_file_that_no_round_uses_may_be_missing(folder: Path) -> None:
     prompts.require(CHINESE, folder)
     path.write_text("{{ instruction }}")
     assert rejection(folder).startswith(f"{path}: placeholder {{{{ demand }}}} is missing")
+
+
+def test_a_run_without_a_judge_needs_no_prompt_for_it(folder: Path) -> None:
+    path = folder / "gate.user.md"
+    path.unlink()
+    loaded = prompts.load(folder)
+    with pytest.raises(UserError, match=rf"^{path}: is missing, and gate.by judge needs it"):
+        prompts.require(loaded, folder, prompts.GATE, "gate.by judge")
+    path.write_text("{{ instruction }} {{ first }} {{ draft }}")
+    assert rejection(folder).startswith(f"{path}: unknown placeholder {{{{ draft }}}}")
 
 
 def test_unreadable_file(folder: Path) -> None:

@@ -20,7 +20,16 @@ from selflengthen.stages.expansion import ExpandInput
 from selflengthen.storage.records import Record, text_of_row
 from selflengthen.text.checks import Checks
 
-PROMPTS = prompts.load(prompts.shipped("en"))
+SHIPPED = prompts.load(prompts.shipped("en"))
+# Prompts of its own: what is shipped may be worded anew.
+OWN = {
+    "expand-part.user": (
+        "For: {{ instruction }}\n\nBefore: {{ before }}\n\nPart {{ number }} of {{ total }}: "
+        "{{ part }}\n\nAfter: {{ after }}"
+    ),
+    "expand-plan.user": "Plan: {{ instruction }}\n\n{{ draft }}",
+}
+PROMPTS = prompts.Prompts({**SHIPPED.texts, **OWN}, SHIPPED.answers)
 SAMPLING = Sampling(0.7, 0.8, 20, 1.1, 1000, ("\n\n\n", "---"))
 NAMES = ("baker", "sailor", "teacher", "widow")
 PARTS = {
@@ -38,8 +47,8 @@ def more(name: str, words: int = 40) -> str:
 
 def name_of(request: Request) -> str:
     """Return whom the part that is asked for is about."""
-    asked = request.messages[0].content.partition("Here is part")[2].partition("\n\n")[2]
-    return next(name for name in NAMES if name in asked.partition("The part")[0])
+    part = request.messages[0].content.partition("\n\nPart ")[2].partition("\n\nAfter: ")[0]
+    return next(name for name in NAMES if name in part)
 
 
 class Expander:
@@ -73,11 +82,11 @@ def test_every_part_is_rewritten_in_sight_of_the_others() -> None:
     assert verdict.text == "# Four people\n\n" + "\n\n".join(map(more, NAMES))
     assert [name for name, _ in expander.seen] == list(NAMES)
     first, second, _, last = (request.messages[0].content for _, request in expander.seen)
-    assert "Write about people." in first and "part 1:" in first and "has 4 parts" in first
-    assert "# Four people" in first and "The part before" not in first
+    assert "For: Write about people." in first and "Part 1 of 4: # Four people" in first
+    assert "Before: \n" in first
     assert more("baker") in second and PARTS["baker"] not in second
     assert "The teacher of our town was up before anybody else and never said why: that …" in second
-    assert "The parts after" not in last
+    assert last.endswith("After: ")
     assert {request.role for _, request in expander.seen} == {"expander"}
 
 
@@ -113,6 +122,21 @@ def test_rows_ask_as_the_loop_does_and_lead_back_to_their_text() -> None:
     assert rows[0].completion[0]["content"] == f"# Four people\n\n{more('baker')}"
     assert len({row.id for row in rows}) == len(rows) == 4
     assert {text_of_row(row.id) for row in rows} == {record.id}
+
+
+def test_the_turn_is_begun_with_heading_and_first_sentence() -> None:
+    """The part is then what was begun and what the model wrote behind it."""
+    sayings = ("Bread rose early.", "Ropes creaked.", "Chalk broke again.", "Nobody knocked.")
+    begins = dict(zip(NAMES, sayings, strict=True))
+    draft = "# Four people\n\n" + "\n\n".join(f"{begins[n]} {PARTS[n]}" for n in NAMES)
+    expander = Expander(lambda name, tries: more(name))
+    verdict = attempt(expander, draft, part_words=45)
+    assert [request.prefix for _, request in expander.seen] == [
+        f"# Four people\n\n{begins['baker']}", *(begins[name] for name in NAMES[1:])
+    ]  # fmt: skip
+    written = [f"{begins[name]} {more(name)}" for name in NAMES]
+    assert verdict.text == "# Four people\n\n" + "\n\n".join(written)
+    assert verdict.details["parts"][1]["text"] == written[1]
 
 
 def test_of_tries_that_hardly_grow_the_longest_is_taken() -> None:
@@ -222,7 +246,7 @@ class TestPlan:
     def reply(self, plan: str) -> Callable[[Request], Completion]:
         def answer(request: Request) -> Completion:
             asked = request.messages[0].content
-            if "Plan a much longer text" in asked:
+            if asked.startswith("Plan: "):
                 assert self.SHORT in asked
                 return Completion(plan, "stop", 1, 9)
             return Completion(more(name_of(request)), "stop", 1, 9)
@@ -248,7 +272,7 @@ class TestPlan:
     def test_a_point_that_cannot_be_written_rejects_the_pass(self) -> None:
         def answer(request: Request) -> Completion:
             asked = request.messages[0].content
-            if "Plan a much longer text" in asked:
+            if asked.startswith("Plan: "):
                 plan = "\n".join(f"- The {name} and the town" for name in NAMES)
                 return Completion(plan, "stop", 1, 9)
             return Completion("cut off in the", "stop", 1, 9)

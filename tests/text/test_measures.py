@@ -198,6 +198,23 @@ def test_paragraphs(text: str, parts: tuple[str, ...], separator: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "parts", "separator"),
+    [
+        ("a\n\n---\n\nb\n\nc", ("a", "---", "b", "c"), "\n\n"),
+        ("a\n***\nb\n * * * \nc", ("a", "***", "b", "* * *", "c"), "\n\n"),
+        ("a\nb\n***\nc\nd", ("a", "b", "***", "c", "d"), "\n"),
+        ("a\n\nb\n\nc", ("a", "b", "c"), "\n\n"),
+    ],
+)
+def test_dividing_lines_stand_among_paragraphs_if_wanted(
+    text: str, parts: tuple[str, ...], separator: str
+) -> None:
+    split = paragraphs(text, dividers=True)
+    assert (split.parts, split.separator) == (parts, separator)
+    assert paragraphs(text).separator == separator
+
+
+@pytest.mark.parametrize(
     ("count", "half", "two_thirds"),
     [(1, 1, 1), (2, 1, 1), (3, 2, 2), (4, 2, 3), (5, 3, 3), (6, 3, 4), (7, 4, 5), (9, 5, 6)],
 )

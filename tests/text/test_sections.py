@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from selflengthen.text.measures import paragraphs, word_count
 from selflengthen.text.sections import (
     copied,
+    first_sentence,
+    go_on,
     join_sections,
     opening,
     sentences,
     split_sections,
     tail,
-    without_lead,
 )
 
 SENTENCE = "It rained all day and nobody came."
@@ -45,7 +46,7 @@ TEXTS = st.one_of(
 def test_nothing_is_lost_where_no_part_grows(text: str, most: int) -> None:
     parts = split_sections(text, most)
     joined = join_sections(parts, [part.body for part in parts])
-    assert joined == str(paragraphs(text))
+    assert joined == str(paragraphs(text, dividers=True))
 
 
 @given(TEXTS, st.integers(3, 200), st.data())
@@ -115,10 +116,15 @@ def test_list_items_are_no_headings() -> None:
     assert part.lead == "" and part.body == items
 
 
-def test_a_heading_said_again_is_taken_off() -> None:
-    assert without_lead("**The Storm**\n\nIt rained.", "# The Storm\n\n") == "It rained."
-    assert without_lead("It rained.\n\nA lot.", "# The Storm\n\n") == "It rained.\n\nA lot."
-    assert without_lead("It rained.", "") == "It rained."
+def test_a_part_is_begun_with_its_first_sentence() -> None:
+    assert first_sentence("It rained. Nobody came.") == "It rained."
+    assert first_sentence("It rained.") == first_sentence("") == ""
+    assert first_sentence("1. It rained. Nobody came.") == "1. It rained."
+    assert go_on("It rained.", " Nobody came. ") == "It rained. Nobody came."
+    assert go_on("It rained.", "Nobody came.") == "It rained. Nobody came."
+    assert go_on("It rained.", "\n\nNobody.") == "It rained.\n\nNobody."
+    assert go_on("下雨了。", "没有人来。") == "下雨了。没有人来。"
+    assert go_on("", "Nobody.") == "Nobody."
 
 
 def test_what_stands_around_a_part_is_bounded() -> None:

@@ -65,7 +65,7 @@ def _refine_rows(rows: Rows, args: Namespace, words: Sequence[str]) -> tuple[Row
     """Have a model refine the rows, or resume that; return them, and figures."""
     from selflengthen.cli.eval_targets import served
     from selflengthen.cli.options.settings import resolve
-    from selflengthen.cli.preflight import fit_lengths, prompts_folder
+    from selflengthen.cli.preflight import fit_lengths, print_lengths, prompts_folder
     from selflengthen.cli.run import command
     from selflengthen.cli.runner import Attempt, perform
     from selflengthen.curate.io.work_dir import WorkFolder
@@ -83,6 +83,7 @@ def _refine_rows(rows: Rows, args: Namespace, words: Sequence[str]) -> tuple[Row
     identity = refine.identity(rows, config, model, texts)
     work = WorkFolder(args.work or beside(Path(args.out), "work"))
     work.check(identity)
+    print_lengths(settings, config, model, trains=False)
     stage = refine.stage_of(work.path)
     make = partial(refine.Refining, config, folder=stage, rows=rows, texts=texts, identity=identity)
     with work.locked():

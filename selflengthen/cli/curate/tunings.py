@@ -189,7 +189,7 @@ def _count(text: str) -> int:
 def _setup(args: argparse.Namespace) -> TuningSetup:
     """Check the settings, find the model and open the evaluation set; raises UserError."""
     from selflengthen.cli.options.settings import resolve
-    from selflengthen.cli.preflight import check_batch, fit_lengths
+    from selflengthen.cli.preflight import check_batch, fit_lengths, print_lengths
     from selflengthen.curate.io.columns import FieldNames
     from selflengthen.curate.io.load import open_beside
     from selflengthen.curate.rule.tuning import TuningSetup
@@ -200,10 +200,12 @@ def _setup(args: argparse.Namespace) -> TuningSetup:
     model = models.find(settings.config.model)
     config = fit_lengths(settings, model)
     named = FieldNames(args.prompt_field, args.response_field, args.messages_field)
+    evaluation = open_beside(args.evaluation, named)
+    print_lengths(settings, config, model)
     return TuningSetup(
         model=model,
         train=config.train,
-        evaluation=open_beside(args.evaluation, named),
+        evaluation=evaluation,
         seed=config.seed,
         keep=args.keep_adapters,
     )

@@ -11,10 +11,11 @@ _HEAD = """\
 
 <!-- `python -m selflengthen.cli.options.reference` writes this page; do not edit. -->
 
-A configuration is a YAML file with the fields below, or a preset by name: `paper` or `pocket`. On
-the command line each field is an option by its dotted name: `--train.lora_r 16`, `--iterations 5`,
-`--sampling.stop='["---"]'`, `--train.neftune_alpha none`. Precedence: command line, then file, then
-the `config.yaml` of a run that you resume, then defaults. Unknown and repeated fields are errors.
+A configuration is a YAML file with the fields below, or a preset by name: `paper`, `pocket`, or
+`quality`, which is `paper` with a gate. On the command line each field is an option by its dotted
+name: `--train.lora_r 16`, `--iterations 5`, `--sampling.stop='["---"]'`,
+`--train.neftune_alpha none`. Precedence: command line, then file, then the `config.yaml` of a run
+that you resume, then defaults. Unknown and repeated fields are errors.
 
 Fields of kind *identity* change what a run produces: to change one, start a new run, or redo the
 stages that depend on it (`--redo`). Fields of kind *runtime* may change whenever you resume a run.

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from selflengthen.curate.indicators.scorers import summed_losses
+from selflengthen.curate.indicators.token_losses import summed_losses
 from selflengthen.curate.rule.tuning import Loss
 from selflengthen.errors import TrainingError
 from selflengthen.inputs import pretrained

@@ -13,6 +13,7 @@ KNN = re.compile(r"knn_([1-9][0-9]*)")
 NEEDS: Mapping[str, str] = {
     "reward": "reward",
     "perplexity": "language_model",
+    "ifd": "language_model",
     "naturalness": "unieval",
     "coherence": "unieval",
     "understandability": "unieval",

@@ -1,13 +1,15 @@
-"""Indicators of a row, by name (InstructMining, arXiv 2307.06290, table 1).
+"""Indicators of a row, by name (all but ifd: InstructMining, arXiv 2307.06290, table 1).
 
     input_length, output_length                    words of prompt and response
     mtld                                           lexical diversity of the response
     reward                                         a reward model's score of the response
     perplexity                                     of the response, to a language model
+    ifd                                            how much the prompt helps that model to predict
+                                                   the response (arXiv 2308.12032)
     naturalness, coherence, understandability      UniEval's of the response
     knn_I                                          distance to the I-th nearest row
 
-The last four lines need a model; see scorers.py.
+From `reward` on, they need a model; see scorers.py.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ from transformers import (
 )
 from transformers.utils import logging
 
+from selflengthen.curate.indicators.token_losses import summed_losses
 from selflengthen.curate.io.rows import DataRow
 from selflengthen.engines.base import Message
 from selflengthen.engines.chat import Chat, clean, positions
@@ -42,7 +43,6 @@ _QUESTIONS = {  # the words that UniEval's dialogue model was trained on (arXiv 
     "understandability": "question: Is this an understandable response in the dialogue?",
 }
 _FILES = (".json", ".safetensors", ".bin", ".jinja", ".model", ".txt")
-_POSITIONS = 256  # of a language model's logits that are in memory at once
 
 
 def identity(model: str) -> str:
@@ -66,6 +66,8 @@ def load(indicator: str, model: str) -> Scorer:
         return Reward(model)
     if indicator == "perplexity":
         return Perplexity(model)
+    if indicator == "ifd":
+        return InstructionDifficulty(model)
     if indicator == "embedding":
         return Embedding(model)
     return UniEval(model, indicator)
@@ -182,39 +184,80 @@ class UniEval:
         return head + response[: limit - len(history)] + history, cut
 
 
-class Perplexity:
-    """A language model's perplexity of the response after the prompt."""
+class _Language:
+    """A causal language model, and how it reads prompts and responses."""
 
     def __init__(self, name: str) -> None:
         """Load it."""
         self._loaded = _Loaded(name, "language model", AutoModelForCausalLM)
         self._chat = Chat(self._loaded.tokenizer, self._loaded.reads)
 
-    @torch.inference_mode()
-    def __call__(self, rows: Sequence[DataRow]) -> NDArray[np.float32]:
-        """Score rows; a response is truncated at the model's context. NaN if it has no tokens."""
-        model, reads = self._loaded.model, self._loaded.reads
-        prompts = [self._prompt(r) for r in rows]
-        full = [p + self._response(r) for p, r in zip(prompts, rows, strict=True)]
-        inputs = self._loaded.padded([ids[:reads] for ids in full])
-        ids, mask = inputs["input_ids"], inputs["attention_mask"]
-        # Only response tokens count, and only those with a token before them.
-        place = torch.arange(ids.shape[1], device=ids.device)
-        begins = torch.tensor([[max(1, len(p))] for p in prompts], device=ids.device)
-        counts = (place >= begins) & mask.bool()
-        losses = summed_losses(model, ids, mask, counts)
-        # If no token counts, this is 0 / 0: NaN.
-        return _result((losses / counts.sum(1)).exp(), [len(ids) > reads for ids in full])
+    def _mean_losses(
+        self, prompts: Sequence[list[int]], responses: Sequence[list[int]], least: int
+    ) -> torch.Tensor:
+        """Return the mean loss of each response's tokens after its prompt, (rows,).
 
-    def _prompt(self, row: DataRow) -> list[int]:
+        Tokens with fewer than `least` tokens before them do not count. NaN if none counts.
+        """
+        both = [p + r for p, r in zip(prompts, responses, strict=True)]
+        inputs = self._loaded.padded(both)
+        ids, mask = inputs["input_ids"], inputs["attention_mask"]
+        place = torch.arange(ids.shape[1], device=ids.device)
+        begins = torch.tensor([[max(least, len(p))] for p in prompts], device=ids.device)
+        counts = (place >= begins) & mask.bool()
+        losses = summed_losses(self._loaded.model, ids, mask, counts)
+        return losses / counts.sum(1)  # if no token counts, this is 0 / 0: NaN
+
+    def _prompt(self, text: str) -> list[int]:
         tokenizer = self._loaded.tokenizer
         if tokenizer.chat_template is not None:
-            return self._chat.render([Message("user", row.prompt)])
+            return self._chat.render([Message("user", text)])
         begin = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
-        return begin + (self._chat.tokens(f"{row.prompt}\n\n") if row.prompt else [])
+        return begin + (self._chat.tokens(f"{text}\n\n") if text else [])
 
     def _response(self, row: DataRow) -> list[int]:
         return self._chat.tokens(row.response) if row.response else []
+
+
+class Perplexity(_Language):
+    """A language model's perplexity of the response after the prompt."""
+
+    @torch.inference_mode()
+    def __call__(self, rows: Sequence[DataRow]) -> NDArray[np.float32]:
+        """Score rows; a response is truncated at the model's context. NaN if it has no tokens."""
+        reads = self._loaded.reads
+        prompts = [self._prompt(r.prompt) for r in rows]
+        responses = [self._response(r) for r in rows]
+        pairs = list(zip(prompts, responses, strict=True))
+        losses = self._mean_losses(
+            [p[:reads] for p in prompts], [r[: max(0, reads - len(p))] for p, r in pairs], least=1
+        )
+        return _result(losses.exp(), [len(p) + len(r) > reads for p, r in pairs])
+
+
+class InstructionDifficulty(_Language):
+    """IFD: the response's loss after the prompt ÷ its loss without it (arXiv 2308.12032).
+
+    Both losses are means over the same tokens of the response. Without the prompt, the user's turn
+    of the chat template is empty; a model without a template reads the response alone. A response
+    that has nothing to do with its prompt has about 1.
+    """
+
+    @torch.inference_mode()
+    def __call__(self, rows: Sequence[DataRow]) -> NDArray[np.float32]:
+        """Score rows; a response is truncated at the model's context. NaN if it has no tokens."""
+        without = self._prompt("")
+        prompts = [self._prompt(r.prompt) for r in rows]
+        full = [self._response(r) for r in rows]
+        fits = [max(0, self._loaded.reads - max(len(p), len(without))) for p in prompts]
+        read = [r[:count] for r, count in zip(full, fits, strict=True)]
+        # A token with nothing before it has no loss, so it may count in neither of the two.
+        first = 0 if without else 1
+        rest = [r[first:] for r in read]
+        begun = [p[: self._loaded.reads] + r[:first] for p, r in zip(prompts, read, strict=True)]
+        after = self._mean_losses(begun, rest, least=1)
+        alone = self._mean_losses([without + r[:first] for r in read], rest, least=1)
+        return _result(after / alone, [len(r) > count for r, count in zip(full, fits, strict=True)])
 
 
 class Embedding:
@@ -240,32 +283,6 @@ class Embedding:
         return _result(
             torch.nn.functional.normalize(mean, dim=-1), [len(ids) > reads for ids in full]
         )
-
-
-def summed_losses(
-    model: Any, ids: torch.Tensor, mask: torch.Tensor, counts: torch.Tensor
-) -> torch.Tensor:
-    """Return each row's summed loss over the tokens that count, (rows,); all are (rows, tokens).
-
-    Token t is predicted at t - 1. The logits of a long row are never all in memory.
-    """
-    losses = torch.zeros(len(ids), device=ids.device)
-    cache = None
-    for start in range(0, ids.shape[1] - 1, _POSITIONS):
-        end = min(start + _POSITIONS, ids.shape[1] - 1)
-        out = model(
-            input_ids=ids[:, start:end],
-            attention_mask=mask[:, :end],
-            past_key_values=cache,
-            use_cache=True,
-        )
-        cache = out.past_key_values
-        after = slice(start + 1, end + 1)
-        lost = torch.nn.functional.cross_entropy(
-            out.logits.float().transpose(1, 2), ids[:, after], reduction="none"
-        )
-        losses += (lost * counts[:, after]).sum(1)
-    return losses
 
 
 def _result(values: torch.Tensor, cut: Sequence[bool]) -> NDArray[np.float32]:
