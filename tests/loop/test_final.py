@@ -31,7 +31,7 @@ WHEN = 24
 
 def reply(request: Request) -> Completion:
     """Put a demand in as asked, one time in three; all else is nonsense."""
-    asked = request.messages[0].content
+    asked = request.messages[-1].content
     if "<length>" not in asked or random.Random(request.seed).random() < 0.67:
         return nonsense(request)
     instruction, length = (

@@ -49,7 +49,7 @@ def by(strategy: str, **changes: Any) -> Config:
 
 def whole_texts_fail(request: Request) -> Completion:
     """Lengthen parts, but break every whole text, as a small real model does."""
-    asked = request.messages[0].content
+    asked = request.messages[-1].content
     if "Treat the text as the outline of yours" in asked:
         return Completion("I am here to help you craft", "stop", 1, 40)
     return nonsense(request)
@@ -91,7 +91,7 @@ def test_the_expander_learns_the_parts_and_the_generator_the_whole(section: Path
     records = lines(section / "rounds/01/3-expand/records.jsonl")
     parts = [part for r in records if not r["dropped"] for part in r["details"]["parts"]]
     for row, part in zip(expander, parts, strict=True):
-        assert part["part"] in row["prompt"][0]["content"]
+        assert part["part"] in row["prompt"][-1]["content"]
         assert row["completion"][0]["content"] == part["text"]
     assert done(section / "rounds/01/5-train/expander")["rows"] == len(expander)
 
@@ -123,7 +123,7 @@ def test_auto_takes_what_adds_more_words_for_its_tokens(auto: Path) -> None:
         assert record["details"]["parts"]
         key = json.loads((auto / f"rounds/{number}/3-expand/stage.json").read_text())["identity"]
         assert key["inputs"]["01/2b-strategy"] == said["digest"]
-        assert sorted(key["prompts"]) == ["expand-part.user", "expand-plan.user"]
+        assert sorted(key["prompts"]) == ["expand-part.user", "expand-plan.user", "system"]
     assert not (auto / "rounds/02/2b-strategy").exists()
 
 
@@ -187,7 +187,7 @@ def test_a_sample_that_is_done_is_not_drawn_again(auto: Path, tmp_path: Path) ->
 
     play(run, by("auto"), reply=reply)
     assert (run / SAMPLED / "records.jsonl").read_bytes() == before
-    assert not any("Treat the text as the outline" in r.messages[0].content for r in seen)
+    assert not any("Treat the text as the outline" in r.messages[-1].content for r in seen)
     assert contents(run) == contents(auto)
 
 
@@ -240,7 +240,9 @@ def test_the_prompts_of_a_strategy_are_in_keys_only_where_it_is_used(tmp_path: P
     settings = config(iterations=1)
     play(tmp_path, settings)
     stage = json.loads((tmp_path / "rounds/01/3-expand/stage.json").read_text())["identity"]
-    assert list(stage["prompts"]) == ["expand.user"] and "strategy" not in stage["expand"]
+    assert (
+        stage["prompts"].keys() == {"expand.user", "system"} and "strategy" not in stage["expand"]
+    )
     changed = context(tmp_path, settings)
     texts = dict(changed.prompts.texts)
     for name in prompts.SECTION:
