@@ -134,7 +134,7 @@ class GateConfig(Section):
         newer=True,
     )
     margin: float = identity(
-        0.05, "By ifd: most IFD that an expansion may have over its draft's.", newer=True, ge=0
+        0.1, "By ifd: most IFD that an expansion may have over its draft's.", newer=True, ge=0
     )
     most: float = identity(
         1.0,
