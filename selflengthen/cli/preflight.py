@@ -10,7 +10,7 @@ from selflengthen.cli.options.settings import Settings
 from selflengthen.cli.run_state import read_config
 from selflengthen.config import Config
 from selflengthen.engines import require
-from selflengthen.errors import UserError
+from selflengthen.errors import DamagedFile, UserError
 from selflengthen.inputs import models, prompts, seeds
 from selflengthen.inputs.models import Model
 from selflengthen.inputs.prompts import Prompts
@@ -20,7 +20,9 @@ from selflengthen.planning.estimate import estimate
 from selflengthen.planning.units import size
 from selflengthen.runner.context import RunContext
 from selflengthen.storage.atomic import check_folder
+from selflengthen.storage.records import fingerprint
 from selflengthen.storage.run_dir import RunFolder
+from selflengthen.storage.stage_folder import StageFolder
 from selflengthen.storage.stage_table import EXPAND, ROUND_STAGES, StageSpec, find_stage
 
 SEEDS_OF_0_1 = 63
@@ -66,6 +68,7 @@ def starting_texts(config: Config, run: RunFolder) -> tuple[Prompts, list[Seed]]
         return prompts.load(folder), seeds.load(source)
     if config.prompts is None and saved.prompts is None:
         texts = prompts.load_copy(run.prompts, shipped=folder)
+        check_copy(texts, run)
     else:
         texts = prompts.load(folder)
     if source not in seeds.shipped() or saved.seeds != config.seeds:
@@ -73,6 +76,39 @@ def starting_texts(config: Config, run: RunFolder) -> tuple[Prompts, list[Seed]]
     if run.seeds.exists():
         return texts, seeds.load(run.seeds)
     return texts, seeds.load(source)[:SEEDS_OF_0_1]
+
+
+def check_copy(texts: Prompts, run: RunFolder) -> None:
+    """Raise DamagedFile if a prompt in the run's folder is not what its rounds were made with.
+
+    `--redo` of the first stage compares no stage with the settings, so nothing else would notice.
+    """
+    loaded = {**texts.texts, "answers": "\n".join(texts.answers)}
+    for folder in run.stages():
+        recorded = _recorded_prompts(folder)
+        names = set(recorded)
+        if recorded and prompts.SYSTEM in folder.spec.prompts:
+            names |= loaded.keys() & {prompts.SYSTEM}
+        for name in sorted(names):
+            if recorded.get(name) != fingerprint(loaded.get(name)).hex():
+                file = prompts.ANSWERS if name == "answers" else name
+                raise DamagedFile(
+                    run.prompts / f"{file}.md",
+                    f"{folder.title} was made with another text, or with none",
+                    "restore the file, or name a folder of prompts with --prompts",
+                )
+
+
+def _recorded_prompts(folder: StageFolder) -> dict[str, str]:
+    """Return the digests of the prompts that a stage was made with; none if it is damaged."""
+    try:
+        done, identity = folder.done(), folder.identity()
+    except DamagedFile:
+        return {}
+    if done is None or identity is None or done.key != folder.key():
+        return {}
+    recorded: dict[str, str] = identity["prompts"]
+    return recorded
 
 
 def source_instructions(config: Config, run: RunFolder) -> list[Seed]:

@@ -220,3 +220,36 @@ def test_a_faulty_system_turn_is_one_line(work: Path, capsys: pytest.CaptureFixt
     (own / "system.md").write_text("You write {{ kind }} texts.")
     message = refused(work, capsys, *RUN, "--prompts", "own")
     assert "own/system.md: unknown placeholder {{ kind }}; this prompt takes: none." in message
+
+
+@pytest.mark.parametrize("name", ["system.md", "expand.user.md", "judge.answers.md"])
+def test_a_prompt_of_the_run_that_was_changed_is_named_even_where_all_is_redone(
+    work: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    shipping(work, monkeypatch, system="You write.")
+    assert main(RUN) == 0
+    prompt = work / "runs/small/prompts" / name
+    text = prompt.read_text()
+    prompt.write_text(text.replace("e", "E"))
+    for more in ([], ["--redo", "1/instruct"]):
+        message = refused(work, capsys, *RUN, *more)
+        assert f"prompts/{name}: 0" in message and "was made with another text" in message
+        assert "restore the file, or name a folder of prompts with --prompts" in message
+    if name == "system.md":
+        prompt.unlink()
+        assert "system.md: 0" in refused(work, capsys, *RUN, "--redo", "1/instruct")
+    prompt.write_text(text)
+    assert main([*RUN, "--redo", "1/instruct"]) == 0
+    prompt.write_text(text.replace("e", "E"))
+    words = [*RUN, "--redo", "1/instruct", "--prompts", "runs/small/prompts"]
+    assert main(words) == 0
+
+
+def test_a_system_turn_that_nobody_was_told_is_no_part_of_a_run(
+    work: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shipping(work, monkeypatch, system=None)
+    assert main(RUN) == 0
+    (work / "runs/small/prompts/system.md").write_text("You sing.")
+    message = refused(work, capsys, *RUN, "--redo", "1/instruct")
+    assert "prompts/system.md: 00/6-held-out was made with another text, or with none" in message
