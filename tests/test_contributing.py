@@ -84,7 +84,7 @@ def test_a_stage(copy: Path) -> None:
     stage = copy / "runs/small/rounds/01/3b-title"
     words = ["run", "small.yaml", "--iterations", "1"]
     process = command(copy, *words, "--engine.latency", "0.1")
-    while not (stage / "records.jsonl").exists():
+    while not (stage / "stage.json").exists():
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)

@@ -26,7 +26,7 @@ class Relevance(msgspec.Struct, kw_only=True, frozen=True):
     """share of texts whose own IFD is below 95 % of the shuffled ones; 0.05 is chance"""
 
 
-class TextQuality(msgspec.Struct, kw_only=True, frozen=True):
+class TextQuality(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     """How the texts of a stage turned out; shares and means are over its texts, 0 for none."""
 
     texts: Count
@@ -72,7 +72,7 @@ class Growth(msgspec.Struct, kw_only=True, frozen=True):
     """by the median, of the texts that end by themselves"""
 
 
-class RoundMetrics(msgspec.Struct, kw_only=True, frozen=True):
+class RoundMetrics(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     """metrics.json: what a round is measured by."""
 
     round: Count
