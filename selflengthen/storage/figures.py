@@ -46,8 +46,8 @@ class TextQuality(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True)
     gzip_ratio: float
     """mean size ÷ size after gzip"""
     ended_words: Spread | None = None
-    """lengths of the texts that end by themselves; this and what follows is null where an earlier
-    version wrote the file"""
+    """lengths of the texts that end by themselves; earlier versions wrote neither this nor what
+    follows"""
     near_repeats: float | None = None
     """mean share of a text's sentences that say an earlier one again, but for one word or number"""
     new_bigrams: list[float] | None = None
@@ -88,8 +88,8 @@ class RoundMetrics(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True
     stages: dict[str, dict[str, object]]
     """the contents of the stages' DONE.json, by title, without `key`, `version` and `files`"""
     growth: Growth | None = None
-    """how many times as long the held-out texts are as the base model's; null where an earlier
-    version wrote the file"""
+    """how many times as long the held-out texts are as the base model's; earlier versions wrote
+    none"""
 
 
 class KindScore(msgspec.Struct, frozen=True):
